@@ -1,0 +1,150 @@
+"""What Grbl 1.1 says, and all who imitate it.
+
+*Source:* gnea/grbl:doc/markdown/interface.md, and answers of a real board.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One line left the receive buffer; code 0 is `ok`."""
+
+    code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Motion has ended and the position may be lost."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A report to `?`.
+
+    :param state: `Idle`, `Run`, `Hold`, `Alarm`, `Home`, …
+    :param detail: what follows the colon: `Hold:0` is at rest, `Hold:1` still slows down.
+    :param position: X, Y, Z [mm] in the coordinates that `is_machine` tells.
+    :param spindle: speed [1/min], None if not reported.
+    """
+
+    state: str
+    detail: int | None = None
+    position: tuple[float, ...] = ()
+    is_machine: bool = True
+    offset: tuple[float, ...] = ()
+    spindle: float | None = None
+    feed: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The banner: the controller has just booted or was reset."""
+
+    firmware: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`[OPT:…]`: the true sizes of its buffers."""
+
+    planner_blocks: int
+    rx_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`[VER:…]`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`[MSG:…]`: for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Anything else."""
+
+    text: str
+
+
+Reply = Answered | Alarm | Status | Started | Options | Version | Message | Said
+
+_BANNER = re.compile(r"(Grbl(?:HAL)? \d\S*)", re.IGNORECASE)
+_OPTIONS = re.compile(r"\[OPT:[^,\]]*,(\d{1,5}),(\d{1,5})(?:,[^\]]*)?\]")
+_FLOAT = re.compile(r"[-+]?\d+(?:\.\d+)?")
+OK = Answered()
+
+
+def parse(text: str) -> Reply:
+    """Name what the controller said.
+
+    >>> parse("ok"), parse("error:20"), parse("ALARM:1"), parse("o?k")
+    (Answered(code=0), Answered(code=20), Alarm(code=1), Said(text='o?k'))
+    >>> parse("<Hold:1|MPos:1.000,2.000,-3.000|FS:500,8000>").detail
+    1
+    """
+    text = text.strip()
+    if text == "ok":
+        return OK
+    if text.startswith("<") and text.endswith(">"):
+        return _status(text)
+    if text.startswith("["):
+        return _bracket(text)
+    head, colon, code = text.partition(":")
+    if colon and code.isascii() and code.isdecimal() and len(code) < 4:
+        if head == "error":
+            # error:0 does not exist; were it ever to come, it must not pass for an ok.
+            return Answered(int(code) or -1)
+        if head == "ALARM":
+            return Alarm(int(code))
+    if match := _BANNER.match(text):
+        return Started(match[1])
+    return Said(text)
+
+
+def _bracket(text: str) -> Reply:
+    if match := _OPTIONS.fullmatch(text):
+        return Options(int(match[1]), int(match[2]))
+    if text.startswith("[VER:") and text.endswith("]"):
+        return Version(text[5:-1].rstrip(":"))
+    if text.startswith("[MSG:") and text.endswith("]"):
+        return Message(text[5:-1])
+    return Said(text)
+
+
+def _status(text: str) -> Reply:
+    state, *parts = text[1:-1].split("|")
+    name, _, detail = state.partition(":")
+    if not name.isalpha():
+        return Said(text)
+    fields = dict(part.partition(":")[::2] for part in parts)
+    is_machine = "MPos" in fields
+    speeds = _numbers(fields.get("FS", ""))
+    feed = speeds or _numbers(fields.get("F", ""))
+    return Status(
+        name,
+        int(detail) if detail.isascii() and detail.isdecimal() and len(detail) < 4 else None,
+        _numbers(fields.get("MPos", fields.get("WPos", ""))),
+        is_machine,
+        _numbers(fields.get("WCO", "")),
+        speeds[1] if len(speeds) > 1 else None,
+        feed[0] if feed else None,
+    )
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    parts = text.split(",") if text else []
+    if not all(_FLOAT.fullmatch(part) for part in parts):
+        return ()
+    return tuple(float(part) for part in parts)

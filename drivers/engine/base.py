@@ -1,0 +1,356 @@
+"""What all engines share: lines out of bytes, the program's cursor, timers, the snapshot."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable
+
+from drivers.flow import Line, Part, Program
+from drivers.profile import FirmwareProfile
+from drivers.snapshot import (
+    Attention,
+    Event,
+    Failed,
+    Paused,
+    Phase,
+    Progress,
+    Resumed,
+    RunStarted,
+    Snapshot,
+    Stopped,
+)
+
+_LINE_MAX = 4096  # longest line a firmware may say [bytes]; beyond it is noise
+_EXTRAS_MAX = 64  # commands that may wait between program lines
+_RATE_WINDOW = 5.0  # over which lines per second are counted [s]
+
+RUNNING = frozenset({Phase.STREAMING, Phase.PAUSED, Phase.CANCELLING})
+
+
+class StreamEngine(ABC):
+    """One conversation with one firmware.
+
+    Commands (`start`, `pause`, …) take effect at once; their events come with the next
+    `receive`. A command that does not fit the phase is ignored and returns False.
+
+    :param now: monotonic time [s], here and in every method.
+    """
+
+    #: The caller empties its output queue before it writes `urgent_to_send`.
+    flush_first = False
+
+    def __init__(self, profile: FirmwareProfile, now: float) -> None:
+        self._profile = profile
+        self._phase = Phase.CONNECTING
+        self._events: list[Event] = []
+        self._partial = b""
+        self._timers: dict[str, float] = {}
+        self._urgent = bytearray()
+        self._extras: deque[Line] = deque()
+        self._program: Program | None = None
+        self._fetched: Line | None = None
+        self._cursor = 0
+        self._acked = 0
+        self._run = ""
+        self._firmware = ""
+        self._connected = False
+        self._heard_at = now
+        self._temperatures: dict[str, tuple[float, float]] = {}
+        self._position: dict[str, float] = {}
+        self._spindle_on = False
+        self._resends = 0
+        self._message = ""
+        self._stopped = False
+        self._starvation = 0.0
+        self._starved_since: float | None = None
+        self._rate: deque[tuple[float, int]] = deque()
+        self._waits = frozenset(word.encode() for word in profile.waits)
+        self._expected = {word.encode(): time for word, time in profile.expected_s.items()}
+
+    @property
+    def phase(self) -> Phase:
+        """Where the conversation stands."""
+        return self._phase
+
+    # -- bytes and time ---------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> list[Event]:
+        """Return what *data* means, however the port cut it. Empty: only time passed."""
+        acked = self._acked
+        if data:
+            self._heard_at = now
+            *lines, self._partial = (self._partial + data).split(b"\n")
+            if len(self._partial) > _LINE_MAX:
+                self._partial = b""
+            for line in lines:
+                if line := line.strip(b"\r \t\0"):
+                    self._hear(line, now)
+        for name in [name for name, due in self._timers.items() if due <= now]:
+            if self._timers.get(name, now + 1.0) <= now:
+                del self._timers[name]
+                self._ring(name, now)
+        if self._acked != acked:
+            self._count_rate(now)
+            self._events.append(Progress(self._acked, self._cursor, self._source_line()))
+        events, self._events = self._events, []
+        return events
+
+    @abstractmethod
+    def data_to_send(self, now: float) -> bytes:
+        """Return bytes of the ordinary lane that fit the firmware; the caller writes all."""
+
+    def urgent_to_send(self, now: float) -> bytes:  # noqa: ARG002 (the seam's shape)
+        """Return bytes that overtake all others; see `flush_first`."""
+        out = bytes(self._urgent)
+        self._urgent.clear()
+        self.flush_first = False
+        return out
+
+    def deadline(self) -> float | None:
+        """Return when `receive(b"", now)` must be called, whatever was heard [s]."""
+        return min(self._timers.values(), default=None)
+
+    # -- commands ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def connect(self, now: float) -> None:
+        """Begin the conversation anew; a running program fails."""
+
+    def start(self, program: Program, now: float, run: str = "") -> bool:
+        """Begin to stream; only an idle machine may."""
+        if self._phase is not Phase.IDLE or not len(program):
+            return False
+        self._program, self._run = program, run
+        self._cursor = self._acked = self._resends = 0
+        self._fetched, self._message, self._stopped = None, "", False
+        self._position = {}
+        self._starvation, self._starved_since = 0.0, None
+        self._rate.clear()
+        self._phase = Phase.STREAMING
+        self._events.append(RunStarted(len(program)))
+        self._begin(now)
+        return True
+
+    def pause(self, now: float) -> bool:
+        """Bring the machine to a standstill between two moves, or within one if it can."""
+        if self._phase is not Phase.STREAMING:
+            return False
+        self._phase = Phase.PAUSED
+        self._halt(now)
+        return True
+
+    def resume(self, now: float) -> bool:
+        """Go on after a pause; also answers a machine that waits for its button."""
+        if self._phase is not Phase.PAUSED:
+            return False
+        self._phase = Phase.STREAMING
+        self._message = ""
+        self._events.append(Resumed())
+        self._go_on(now)
+        return True
+
+    def cancel(self, now: float) -> bool:
+        """Drop the rest of the program and switch everything off, in an orderly way."""
+        if self._phase not in (Phase.STREAMING, Phase.PAUSED):
+            return False
+        self._phase = Phase.CANCELLING
+        self._fetched = None
+        self._extras.clear()
+        self._wind_down(now)
+        return True
+
+    def stop(self, now: float) -> bool:
+        """Emergency stop, in any phase. The machine needs a person's eyes afterwards."""
+        self._phase = Phase.STOPPED
+        self._stopped = True
+        self._connected = False
+        self._program_over()
+        self._timers.clear()
+        self._urgent[:] = b""
+        self.flush_first = True
+        self._events.append(Stopped())
+        self._emergency(now)
+        return True
+
+    def command(self, line: bytes, now: float) -> bool:  # noqa: ARG002 (the seam's shape)
+        """Send one bare line between program lines."""
+        if not self._connected or not line or len(self._extras) >= _EXTRAS_MAX:
+            return False
+        self._extras.append(self._line(line, Part.EXTRA))
+        return True
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Return the state at this instant."""
+        starved = now - self._starved_since if self._starved_since is not None else 0.0
+        return Snapshot(
+            phase=self._phase,
+            firmware=self._firmware,
+            connected=self._connected,
+            temperatures=dict(self._temperatures),
+            position=dict(self._position),
+            spindle_on=self._spindle_on,
+            acked=self._acked,
+            sent=self._cursor,
+            total=len(self._program) if self._program else 0,
+            resends=self._resends,
+            lines_s=self._lines_per_second(now),
+            source_line=self._source_line(),
+            run=self._run,
+            message=self._message,
+            stopped=self._stopped,
+            starvation_s=self._starvation + starved,
+        )
+
+    # -- what a dialect does ----------------------------------------------------------------
+
+    @abstractmethod
+    def _hear(self, line: bytes, now: float) -> None:
+        """Act on one received line."""
+
+    @abstractmethod
+    def _ring(self, name: str, now: float) -> None:
+        """Act on a timer that has run out."""
+
+    @abstractmethod
+    def _begin(self, now: float) -> None:
+        """Do what comes before the first line."""
+
+    @abstractmethod
+    def _halt(self, now: float) -> None:
+        """Begin to pause; ends with `_paused`."""
+
+    @abstractmethod
+    def _go_on(self, now: float) -> None:
+        """Resume the motion."""
+
+    @abstractmethod
+    def _wind_down(self, now: float) -> None:
+        """Begin to cancel."""
+
+    @abstractmethod
+    def _emergency(self, now: float) -> None:
+        """Fill the urgent lane."""
+
+    # -- helpers of the dialects ------------------------------------------------------------
+
+    def _after(self, name: str, delay: float, now: float) -> None:
+        self._timers[name] = now + delay
+
+    def _line(self, text: bytes, part: Part, index: int = -1) -> Line:
+        return Line(text, part, index, text.partition(b" ")[0] in self._waits)
+
+    def _lines(self, texts: Iterable[str]) -> list[Line]:
+        return [self._line(text.encode("ascii", "ignore"), Part.EXTRA) for text in texts]
+
+    def _next_of_program(self) -> Line | None:
+        """Return the next line of the program without taking it."""
+        if self._fetched is None and self._program is not None:
+            while self._cursor < len(self._program):
+                if text := self._program.line(self._cursor):
+                    self._fetched = self._line(text, Part.PROGRAM, self._cursor)
+                    break
+                self._cursor += 1  # an empty line gets no answer, so it is never sent
+        return self._fetched
+
+    def _take_of_program(self) -> None:
+        self._cursor += 1
+        self._fetched = None
+
+    def _too_long(self, line: Line, now: float) -> bool:
+        """Fail the program if the firmware would cut *line*."""
+        if len(line.text) < self._profile.max_line_bytes:
+            return False
+        self._fail("program.line_too_long", line.place, "", now)
+        return True
+
+    def _line_answered(self, line: Line) -> None:
+        if line.place >= 0:
+            self._acked = line.place + 1
+
+    def _expected_time(self, line: Line | None) -> float:
+        """Return how much longer than usual *line* may take [s]."""
+        if line is None:
+            return 0.0
+        word, _, rest = line.text.partition(b" ")
+        usual = self._expected.get(word, 0.0)
+        if word == b"G4":
+            usual = max(usual, _dwell(rest, self._profile.dialect == "grbl"))
+        return usual
+
+    def _source_line(self) -> int:
+        if self._program is None or not self._acked:
+            return 0
+        return self._program.source_line(min(self._acked, len(self._program)) - 1)
+
+    def _paused(self) -> None:
+        self._events.append(Paused())
+
+    def _over(self, event: Event) -> None:
+        """End the program with *event*; the machine is idle."""
+        self._events.append(event)
+        self._program_over()
+        self._phase = Phase.IDLE
+
+    def _program_over(self) -> None:
+        self._extras.clear()
+        self._fetched = None
+        if self._starved_since is not None:
+            self._starvation += max(0.0, self._heard_at - self._starved_since)
+            self._starved_since = None
+
+    def _fail(self, code: str, index: int, text: str, now: float) -> None:
+        """Give the program up; `_make_safe` then does what can be done.
+
+        :param index: the program line to blame, -1 for none.
+        """
+        if self._phase not in RUNNING:
+            return
+        line = self._program.source_line(index) if self._program and index >= 0 else 0
+        self._phase = Phase.FAULT
+        self._stopped = True
+        self._message = code
+        self._program_over()
+        self._timers.clear()
+        self._events.append(Failed(code, line, text))
+        self._make_safe(now)
+
+    @abstractmethod
+    def _make_safe(self, now: float) -> None:
+        """Switch off what can be after a failure, and find back to a conversation."""
+
+    def _note(self, code: str, text: str = "") -> None:
+        self._events.append(Attention(code, text))
+
+    def _mark_starving(self, starving: bool, now: float) -> None:
+        if starving and self._starved_since is None:
+            self._starved_since = now
+        elif not starving and self._starved_since is not None:
+            self._starvation += now - self._starved_since
+            self._starved_since = None
+
+    def _count_rate(self, now: float) -> None:
+        if not self._rate or now - self._rate[-1][0] >= 0.5:
+            self._rate.append((now, self._acked))
+        while len(self._rate) > 2 and now - self._rate[0][0] > _RATE_WINDOW:
+            self._rate.popleft()
+
+    def _lines_per_second(self, now: float) -> float:
+        if self._phase is not Phase.STREAMING or not self._rate:
+            return 0.0
+        since, acked = self._rate[0]
+        return (self._acked - acked) / (now - since) if now > since else 0.0
+
+
+def _dwell(words: bytes, seconds: bool) -> float:
+    """Return the time of a G4 [s]: Marlin counts P in ms, Grbl in s."""
+    for word in words.split():
+        try:
+            number = float(word[1:])
+        except ValueError:
+            continue
+        if word[:1] in b"Ss" or seconds:
+            return number
+        if word[:1] in b"Pp":
+            return number / 1000.0
+    return 0.0

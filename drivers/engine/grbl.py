@@ -1,0 +1,385 @@
+"""The engine for Grbl and its kin: character counting, realtime bytes, feed hold and reset."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from enum import Enum, auto
+from typing import assert_never
+
+from drivers.dialects import grbl
+from drivers.engine.base import RUNNING, StreamEngine
+from drivers.flow import CharacterCounting, Line, Part
+from drivers.profile import FirmwareProfile, Flow
+from drivers.snapshot import Cancelled, Connected, Finished, Phase, Said
+
+_CHUNK = 4096  # most bytes handed out at a time
+# These touch the EEPROM, which closes the interrupts: a byte that comes meanwhile is lost.
+# Source: gnea/grbl:doc/markdown/interface.md, "EEPROM Issues".
+_EEPROM = re.compile(rb"\$|G\s*(?:10|28|30|5[4-9])(?!\d)", re.IGNORECASE)
+_RESET = b"\x18"
+_POLL_IDLE = 1.0  # between two `?` while nothing runs [s]
+_POLL_HOLD = 0.1  # between two `?` while it comes to a standstill [s]
+_BANNER_WAIT = 3.0  # after a reset [s]
+_OFF_WAIT = 3.0  # for the answers to the switch-off list [s]
+_RECOVER = 2.0  # from a stop or failure to the next conversation [s]
+_IDLE_MAX = 12  # idle reports while an answer is owed, until it counts as lost
+
+
+class _Step(Enum):
+    """How far a procedure has come."""
+
+    NOTHING = auto()
+    HELLO = auto()  # waits for any sign of life
+    ASKED = auto()  # waits for the answer to $I
+    HOLDING = auto()  # waits for the standstill
+    RESETTING = auto()  # waits for the banner
+    OFF = auto()  # waits for the answers to the switch-off list
+
+
+class GrblEngine(StreamEngine):
+    """Stream to a Grbl, which has neither numbers nor checksums: one doubt ends the program."""
+
+    def __init__(self, profile: FirmwareProfile, now: float) -> None:
+        super().__init__(profile, now)
+        one = profile.flow is Flow.SEND_RESPONSE
+        self._flow = CharacterCounting(profile.rx_bytes, 1 if one else 1_000_000)
+        self._step = _Step.NOTHING
+        self._state = ""
+        self._offset: tuple[float, ...] = (0.0, 0.0, 0.0)
+        self._idle_seen = 0
+        self._paused_said = False
+        self._after_reset: Cancelled | None = None
+
+    # -- out --------------------------------------------------------------------------------
+
+    def data_to_send(self, now: float) -> bytes:
+        """Return bytes of the ordinary lane that fit the firmware; the caller writes all."""
+        was_owed = len(self._flow)
+        parts: list[bytes] = []
+        size = 0
+        while size < _CHUNK and (line := self._next(now)) is not None:
+            wire = self._flow.send(line)
+            parts.append(wire)
+            size += len(wire)
+        if not was_owed and parts:
+            self._await_answer(now)
+        if self._phase is Phase.STREAMING:
+            self._mark_starving(not len(self._flow) and self._fetched is not None, now)
+        return b"".join(parts)
+
+    def _next(self, now: float) -> Line | None:
+        if self._extras:
+            return self._extras.popleft() if self._flow.may_send(self._extras[0]) else None
+        if self._phase is not Phase.STREAMING:
+            return None
+        line = self._next_of_program()
+        if line is None or not self._flow.may_send(line) or self._too_long(line, now):
+            return None
+        self._take_of_program()
+        self._idle_seen = 0
+        return line
+
+    def _line(self, text: bytes, part: Part, index: int = -1) -> Line:
+        return Line(text, part, index, _EEPROM.search(text) is not None)
+
+    # -- commands ---------------------------------------------------------------------------
+
+    def connect(self, now: float) -> None:
+        """Begin the conversation anew; a running program fails."""
+        self._fail("machine.reconnected", -1, "", now)
+        self._phase = Phase.CONNECTING
+        self._connected = False
+        self._timers.clear()
+        self._forget()
+        self._step = _Step.HELLO
+        self._after("hello", self._profile.boot_wait_s, now)
+
+    def _hello(self, now: float) -> None:
+        """Ask for a sign of life; a controller that came up without a reset has no banner."""
+        self._forget()
+        self._step = _Step.HELLO
+        self._urgent += b"?"
+        self._after("hello", _POLL_IDLE, now)
+
+    def _forget(self) -> None:
+        self._flow.clear()
+        self._extras.clear()
+        self._urgent.clear()
+        self._after_reset = None
+        self._timers.pop("answer", None)
+
+    def _introduce(self, now: float) -> None:
+        """It is alive: ask who it is, if it may answer that now."""
+        if self._state in ("Idle", "Alarm", "Check", ""):
+            self._step = _Step.ASKED
+            # The empty line ends whatever noise stands in its line buffer.
+            self._extras.extend((Line(b""), self._line(b"$I", Part.LAST)))
+            self._after("hello", _BANNER_WAIT, now)
+        else:
+            self._ready(now)
+
+    def _ready(self, now: float) -> None:
+        self._step = _Step.NOTHING
+        self._timers.pop("hello", None)
+        self._connected = True
+        self._phase = Phase.IDLE
+        self._events.append(Connected(self._firmware))
+        self._after("poll", _POLL_IDLE, now)
+
+    def _begin(self, now: float) -> None:
+        self._idle_seen = 0
+        self._paused_said = False
+        self._step = _Step.NOTHING
+        if self._state == "Alarm":
+            self._extras.extend(self._lines(self._profile.homing))
+        self._after("poll", 0.0, now)
+
+    def _halt(self, now: float) -> None:
+        self._paused_said = False
+        self._urgent += b"!"
+        self._mark_starving(False, now)
+        self._after("poll", _POLL_HOLD, now)
+        self._after("hold", self._profile.cancel_s, now)
+
+    def _go_on(self, now: float) -> None:
+        self._urgent += b"~"
+        self._timers.pop("hold", None)
+        self._idle_seen = 0
+        self._await_answer(now)
+
+    def _wind_down(self, now: float) -> None:
+        self._after_reset = Cancelled()
+        self._hold_then_reset(now)
+
+    def _hold_then_reset(self, now: float) -> None:
+        """Come to a standstill, then reset: so the position is kept."""
+        self._step = _Step.HOLDING
+        self._urgent[:0] = b"!"
+        self._urgent += b"?"
+        self._timers.pop("answer", None)
+        self._after("poll", _POLL_HOLD, now)
+        self._after("hold", self._profile.cancel_s, now)
+
+    def _reset(self, now: float) -> None:
+        self._step = _Step.RESETTING
+        self._flow.clear()
+        self._extras.clear()
+        self._urgent += _RESET
+        self._timers.clear()
+        self._after("banner", _BANNER_WAIT, now)
+
+    def _switch_off(self, now: float) -> None:
+        self._step = _Step.OFF
+        self._extras.extend(self._lines(self._profile.switch_off))
+        self._after("off", _OFF_WAIT, now)
+
+    def _made_safe(self, now: float) -> None:
+        self._step = _Step.NOTHING
+        self._timers.pop("off", None)
+        if self._phase is Phase.CANCELLING and self._after_reset is not None:
+            self._over(self._after_reset)
+            self._after_reset = None
+            self._after("poll", _POLL_IDLE, now)
+        else:
+            self._after("recover", _RECOVER, now)
+
+    def _emergency(self, now: float) -> None:
+        self._forget()
+        self._step = _Step.RESETTING
+        self._urgent += self._profile.emergency.encode("latin-1")
+        self._after("banner", _BANNER_WAIT, now)
+
+    def _make_safe(self, now: float) -> None:
+        self._connected = False
+        if self._state in ("Alarm", "Reset"):
+            self._reset(now)
+        else:
+            self._hold_then_reset(now)
+
+    # -- in ---------------------------------------------------------------------------------
+
+    def _hear(self, line: bytes, now: float) -> None:
+        reply = grbl.OK if line == b"ok" else grbl.parse(line.decode("ascii", "replace"))
+        match reply:
+            case grbl.Answered():
+                self._answered(reply.code, now)
+            case grbl.Status():
+                self._status(reply, now)
+            case grbl.Started():
+                self._started(reply.firmware, now)
+            case grbl.Alarm():
+                self._alarm(reply.code, now)
+            case grbl.Options():
+                self._flow.rx_bytes = min(self._profile.rx_bytes, max(reply.rx_bytes - 1, 16))
+            case grbl.Version():
+                self._firmware = f"Grbl {reply.text}"
+            case grbl.Message():
+                self._note("machine.says", reply.text)
+            case grbl.Said():
+                self._events.append(Said(reply.text))
+            case _:
+                assert_never(reply)
+
+    def _answered(self, code: int, now: float) -> None:
+        line = self._flow.answered()
+        if len(self._flow):
+            self._await_answer(now)
+        else:
+            self._timers.pop("answer", None)
+        if line is None:
+            return
+        if code and line.place >= 0:
+            self._fail("machine.error", line.place, f"error:{code}", now)
+            return
+        self._line_answered(line)
+        self._idle_seen = 0
+        if self._step is _Step.ASKED and line.part is Part.LAST:
+            self._ready(now)
+        elif self._step is _Step.OFF and not len(self._flow) and not self._extras:
+            self._made_safe(now)
+        elif code and self._phase is Phase.STREAMING and line.text in self._homing_lines():
+            self._fail("machine.not_homed", -1, f"error:{code}", now)
+        elif code and line.text and self._step is _Step.NOTHING:
+            self._note("machine.refused", f"{line.text.decode('ascii', 'replace')}: error:{code}")
+
+    def _homing_lines(self) -> deque[bytes]:
+        return deque(text.encode("ascii", "ignore") for text in self._profile.homing)
+
+    def _status(self, status: grbl.Status, now: float) -> None:
+        self._state = status.state
+        if len(status.offset) >= 3:
+            self._offset = status.offset[:3]
+        if len(status.position) >= 3:
+            back = (0.0, 0.0, 0.0) if status.is_machine else self._offset
+            spots = zip("XYZ", status.position, back, strict=False)
+            self._position = {axis: value + by for axis, value, by in spots}
+        if status.spindle is not None:
+            self._spindle_on = status.spindle > 0
+        if self._step is _Step.HELLO:
+            self._introduce(now)
+        elif self._step is _Step.HOLDING:
+            if status.state in ("Idle", "Alarm", "Check", "Sleep") or _at_rest(status):
+                self._reset(now)
+        elif self._phase is Phase.PAUSED:
+            if not self._paused_said and (_at_rest(status) or status.state == "Idle"):
+                self._paused_said = True
+                self._timers.pop("hold", None)
+                self._paused()
+        elif self._phase is Phase.STREAMING:
+            self._status_of_run(status, now)
+
+    def _status_of_run(self, status: grbl.Status, now: float) -> None:
+        if status.state != "Idle":
+            self._idle_seen = 0
+            if status.state in ("Hold", "Door") and self._message != "machine.held":
+                self._message = "machine.held"
+                self._note("machine.held", status.state)
+            elif status.state == "Run":
+                self._message = ""
+            return
+        self._idle_seen += 1
+        if self._extras or self._next_of_program() is not None:
+            return
+        if not len(self._flow) and self._idle_seen >= 2:
+            self._acked = len(self._program) if self._program else 0
+            self._over(Finished())
+            self._after("poll", _POLL_IDLE, now)
+
+    def _started(self, firmware: str, now: float) -> None:
+        if not self._firmware.startswith("Grbl 1.1h"):
+            self._firmware = firmware
+        self._spindle_on = False
+        if self._step is _Step.RESETTING:
+            self._timers.pop("banner", None)
+            self._state = "Reset"
+            self._flow.clear()
+            self._switch_off(now)
+        elif self._phase in RUNNING:
+            self._state = "Reset"
+            self._fail("machine.reset", self._acked - 1, firmware, now)
+        elif self._phase in (Phase.CONNECTING, Phase.IDLE):
+            self._phase = Phase.CONNECTING
+            self._connected = False
+            self._forget()
+            self._step = _Step.HELLO
+            self._after("hello", 0.1, now)
+
+    def _alarm(self, code: int, now: float) -> None:
+        self._state = "Alarm"
+        if self._phase in RUNNING and self._step is _Step.NOTHING:
+            self._fail("machine.alarm", self._acked - 1, f"ALARM:{code}", now)
+        elif self._step is _Step.HOLDING:
+            self._reset(now)
+        elif self._step is _Step.NOTHING and self._phase is Phase.IDLE:
+            self._stopped = True
+            self._note("machine.alarm", f"ALARM:{code}")
+
+    # -- time -------------------------------------------------------------------------------
+
+    def _await_answer(self, now: float) -> None:
+        expected = self._expected_time(self._flow.oldest)
+        self._timers["answer"] = now + self._profile.answer_s + expected
+
+    def _ring(self, name: str, now: float) -> None:
+        match name:
+            case "hello":
+                self._hello(now)
+            case "poll":
+                self._poll(now)
+            case "answer":
+                self._unanswered(now)
+            case "hold":
+                self._not_at_rest(now)
+            case "banner":
+                self._switch_off(now)
+            case "off":
+                self._flow.clear()
+                self._extras.clear()
+                self._made_safe(now)
+            case "recover":
+                self._phase = Phase.CONNECTING
+                self._hello(now)
+
+    def _poll(self, now: float) -> None:
+        holding = self._step is _Step.HOLDING or self._phase is Phase.PAUSED
+        if holding and not self._paused_said:
+            every = _POLL_HOLD
+        elif self._phase in RUNNING:
+            every = self._profile.poll_s
+        else:
+            every = _POLL_IDLE
+        self._after("poll", every, now)
+        self._urgent += b"?"
+        patience = self._profile.silence_s + self._expected_time(self._flow.oldest)
+        if now - self._heard_at > patience and self._step is _Step.NOTHING:
+            if self._phase in RUNNING:
+                oldest = self._flow.oldest
+                index = oldest.place if oldest is not None else -1
+                self._fail("machine.silent", index, "", now)
+            elif self._connected:
+                self._note("machine.silent")
+                self.connect(now)
+
+    def _unanswered(self, now: float) -> None:
+        """An answer is overdue; while it moves, that is only a long move."""
+        if self._phase is not Phase.STREAMING:
+            return
+        if self._idle_seen >= _IDLE_MAX:
+            oldest = self._flow.oldest
+            index = oldest.place if oldest is not None else -1
+            self._fail("machine.answer_lost", index, "", now)
+            return
+        self._after("answer", self._profile.poll_s * _IDLE_MAX, now)
+
+    def _not_at_rest(self, now: float) -> None:
+        """The standstill was not confirmed in time."""
+        if self._step is _Step.HOLDING:
+            self._reset(now)
+        elif self._phase is Phase.PAUSED and not self._paused_said:
+            self._paused_said = True
+            self._paused()
+
+
+def _at_rest(status: grbl.Status) -> bool:
+    return status.state in ("Hold", "Door") and status.detail in (0, None)

@@ -1,0 +1,149 @@
+"""The engine for Marlin and its kin: what a person asks of it, and what is due with time."""
+
+from __future__ import annotations
+
+from drivers.engine.base import RUNNING
+from drivers.engine.marlin_replies import RECOVER, MarlinReplies
+from drivers.engine.marlin_wire import ASK, NUDGE, Goal
+from drivers.flow import Part
+from drivers.snapshot import Phase
+
+_STRIKES_MAX = 8  # questions without an answer although something is heard
+_STOP_AGAIN = 1.0  # until M112 is repeated to a firmware that talks on [s]
+
+
+class MarlinEngine(MarlinReplies):
+    """Stream to a Marlin."""
+
+    def connect(self, now: float) -> None:
+        """Begin the conversation anew; a running program fails."""
+        self._fail("machine.reconnected", -1, "", now)
+        self._phase = Phase.CONNECTING
+        self._connected = False
+        self._timers.clear()
+        self._reset_wire()
+        self._after("hello", self._profile.boot_wait_s, now)
+
+    def _begin(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
+        self._homed = False
+        self._goal = Goal.NOTHING
+
+    def _halt(self, now: float) -> None:
+        self._procedure(Goal.PAUSE, [self._line(b"M400", Part.EXTRA)], now)
+
+    def _go_on(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
+        self._goal = Goal.NOTHING
+
+    def resume(self, now: float) -> bool:
+        """Go on after a pause; also answers a machine that waits for its button."""
+        if self._message == "machine.waits_for_person" and self._phase is Phase.STREAMING:
+            self._message = ""
+            self._raw += b"\nM108\n"
+            return True
+        return super().resume(now)
+
+    def _wind_down(self, now: float) -> None:
+        # Raw, not numbered: a firmware without emergency parser knows it only so. Its
+        # surplus answer does no harm, for the procedure ends with an M105.
+        self._raw += b"\nM108\n"
+        self._window.drop_program()
+        park = self._profile.park if self._homed else ()
+        lines = self._lines([*park, *self._profile.switch_off])
+        self._procedure(Goal.CANCEL, lines, now)
+
+    def _emergency(self, now: float) -> None:
+        self._reset_wire()
+        self._urgent += b"\n" + self._profile.emergency.encode("latin-1")
+        # Should the stop be lost on the way, these are not.
+        self._raw += b"".join(line.text + b"\n" for line in self._lines(self._profile.switch_off))
+        self._stops, self._stopped_at = 1, now
+        self._after("stopped", _STOP_AGAIN, now)
+
+    def _make_safe(self, now: float) -> None:
+        self._reset_wire()
+        self._connected = False
+        self._raw += b"\nM108\n"
+        self._raw += b"".join(line.text + b"\n" for line in self._lines(self._profile.switch_off))
+        self._after("recover", RECOVER, now)
+
+    def _ring(self, name: str, now: float) -> None:
+        match name:
+            case "hello":
+                self._hello(now)
+            case "recover":
+                self._phase = Phase.CONNECTING
+                self._hello(now)
+            case "poll":
+                self._poll(now)
+            case "answer" | "doubt":
+                self._unanswered(now)
+            case "cancel":
+                self._nudge(now)
+            case "stopped":
+                self._stop_again(now)
+
+    def _poll(self, now: float) -> None:
+        self._after("poll", self._profile.poll_s, now)
+        quiet = now - self._heard_at > 2.0 * self._profile.poll_s
+        if not self._extras and (not self._reports_itself or quiet):
+            self._extras.append(ASK)
+
+    def _unanswered(self, now: float) -> None:
+        """Ask what became of the lines; an M105 behind them also brings lost ones to light."""
+        window = self._window
+        if not window.unanswered:
+            return
+        if window.only_asks and self._ask_heard_at >= self._asked_at:
+            # Several were asked, one answer was lost: the others would wait for ever. If it
+            # was the question that was lost, the next number will tell.
+            self._settled(window.answered_through(window.next - 1), now)
+            return
+        self._asked += 1
+        self._after("answer", self._late_after(), now)
+        if now > self._patience_until:
+            self._strikes += 1
+            silent = now - self._heard_at >= self._profile.silence_s
+            if self._strikes > _STRIKES_MAX or (silent and self._strikes >= 3):
+                self._lost(now)
+                return
+        elif window.is_asking and window.unanswered > self._lines_max:
+            return  # asked already, and a stop must find room in the command queue
+        # Beyond the reserve only to a firmware that would say busy if it were, or too long quiet.
+        if window.may_ask(ASK) or self._strikes > (0 if self._busy_seen else 1):
+            self._clean = True
+            if window.again is not None:
+                window.ask_first(ASK)
+                self._forced = window.again
+            else:
+                self._forced = ASK
+
+    def _lost(self, now: float) -> None:
+        if self._phase is Phase.CANCELLING:
+            self._unconfirmed(now)
+        elif self._phase in RUNNING:
+            oldest = self._window.oldest
+            index = oldest.place if oldest is not None else -1
+            self._fail("machine.silent", index, "", now)
+        elif self._phase in (Phase.IDLE, Phase.CONNECTING):
+            if self._connected:
+                self._note("machine.silent")
+            self.connect(now)
+
+    def _nudge(self, now: float) -> None:
+        """A cancel is not confirmed yet."""
+        if now >= self._give_up_at:
+            self._unconfirmed(now)
+            return
+        self._raw += b"\nM108\n"
+        self._after("cancel", NUDGE, now)
+
+    def _unconfirmed(self, now: float) -> None:
+        # Nobody can tell whether the heaters are off, and a person wanted an end.
+        self._fail("machine.cancel_unconfirmed", -1, "", now)
+        self._urgent += b"\n" + self._profile.emergency.encode("latin-1")
+
+    def _stop_again(self, now: float) -> None:
+        if self._heard_at > self._stopped_at + _STOP_AGAIN / 4 and self._stops < 5:
+            self._urgent += b"\n" + self._profile.emergency.encode("latin-1")
+            self._stops, self._stopped_at = self._stops + 1, now
+            self._after("stopped", _STOP_AGAIN, now)

@@ -1,0 +1,162 @@
+"""The wire of a Marlin: the window, its procedures, and how long an answer may take."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from drivers.engine.base import StreamEngine
+from drivers.flow import Line, NumberedWindow, Part
+from drivers.profile import FirmwareProfile, Flow
+from drivers.snapshot import Phase
+
+ASK = Line(b"M105", Part.ASK)
+NUDGE = 5.0  # between two M108 while a cancel waits [s]
+_CHUNK = 4096  # most bytes handed out at a time
+_HELLO_AGAIN = 3.0  # patience with a board that does not say hello [s]
+_RTO = 8.0  # times the usual pace until an answer counts as late
+_RTO_MIN = 0.3  # shortest time until then [s]
+
+
+class Goal(Enum):
+    """What the M105 that ends a procedure stands for."""
+
+    NOTHING = auto()
+    HELLO = auto()
+    FINISH = auto()
+    PAUSE = auto()
+    CANCEL = auto()
+
+
+class MarlinWire(StreamEngine):
+    """What goes out and what is owed.
+
+    The answer to M105 is known by its look and comes in order, so it proves that all before
+    it is done; every procedure ends with one, and a doubtful count is cured by one.
+    """
+
+    def __init__(self, profile: FirmwareProfile, now: float) -> None:
+        super().__init__(profile, now)
+        one = profile.flow is Flow.SEND_RESPONSE
+        self._lines_max = 1 if one else max(profile.command_queue - 1, 1)
+        self._window = NumberedWindow(profile.rx_bytes, self._lines_max)
+        self._raw = bytearray()
+        self._goal = Goal.NOTHING
+        self._forced: Line | None = None
+        self._clean = False  # begin the next line with a newline
+        self._hold_until = 0.0
+        self._strikes = 0
+        self._same_resends = 0
+        self._last_taken: int | None = None
+        self._ok_is_of_resend = False
+        self._reports_itself = False
+        self._hellos = self._bare = 0
+        self._procedures = 0
+        self._give_up_at = 0.0
+        self._stopped_at = 0.0
+        self._patience_until = 0.0
+        self._answered_at = now
+        self._asked = 0
+        self._asked_at = self._ask_heard_at = now
+        self._pace = 0.05  # smoothed time from answer to answer [s]
+        self._merges = True  # the answer to M105 is one line, "ok T:…"
+        self._busy_seen = False
+        self._homed = False
+        self._stops = 0
+
+    def data_to_send(self, now: float) -> bytes:
+        """Return bytes of the ordinary lane that fit the firmware; the caller writes all."""
+        out = bytes(self._raw)
+        self._raw.clear()
+        if now < self._hold_until:
+            return out
+        was_owed = self._window.unanswered
+        parts = [out]
+        size = len(out)
+        while size < _CHUNK and (line := self._next(now)) is not None:
+            wire = self._window.send(line)
+            if line.part is Part.ASK:
+                self._asked_at = now
+            if self._clean:
+                wire, self._clean = b"\n" + wire, False
+            parts.append(wire)
+            size += len(wire)
+        if not was_owed and self._window.unanswered:
+            self._await_answer(now)
+        if self._phase is Phase.STREAMING and self._goal is Goal.NOTHING:
+            self._mark_starving(not self._window.unanswered, now)
+        return b"".join(parts)
+
+    def _next(self, now: float) -> Line | None:
+        """Take the line that may go out now, if any."""
+        window = self._window
+        if self._forced is not None:
+            line, self._forced = self._forced, None
+            return line
+        if (again := window.again) is not None:
+            return again if window.may_send(again) else None
+        if self._extras:
+            return self._extras.popleft() if window.may_send(self._extras[0]) else None
+        if self._phase is not Phase.STREAMING or self._goal is not Goal.NOTHING:
+            return None
+        fetched = self._next_of_program()
+        if fetched is None:
+            self._procedure(Goal.FINISH, [self._line(b"M400", Part.EXTRA)], now)
+            return self._next(now)
+        if not window.may_send(fetched) or self._too_long(fetched, now):
+            return None
+        self._take_of_program()
+        return fetched
+
+    def _procedure(self, goal: Goal, lines: list[Line], now: float) -> None:
+        """Send *lines* after all else, and come to `_reached` when they are done."""
+        self._goal = goal
+        self._extras.extend(lines)
+        self._extras.append(self._last())
+        if goal is Goal.CANCEL:
+            self._give_up_at = now + self._profile.cancel_s
+            self._after("cancel", NUDGE, now)
+
+    def _last(self) -> Line:
+        # Told apart by a number of its own: that of a pause given up must not end a program.
+        self._procedures += 1
+        return Line(b"M105", Part.LAST, -1 - self._procedures)
+
+    def _hello(self, now: float) -> None:
+        self._reset_wire()
+        # Numbered 0 and checksummed: boot noise before it cannot change its meaning. Its
+        # answer is not waited for; that to M105 proves it.
+        self._raw += b"\nN0 M110 N0*125\n"
+        self._reports_itself = False
+        self._goal = Goal.HELLO
+        # Two plain answers to each hello: this one does not say "ok T:" to M105.
+        self._merges = self._merges and not (self._hellos > 1 and self._bare >= 2 * self._hellos)
+        self._hellos += 1
+        self._extras.extend((Line(b"M115"), self._last()))
+        self._after("hello", _HELLO_AGAIN, now)
+
+    def _reset_wire(self) -> None:
+        self._window.restart()
+        self._extras.clear()
+        self._raw.clear()
+        self._goal = Goal.NOTHING
+        self._forced = None
+        self._hold_until = 0.0
+        self._strikes = self._same_resends = 0
+        self._last_taken = None
+        self._ok_is_of_resend = False
+
+    def _await_answer(self, now: float) -> None:
+        """Count the time to the next answer anew."""
+        expected = self._expected_time(self._window.oldest)
+        self._patience_until = now + self._profile.answer_s + expected
+        self._asked = 0
+        self._timers["answer"] = now + self._late_after()
+
+    def _late_after(self) -> float:
+        usual = max(_RTO * self._pace, _RTO_MIN) * 2.0 ** min(self._asked, 8)
+        return min(usual, self._profile.answer_s)
+
+    def _doubt(self, now: float) -> None:
+        """Something may have been lost: ask soon rather than wait for the deadline."""
+        if self._window.unanswered and "doubt" not in self._timers:
+            self._after("doubt", 0.1, now)

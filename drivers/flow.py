@@ -1,0 +1,283 @@
+"""Flow control: which line may go on the wire now, and which line an answer belongs to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import NamedTuple, Protocol
+
+from drivers.gcode import numbered
+
+
+class Program(Protocol):
+    """The lines of a program by number; a resend needs to go back."""
+
+    def __len__(self) -> int:
+        """Return how many lines there are to send."""
+
+    def line(self, index: int) -> bytes:
+        """Return a bare line without newline; *index* counts from 0."""
+
+    def source_line(self, index: int) -> int:
+        """Return the 1-based line of the uploaded file that it came from."""
+
+
+class Part(Enum):
+    """What a line is there for."""
+
+    PROGRAM = auto()
+    EXTRA = auto()  # a single command between program lines
+    ASK = auto()  # M105: its answer is known by its look and so proves all before it
+    LAST = auto()  # the line that ends a procedure
+
+
+class Line(NamedTuple):
+    """A line on its way.
+
+    :param place: its index in the program, below 0 if it is not of it.
+    :param alone: nothing may follow before its answer.
+    """
+
+    text: bytes
+    part: Part = Part.EXTRA
+    place: int = -1
+    alone: bool = False
+
+
+class _Sent(NamedTuple):
+    number: int
+    size: int  # bytes that may still be in the RX buffer
+    line: Line
+
+
+class CharacterCounting:
+    """Keep the controller's receive buffer full and never overflow it.
+
+    The controller answers every line once, in order, and frees that line's bytes when it
+    does; a queue of line lengths is all the host needs to know.
+
+    :param rx_bytes: usable receive buffer [bytes].
+    :param lines_max: most unanswered lines; 1 is send-response.
+
+    *Source:* gnea/grbl:doc/markdown/interface.md, "Character-Counting".
+    """
+
+    def __init__(self, rx_bytes: int, lines_max: int = 1_000_000) -> None:
+        self.rx_bytes = rx_bytes
+        self._lines_max = lines_max
+        self._unanswered: deque[Line] = deque()
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._unanswered)
+
+    @property
+    def oldest(self) -> Line | None:
+        """The line whose answer comes next."""
+        return self._unanswered[0] if self._unanswered else None
+
+    def may_send(self, line: Line) -> bool:
+        """Tell whether *line* fits beside what is unanswered."""
+        if not self._unanswered:
+            # An empty buffer admits any line: refusing an overlong one here would stall
+            # the job in silence. Preflight rejects it; the controller would too.
+            return True
+        return (
+            not line.alone
+            and not self._unanswered[-1].alone
+            and len(self._unanswered) < self._lines_max
+            and self.bytes + len(line.text) + 1 <= self.rx_bytes
+        )
+
+    def send(self, line: Line) -> bytes:
+        """Return the bytes of *line* and count them."""
+        self._unanswered.append(line)
+        self.bytes += len(line.text) + 1
+        return line.text + b"\n"
+
+    def answered(self) -> Line | None:
+        """Return the line that an answer belongs to; None if nothing was owed."""
+        if not self._unanswered:
+            return None
+        line = self._unanswered.popleft()
+        self.bytes -= len(line.text) + 1
+        return line
+
+    def clear(self) -> None:
+        """Forget all: the controller has thrown its buffer away."""
+        self._unanswered.clear()
+        self.bytes = 0
+
+
+class NumberedWindow:
+    """Numbered lines with checksum, several at a time, and the way back after a resend.
+
+    The bytes that may still be in the receive ring never exceed `rx_bytes`, so nothing
+    overflows even if the firmware has taken nothing from it yet. It answers in order but
+    mostly without a number, and an answer can be lost; two kinds of answer correct the count:
+    one with a number (ADVANCED_OK), and one that only M105 can get.
+
+    :param rx_bytes: usable receive buffer [bytes].
+    :param lines_max: most unanswered lines; one less than the firmware's command queue, so
+        that it always reads on and a stop behind them is seen at once.
+
+    *Source:* MarlinFirmware/Marlin:Marlin/src/gcode/queue.cpp.
+    """
+
+    # Room for one M105 when the answers to all else were lost.
+    RESERVE = 20
+    _KEPT = 64  # answered lines kept for a resend that reaches behind its answer
+    _WIDEN_FIRST, _WIDEN_LAST = 32, 512
+
+    def __init__(self, rx_bytes: int, lines_max: int) -> None:
+        self._rx_bytes = rx_bytes
+        self._budget = max(rx_bytes - self.RESERVE, rx_bytes // 2)
+        self._sent: deque[_Sent] = deque()
+        self._again: deque[Line] = deque()
+        self._widen_after = self._WIDEN_FIRST
+        self.lines_max = lines_max
+        self.next = 1
+        self.unanswered = 0
+        self.bytes = 0
+        self.narrow = False
+        self._good = 0
+
+    @property
+    def oldest(self) -> Line | None:
+        """The line whose answer comes next."""
+        return self._sent[-self.unanswered].line if self.unanswered else None
+
+    @property
+    def is_asking(self) -> bool:
+        """Tell whether an M105 is on its way."""
+        return any(part in (Part.ASK, Part.LAST) for part in self._unanswered_parts())
+
+    @property
+    def only_asks(self) -> bool:
+        """Tell whether nothing is unanswered but M105 of no further meaning."""
+        return all(part is Part.ASK for part in self._unanswered_parts())
+
+    @property
+    def again(self) -> Line | None:
+        """The line that must go out before any other."""
+        return self._again[0] if self._again else None
+
+    def restart(self) -> None:
+        """Begin to count anew, as after `M110 N0`; nothing is owed."""
+        self._sent.clear()
+        self._again.clear()
+        self.next, self.unanswered, self.bytes = 1, 0, 0
+
+    def drop_program(self) -> None:
+        """Forget program lines that would have to be sent again: nobody wants them now."""
+        self._again = deque(line for line in self._again if line.part is not Part.PROGRAM)
+
+    def may_send(self, line: Line) -> bool:
+        """Tell whether *line* fits beside what is unanswered."""
+        if not self.unanswered:
+            return True
+        if self.narrow:
+            # Lines known to be accepted may still be unanswered; they are out of the buffer.
+            return not self.bytes
+        if self.unanswered >= self.lines_max or self._sent[-1].line.alone:
+            return False
+        return self.bytes + self._size(line) <= self._budget
+
+    def may_ask(self, line: Line) -> bool:
+        """Tell whether *line* fits if the reserve is used."""
+        return self.bytes + self._size(line) <= self._rx_bytes
+
+    def send(self, line: Line) -> bytes:
+        """Return the bytes of *line* under the next number, and count them."""
+        if self._again and self._again[0] is line:
+            self._again.popleft()
+        wire = numbered(self.next, line.text)
+        self._sent.append(_Sent(self.next, len(wire), line))
+        self.next += 1
+        self.unanswered += 1
+        self.bytes += len(wire)
+        if len(self._sent) - self.unanswered > self._KEPT:
+            self._sent.popleft()
+        return wire
+
+    def answered(self) -> Line | None:
+        """Return the line that an answer without number belongs to; None if nothing is owed."""
+        if not self.unanswered:
+            return None
+        entry = self._sent[-self.unanswered]
+        self.unanswered -= 1
+        self.bytes = max(0, self.bytes - entry.size) if self.unanswered else 0
+        self._good += 1
+        if self.narrow and self._good >= self._widen_after:
+            self.narrow = False
+            self._widen_after = max(self._WIDEN_FIRST, self._widen_after // 2)
+        return entry.line
+
+    def answered_through(self, number: int) -> list[Line]:
+        """Return all unanswered lines up to *number*, which was answered by name."""
+        first = self.next - self.unanswered
+        if not first <= number < self.next:
+            return []
+        return self._take(number - first + 1)
+
+    def answered_ask(self) -> list[Line] | None:
+        """Return all unanswered lines up to the oldest M105; None if there is none."""
+        if not self.unanswered:
+            return None
+        start = len(self._sent) - self.unanswered
+        for place in range(start, len(self._sent)):
+            if self._sent[place].line.part in (Part.ASK, Part.LAST):
+                return self._take(place - start + 1)
+        return None
+
+    def resend(self, number: int) -> int | None:
+        """Go back: *number* and what followed it will be sent again, under those numbers.
+
+        :returns: bytes that may still be on their way and will be refused; None if no such
+            line is known.
+        """
+        if number > self.next or number < self.next - len(self._sent):
+            return None
+        again: list[Line] = []
+        stale = 0
+        while self._sent and self._sent[-1].number >= number:
+            entry = self._sent.pop()
+            stale += entry.size
+            if entry.line.part is not Part.ASK:
+                again.append(entry.line)
+            if self.unanswered:
+                self.unanswered -= 1
+            first_size = entry.size
+        if stale:
+            stale -= first_size  # the refused line itself has been read
+        self._again.extendleft(again)
+        self.next = number
+        # What is still unanswered was accepted, so it has left the receive buffer.
+        self._forget_bytes()
+        if not self.narrow:
+            self._widen_after = min(self._widen_after * 2, self._WIDEN_LAST)
+        self.narrow = True
+        self._good = 0
+        return stale
+
+    def ask_first(self, line: Line) -> None:
+        """Put *line* before what is sent again, unless the same waits there."""
+        if not (self._again and self._again[0].part in (Part.ASK, Part.LAST)):
+            self._again.appendleft(line)
+
+    def _unanswered_parts(self) -> list[Part]:
+        start = len(self._sent) - self.unanswered
+        return [self._sent[at].line.part for at in range(start, len(self._sent))]
+
+    def _take(self, count: int) -> list[Line]:
+        return [line for _ in range(count) if (line := self.answered()) is not None]
+
+    def _forget_bytes(self) -> None:
+        kept: Iterable[_Sent] = self._sent
+        self._sent = deque(_Sent(entry.number, 0, entry.line) for entry in kept)
+        self.bytes = 0
+
+    def _size(self, line: Line) -> int:
+        # "N", a space, "*", three digits of checksum, newline, and one newline before.
+        return len(line.text) + len(str(self.next)) + 8

@@ -1,0 +1,98 @@
+"""Words, bare lines and checksums of G-code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import reduce
+from operator import xor
+
+# `? ! ~` act in Grbl wherever they stand, even in a comment; so do all bytes from 0x80 up.
+REALTIME_BYTES = frozenset(b"?!~\x18") | frozenset(range(0x80, 0x100))
+
+_UNUSUAL = re.compile(rb"[^\x20-\x7e]|[;(*?!~%]|^ *[Nn]\d")
+_COMMENT = re.compile(rb"\([^)]*(?:\)|$)|;.*")
+_NUMBER_AND_CHECKSUM = re.compile(rb"^ *[Nn]\d+ *|\*\d* *$")
+_UNSENDABLE = bytes(sorted(REALTIME_BYTES | frozenset(range(0x20)) - {0x09} | {0x7F}))
+_WORD = re.compile(rb"([A-Za-z])\s*([-+]?(?:\d+\.?\d*|\.\d+))")
+_COMMAND = re.compile(rb"([GMTgmt])\s*0*(\d+(?:\.\d+)?)")
+# What follows these is text for people, where "G1" or "S3" is no word.
+_TEXT_COMMAND = re.compile(rb"[Mm]\s*0*(?:117|118|16|23|28|30|32|928|486|550|587)(?!\d)")
+
+
+def bare(line: bytes) -> bytes:
+    r"""Return what a firmware needs of *line*, without newline; empty if there is nothing.
+
+    Comments, old line numbers and checksums go (the host numbers for itself), and with them
+    every byte that a firmware would take as a realtime command.
+
+    >>> bare(b"N10 G1 X1 ; wall!\r\n"), bare(b"(all of it"), bare(b"G1 (fast) Y2*71")
+    (b'G1 X1', b'', b'G1  Y2')
+    >>> bare(b"%"), bare(b"M117 50% ok?")
+    (b'', b'M117 50% ok')
+    """
+    line = line.strip()
+    if _UNUSUAL.search(line) is None:
+        return line
+    line = _COMMENT.sub(b"", line)
+    line = line.translate(None, _UNSENDABLE).replace(b"\t", b" ")
+    line = _NUMBER_AND_CHECKSUM.sub(b"", line).strip()
+    return b"" if line == b"%" else line
+
+
+def words(line: bytes) -> list[tuple[str, float]]:
+    """Return the words of a bare line: upper-case letter and number.
+
+    >>> words(b"g1 X-1.5y.5 F 1200")
+    [('G', 1.0), ('X', -1.5), ('Y', 0.5), ('F', 1200.0)]
+    """
+    if text := _TEXT_COMMAND.match(line):
+        line = text.group()
+    return [(letter.decode().upper(), float(number)) for letter, number in _WORD.findall(line)]
+
+
+def commands(line: bytes) -> list[str]:
+    """Return the command words of a bare line; a `$` line is one command up to its `=`.
+
+    >>> commands(b"g90 G01 X5 m03 S100"), commands(b"$100=250"), commands(b"M117 G1 it is")
+    (['G90', 'G1', 'M3'], ['$100'], ['M117'])
+    """
+    if line.startswith((b"$", b"[")):
+        return [line.partition(b"=")[0].decode("ascii", "replace").upper()]
+    if text := _TEXT_COMMAND.match(line):
+        line = text.group()
+    return [
+        letter.decode().upper() + (number.decode().lstrip("0") or "0")
+        for letter, number in _COMMAND.findall(line)
+    ]
+
+
+def first_forbidden(line: bytes, forbidden: Sequence[str]) -> str | None:
+    """Return the first command of *line* that is forbidden; an entry `$` means all of them.
+
+    >>> first_forbidden(b"G1 X1 M0500", ["M500"]), first_forbidden(b"$100=1", ["$"])
+    ('M500', '$100')
+    """
+    for word in commands(line):
+        if word in forbidden or (word[:1] == "$" and "$" in forbidden):
+            return word
+    return None
+
+
+def checksum(body: bytes) -> int:
+    """Return the exclusive or of all bytes, as Marlin, Repetier and RepRap count it.
+
+    >>> checksum(b"N3 M105")
+    36
+    """
+    return reduce(xor, body, 0)
+
+
+def numbered(number: int, line: bytes) -> bytes:
+    r"""Return *line* as a numbered line with checksum and newline.
+
+    >>> numbered(3, b"M105")
+    b'N3 M105*36\n'
+    """
+    body = b"N%d %s" % (number, line)
+    return b"%s*%d\n" % (body, reduce(xor, body))

@@ -1,0 +1,112 @@
+"""What a machine host knows of its machine: one JSON file that the node writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drivers.errors import DriverError, HostError
+from drivers.profile import FirmwareProfile
+from drivers.wire import object_of, text_of, whole_of
+
+SCHEMA = 1
+SLUG = re.compile(r"[a-z0-9-]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """One machine as its host sees it.
+
+    :param machine: its slug.
+    :param kind: `fdm`, `mill` …, for the log only: what differs is in the profile.
+    :param limits: the machine's limits, kept for the record; the host compares only their hash.
+    :param socket: Unix socket to listen on.
+    :param software: name and version of the release that wrote the file and starts the host;
+        here, because asking the installation would cost a host 3 MiB of imports.
+    :param state_dir: folder of the lock, the journal and the programs.
+    """
+
+    machine: str
+    kind: str
+    port: str
+    baud: int
+    profile: FirmwareProfile
+    limits_sha256: str
+    socket: Path
+    state_dir: Path
+    limits: Mapping[str, object] = field(default_factory=dict)
+    software: str = "fabnode"
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "schema": SCHEMA,
+            "machine": self.machine,
+            "kind": self.kind,
+            "port": self.port,
+            "baud": self.baud,
+            "profile": self.profile.to_json(),
+            "limits": dict(self.limits),
+            "limits_sha256": self.limits_sha256,
+            "socket": str(self.socket),
+            "state_dir": str(self.state_dir),
+            "software": self.software,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, object]) -> HostConfig:
+        """Read what `to_json` wrote.
+
+        :raises DriverError: naming the first thing that is wrong.
+        """
+        if whole_of(values, "schema") != SCHEMA:
+            raise HostError("host.schema", found=whole_of(values, "schema"), wanted=SCHEMA)
+        machine = text_of(values, "machine")
+        if not SLUG.fullmatch(machine):
+            raise HostError("host.bad_slug", machine=machine)
+        return cls(
+            machine=machine,
+            kind=text_of(values, "kind"),
+            port=text_of(values, "port"),
+            baud=whole_of(values, "baud"),
+            profile=FirmwareProfile.from_json(object_of(values, "profile")),
+            limits_sha256=text_of(values, "limits_sha256"),
+            socket=Path(text_of(values, "socket")),
+            state_dir=Path(text_of(values, "state_dir")),
+            limits=object_of(values, "limits"),
+            software=text_of(values, "software"),
+        )
+
+
+def write_host_config(path: Path, config: HostConfig) -> None:
+    """Write the file so that a reader sees the old or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(config.to_json(), file, indent=2, sort_keys=True)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_host_config(path: Path) -> HostConfig:
+    """Read a machine's file.
+
+    :raises HostError: `host.bad_config` with the file and what is wrong in it.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+        if not isinstance(values, dict):
+            raise HostError("host.bad_config", file=str(path), reason="not an object")
+        return HostConfig.from_json(values)
+    except (OSError, ValueError) as error:
+        raise HostError("host.bad_config", file=str(path), reason=str(error)) from error
+    except DriverError as error:
+        if error.code == "host.bad_config":
+            raise
+        raise HostError("host.bad_config", file=str(path), reason=str(error)) from error

@@ -1,0 +1,198 @@
+"""The host's one loop: the port, the socket, the signals and the clock."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import signal
+import socket
+import time
+from types import FrameType
+
+from drivers.host.config import HostConfig
+from drivers.host.desk import Desk
+from drivers.host.machine import Machine, OpenSession
+from drivers.host.programs import ProgramStore
+from drivers.host.server import MAX_CONNECTIONS, Connection, Server
+from drivers.journal import Journal
+from drivers.wire import PROTOCOL, Hello, HostEvent
+
+STATE_EVERY_S = 0.2
+LONGEST_SLEEP_S = 5.0
+GRACE_S = 10.0  # for a run to be cancelled in good order after SIGTERM
+
+log = logging.getLogger(__name__)
+
+
+class Host:
+    """One machine host, from its first open file to its last.
+
+    :param open_session: opens the port and begins to observe.
+    :raises DriverError: if the journal or the socket cannot be had.
+    """
+
+    def __init__(self, config: HostConfig, open_session: OpenSession) -> None:
+        self._config = config
+        self._software = config.software
+        self._selector = selectors.DefaultSelector()
+        self._journal = Journal(config.state_dir)
+        if self._journal.discarded_bytes:
+            log.warning(
+                "%s: the journal's last %d bytes were damaged and are gone",
+                config.machine,
+                self._journal.discarded_bytes,
+            )
+        opened = self._journal.open_run
+        keep = str(opened.fields.get("program", "")) if opened is not None else ""
+        self._programs = ProgramStore(config.state_dir / "programs", keep)
+        self._server = Server(config.socket, self._selector)
+        left = self._programs.recall(keep) if keep else None
+        self._machine = Machine(config, self._journal, open_session, self._tell, _wall_us, left)
+        if left is not None:
+            left.close()
+        self._desk = Desk(config, self._machine, self._journal, self._programs, self._retire)
+        self._port = -1  # the port's file number, as the selector knows it
+        self._port_events = 0
+        self._told_state: dict[str, object] = {}
+        self._tell_state_at = 0.0
+        self._told_to_go = False
+        self._leaving_by: float | None = None  # when patience with SIGTERM ends
+
+    def run(self) -> None:
+        """Serve until retired or told to go by a signal."""
+        waker, wakened = socket.socketpair()
+        waker.setblocking(False)
+        wakened.setblocking(False)
+        self._selector.register(wakened, selectors.EVENT_READ, None)
+        before = signal.signal(signal.SIGTERM, self._on_signal)
+        before_int = signal.signal(signal.SIGINT, self._on_signal)
+        before_fd = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        try:
+            while not self._may_leave():
+                self._pass(wakened)
+        finally:
+            signal.set_wakeup_fd(before_fd)
+            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGINT, before_int)
+            self._selector.unregister(wakened)
+            waker.close()
+            wakened.close()
+            self._close()
+
+    def _pass(self, wakened: socket.socket) -> None:
+        now = time.monotonic()
+        ready = self._selector.select(max(0.0, self._wake_at(now) - now))
+        now = time.monotonic()
+        for key, events in ready:
+            if isinstance(key.data, Connection):
+                self._serve(key.data, events, now)
+            elif key.fileobj is wakened:
+                wakened.recv(4096)
+        # After those who have spoken, and few enough that each of them is heard once
+        # before the next crowd can push it out.
+        if any(key.data is self._server for key, _ in ready):
+            self._greet()
+        if self._told_to_go:
+            self._give_up(now)
+        self._machine.tick(now)
+        self._watch_port()
+        self._tell_state(now)
+        self._server.settle()
+        self._sync(now)
+
+    def _sync(self, now: float) -> None:
+        try:
+            self._journal.sync(now)
+        except OSError:
+            # A dying card must not end the run that it can no longer record.
+            log.exception("%s: the journal cannot be brought to the disk", self._config.machine)
+
+    def _wake_at(self, now: float) -> float:
+        times = [now + LONGEST_SLEEP_S]
+        if (due := self._machine.deadline()) is not None:
+            times.append(due)
+        if self._leaving_by is not None:
+            times.append(self._leaving_by)
+        if self._server.listeners:
+            times.append(max(self._tell_state_at, now))
+        return min(times)
+
+    def _serve(self, peer: Connection, events: int, now: float) -> None:
+        if events & selectors.EVENT_WRITE:
+            peer.flush()
+        if events & selectors.EVENT_READ and not peer.closed:
+            messages = peer.read()
+            self._server.heard(peer)
+            for message in messages:
+                self._desk.answer(peer, message, now)
+
+    def _greet(self) -> None:
+        hello = Hello(PROTOCOL, self._software, self._config.machine, self._machine.run)
+        for _ in range(MAX_CONNECTIONS // 2):
+            peer = self._server.accept()
+            if peer is None:
+                return
+            peer.push({"hello": hello.to_json()})
+
+    def _watch_port(self) -> None:
+        """Have the selector watch what the session wants: its port changes when it is lost."""
+        session = self._machine.session
+        port = session.fileno() if session is not None else -1
+        wanted = 0
+        if session is not None:
+            wanted = selectors.EVENT_READ
+            if session.wants_write:
+                wanted |= selectors.EVENT_WRITE
+        if (port, wanted) == (self._port, self._port_events):
+            return
+        if self._port >= 0:
+            self._selector.unregister(self._port)
+        if port >= 0:
+            self._selector.register(port, wanted, None)
+        self._port, self._port_events = port, wanted
+
+    def _tell(self, event: HostEvent) -> None:
+        for peer in self._server.listeners:
+            peer.push({"event": event.to_json()})
+
+    def _tell_state(self, now: float) -> None:
+        if now < self._tell_state_at or not self._server.listeners:
+            return
+        self._tell_state_at = now + STATE_EVERY_S
+        state = self._machine.snapshot(now).to_json()
+        if state != self._told_state:
+            self._told_state = state
+            for peer in self._server.listeners:
+                peer.push({"state": state})
+
+    def _retire(self) -> None:
+        self._leaving_by = time.monotonic()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # Only noted here: a signal comes between any two steps, also inside the session.
+        del number, frame
+        self._told_to_go = True
+
+    def _give_up(self, now: float) -> None:
+        if self._leaving_by is None:
+            log.warning("%s: told to go by a signal", self._config.machine)
+            self._leaving_by = now + GRACE_S
+            self._machine.give_up(now)
+
+    def _may_leave(self) -> bool:
+        if self._leaving_by is None:
+            return False
+        return self._machine.is_idle or time.monotonic() >= self._leaving_by
+
+    def _close(self) -> None:
+        now = time.monotonic()
+        self._machine.leave(now)
+        self._server.settle()
+        self._server.close()
+        self._programs.close()
+        self._journal.close()
+        self._selector.close()
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1000

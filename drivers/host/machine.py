@@ -1,0 +1,368 @@
+"""One machine under watch: its session while there is a port, its open run, and what is due."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from drivers.errors import DriverError, HostError
+from drivers.host.config import HostConfig
+from drivers.host.programs import StoredProgram
+from drivers.journal import Journal, Progress
+from drivers.snapshot import Phase, Snapshot
+from drivers.wire import HostEvent
+
+RETRY_FIRST_S = 0.5
+RETRY_LAST_S = 10.0
+REPLAY_S = 1.0  # for the modal state of an interrupted run; heat waits as long for its end
+TALK_PER_S = 20  # of the machine's own texts
+MAX_TEXT = 400  # characters of one text from a machine; what it says is not trusted
+
+# Kinds of events that end a run, and those worth keeping until the node has them.
+ENDS = frozenset({"finished", "cancelled", "stopped", "failed"})
+STATE = frozenset({"run_started", "progress", "temperature_read", "resent"})  # told as state
+_BUSY = frozenset({Phase.STREAMING, Phase.PAUSED, Phase.CANCELLING})
+FACTS = ENDS | {"paused", "resumed", "attention"}
+
+log = logging.getLogger(__name__)
+
+
+class Told(Protocol):
+    """An event of the engine."""
+
+    @property
+    def kind(self) -> str: ...
+    def to_json(self) -> dict[str, object]: ...
+
+
+class MachineSession(Protocol):
+    """What a host needs of `drivers.session.Session`."""
+
+    @property
+    def wants_write(self) -> bool: ...
+    def fileno(self) -> int: ...
+    def deadline(self) -> float | None: ...
+    def ready(self, now: float) -> None: ...
+    def start(self, program: StoredProgram, now: float, run: str) -> bool: ...
+    def pause(self, now: float) -> bool: ...
+    def resume(self, now: float) -> bool: ...
+    def cancel(self, now: float) -> bool: ...
+    def stop(self, now: float) -> bool: ...
+    def command(self, line: bytes, now: float) -> bool: ...
+    def snapshot(self, now: float) -> Snapshot: ...
+    def reset_on_close(self) -> None: ...
+    def close(self) -> None: ...
+
+
+OpenSession = Callable[[HostConfig, Callable[[Told], None], float], MachineSession]
+
+
+class Machine:
+    """Keeps a session open while there is a port, and keeps the journal true.
+
+    :param tell: hears every event once; facts carry their number.
+    :param clock_us: wall time [µs since 1970, UTC].
+    :param left: the program of the run that an earlier process left open.
+    """
+
+    def __init__(
+        self,
+        config: HostConfig,
+        journal: Journal,
+        open_session: OpenSession,
+        tell: Callable[[HostEvent], None],
+        clock_us: Callable[[], int],
+        left: StoredProgram | None = None,
+    ) -> None:
+        self._config = config
+        self._journal = journal
+        self._open_session = open_session
+        self._tell = tell
+        self._clock_us = clock_us
+        self._session: MachineSession | None = None
+        self._program: StoredProgram | None = None
+        self._heard: list[Told] = []
+        self._stopped_by = ""
+        self._talk_second = self._talked = 0
+        self._last = Snapshot(phase=Phase.CONNECTING)
+        self._retry_at = 0.0
+        self._retry_s = RETRY_FIRST_S
+        # A file, because switching off may have to wait for the port longer than we live.
+        self._due_file = config.state_dir / "switch-off-due"
+        self._is_due = self._due_file.exists()
+        if journal.open_run is not None:
+            self.interrupt("host-died", left)
+
+    @property
+    def session(self) -> MachineSession | None:
+        """The session, while there is a port."""
+        return self._session
+
+    @property
+    def run(self) -> str:
+        """The open run, "" if there is none."""
+        return self._journal.open_run.run if self._journal.open_run is not None else ""
+
+    @property
+    def running_program(self) -> str:
+        """Hash of the program that must stay on disk, "" if none."""
+        return self._program.sha256 if self._program is not None else ""
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody would miss this host now."""
+        return not self.run and self._last.phase not in _BUSY
+
+    def deadline(self) -> float | None:
+        """Return when `tick` must be called [s, monotonic]."""
+        return self._retry_at if self._session is None else self._session.deadline()
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Return what the machine is doing, without a port what it last did."""
+        if self._session is not None:
+            self._last = self._session.snapshot(now)
+        return replace(self._last, run=self.run)
+
+    def tick(self, now: float) -> None:
+        """Move bytes and time; open the port if that is due."""
+        if self._session is None:
+            if now >= self._retry_at:
+                self._connect(now)
+            return
+        try:
+            self._session.ready(now)
+            self._last = self._session.snapshot(now)
+            self._note_progress()
+            self._take_in_rest()
+        except (DriverError, OSError) as error:
+            self.lose_port(error, now)
+            return
+        except Exception:
+            # Whatever it was, the worst answer is to die with the heat on: what ran is
+            # interrupted, and we come back to switch off as after a lost port.
+            log.exception("%s: the session broke", self._config.machine)
+            program, self._program = self._program, None
+            self.disconnect(now)
+            self._heard.clear()
+            self.interrupt("host-error", program)
+            return
+        if self._is_due and self._last.phase is Phase.IDLE and not self.run:
+            self._switch_off(now)
+
+    def start(
+        self, run: str, program: StoredProgram, fields: Mapping[str, object], now: float
+    ) -> None:
+        """Begin a run; on disk before the first byte leaves.
+
+        :raises HostError: if it may not begin.
+        """
+        if self.run == run:
+            return  # asked again by a node that missed the answer
+        if self._journal.last_run == run:
+            raise HostError("host.run_over", run=run)
+        if self.run:
+            raise HostError("host.busy", run=self.run)
+        if self._session is None or not self._last.connected:
+            raise HostError("host.not_connected", port=self._config.port)
+        if self._is_due:
+            raise HostError("host.open_run", run=self._journal.last_run)
+        if self._last.phase is not Phase.IDLE:
+            raise HostError("host.busy", phase=str(self._last.phase))
+        if self._journal.is_full:
+            raise HostError("host.journal_full", machine=self._config.machine)
+        try:
+            fact = self._journal.begin(run, "run_started", fields, self._clock_us())
+        except (OSError, ValueError) as error:
+            raise HostError("host.no_journal", reason=str(error)) from error
+        log.info("%s: run %s starts, %d lines", self._config.machine, run, len(program))
+        self._tell(fact)
+        self._program = program
+        try:
+            if not self._session.start(program, now, run):
+                # It was idle a moment ago; what came between will be told by itself.
+                self._tell_fact("failed", {"code": "machine.not_idle"}, ends=True)
+        except (DriverError, OSError) as error:
+            self.lose_port(error, now)
+        self.tick(now)
+
+    def stop(self, by: str, now: float) -> None:
+        """Stop now; the bytes have left when this returns, the record comes after.
+
+        :raises HostError: if there is no port to send them to.
+        """
+        if self._session is None:
+            self._owe_switch_off()
+            raise HostError("host.not_connected", port=self._config.port)
+        self._stopped_by = by[:MAX_TEXT]
+        try:
+            self._session.stop(now)
+        except (DriverError, OSError) as error:
+            self.lose_port(error, now)
+            self._owe_switch_off()
+            raise HostError("host.not_connected", port=self._config.port) from error
+        self.tick(now)
+        log.warning("%s: stopped by %s", self._config.machine, self._stopped_by)
+
+    def interrupt(self, reason: str, program: StoredProgram | None) -> None:
+        """Record that nobody can say how far the open run came; heat off is due from here on.
+
+        :param program: to read the modal state from; None while a machine needs watching,
+            for that reading takes its time.
+        """
+        progress = self._journal.progress
+        if progress is None:
+            return
+        self._owe_switch_off()
+        log.error("%s: run %s is interrupted: %s", self._config.machine, progress.run, reason)
+        fields = {**_extent(progress), "reason": reason}
+        if program is not None and (modal := program.modal_after(progress.acked, REPLAY_S)):
+            fields["modal"] = modal.to_json()
+        self._program = None
+        self._tell_fact("interrupted", fields, ends=True)
+
+    def lose_port(self, error: Exception, now: float) -> None:
+        """The port has gone: what ran is interrupted, and we come back only to look."""
+        log.warning("%s: port lost: %s", self._config.machine, error)
+        self.disconnect(now)
+        self._take_in_rest()
+        self.interrupt("port-lost", self._program)
+
+    def disconnect(self, now: float, *, resets: bool = False) -> None:
+        """Close the port; it is opened again after a moment.
+
+        :param resets: the board is to start anew, as a halted one must.
+        """
+        if self._session is not None:
+            if resets:
+                self._session.reset_on_close()
+            self._session.close()
+            self._session = None
+        self._last = replace(self._last, phase=Phase.CONNECTING, connected=False)
+        self._retry_s = RETRY_FIRST_S
+        self._retry_at = now + self._retry_s
+
+    def give_up(self, now: float) -> None:
+        """Begin to end what runs, for the host has been told to go."""
+        if not self.run:
+            return
+        self.interrupt("told-to-go", None)
+        if self._session is not None:
+            self._session.cancel(now)
+
+    def leave(self, now: float) -> None:
+        """Let go of the port; what still moves is stopped first."""
+        if self._session is not None and not self.is_idle:
+            self._session.stop(now)
+            self.tick(now)
+        self.disconnect(now)
+
+    def _connect(self, now: float) -> None:
+        try:
+            self._session = self._open_session(self._config, self._hear, now)
+        except (DriverError, OSError) as error:
+            if self._last.message != str(error):
+                log.warning("%s: no port: %s", self._config.machine, error)
+            self._last = replace(self._last, message=str(error))
+            self._retry_at = now + self._retry_s
+            self._retry_s = min(2 * self._retry_s, RETRY_LAST_S)
+            return
+        self._last = replace(self._last, message="")
+        self.tick(now)
+
+    def _switch_off(self, now: float) -> None:
+        """Send what makes the machine safe, nothing that moves."""
+        assert self._session is not None
+        for line in self._config.profile.switch_off:
+            self._session.command(line.encode("ascii"), now)
+        self._is_due = False
+        self._due_file.unlink(missing_ok=True)
+        log.warning("%s: switched heat and spindle off after a gap", self._config.machine)
+        self._tell(HostEvent("", 0, self._clock_us(), "switched_off"))
+
+    def _owe_switch_off(self) -> None:
+        self._is_due = True
+        try:
+            self._due_file.touch()
+        except OSError:
+            log.exception("%s: cannot note that heat is to be switched off", self._config.machine)
+
+    def _hear(self, event: Told) -> None:
+        # The engine speaks while bytes are moved, and a disk must not come between a
+        # stop and the wire: it is written down when the bytes have gone.
+        self._heard.append(event)
+
+    def _take_in_rest(self) -> None:
+        heard, self._heard = self._heard, []
+        for event in heard:
+            self._take_in(event)
+
+    def _take_in(self, event: Told) -> None:
+        kind = event.kind
+        if kind in STATE:
+            return
+        fields = {key: _bounded(value) for key, value in event.to_json().items() if key != "kind"}
+        if kind == "stopped":
+            fields["by"], self._stopped_by = self._stopped_by, ""
+        if kind in ENDS:
+            if self._journal.progress is not None:
+                fields |= _extent(self._journal.progress)
+                fields |= {"resends": self._last.resends, "starvation_s": self._last.starvation_s}
+            self._program = None
+        if kind in FACTS:
+            self._tell_fact(kind, fields, ends=kind in ENDS)
+        elif self._may_repeat(at_us := self._clock_us()):
+            self._tell(HostEvent(self.run, 0, at_us, kind, fields))
+
+    def _may_repeat(self, at_us: int) -> bool:
+        """Tell whether what is not kept may be told now: some firmwares talk at every line."""
+        second = at_us // 1_000_000
+        if second != self._talk_second:
+            self._talk_second, self._talked = second, 0
+        self._talked += 1
+        return self._talked <= TALK_PER_S
+
+    def _tell_fact(self, kind: str, fields: Mapping[str, object], *, ends: bool) -> None:
+        at_us = self._clock_us()
+        fact = HostEvent(self.run, 0, at_us, kind, fields)
+        try:
+            fact = self._journal.record(kind, fields, at_us, ends=ends) or fact
+        except OSError:
+            # The machine goes on: a full disk must not cost the job as well. The fact is
+            # kept in memory and told; only a crash before its acknowledgement loses it.
+            log.exception("%s: the journal cannot be written", self._config.machine)
+        self._tell(fact)
+
+    def _note_progress(self) -> None:
+        old, last, program = self._journal.progress, self._last, self._program
+        if old is None or program is None or (old.acked, old.sent) == (last.acked, last.sent):
+            return
+        acked = min(last.acked, len(program))
+        progress = Progress(
+            run=old.run,
+            acked=acked,
+            sent=last.sent,
+            total=len(program),
+            source_line=program.source_line(acked - 1) if acked else 0,
+            offset_bytes=program.offset(acked),
+            at_us=self._clock_us(),
+        )
+        try:
+            self._journal.advance(progress)
+        except OSError:
+            log.exception("%s: progress cannot be written", self._config.machine)
+
+
+def _extent(progress: Progress) -> dict[str, object]:
+    return {
+        "acked": progress.acked,
+        "sent": progress.sent,
+        "total": progress.total,
+        "source_line": progress.source_line,
+        "offset_bytes": progress.offset_bytes,
+    }
+
+
+def _bounded(value: object) -> object:
+    return value[:MAX_TEXT] if isinstance(value, str) else value

@@ -1,0 +1,339 @@
+"""What happened to each run, on disk: facts until they are acknowledged, and how far it came.
+
+Two files in one folder. `journal.jsonl` is append-only between compactions; each line is
+guarded by a checksum and the first bad line ends the file, so a torn tail costs only itself.
+`progress.bin` holds two fixed slots, written in turn, so one of them is always whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from drivers.errors import WireError
+from drivers.wire import HostEvent, object_of, text_of, whole_of
+
+MAX_RUN_BYTES = 64  # of a run's name, UTF-8
+MAX_FACTS = 1000  # not acknowledged, of all runs
+MAX_RUN_FACTS = 200  # of one run, its end not counted
+MAX_FACT_BYTES = 4096
+COMPACT_BYTES = 128 * 1024
+SYNC_SHARE = 200  # the disk may hold the loop for 1/200 of the time, or p99 of a stop is lost
+
+_SLOT_BYTES = 512  # one sector: a slot is torn alone
+_SLOT = struct.Struct("<4sQB64sIIIIQQ")
+_MAGIC = b"fnP1"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come.
+
+    Acknowledged is not executed: the firmware may hold some moves in its planner.
+
+    :param acked: stream lines that the firmware has acknowledged.
+    :param sent: stream lines that have left, acknowledged or not.
+    :param total: stream lines of the program.
+    :param source_line: 1-based line of the uploaded file of the last acknowledged line; 0: none.
+    :param offset_bytes: where the first line that is not acknowledged begins in the stream.
+    """
+
+    run: str
+    acked: int = 0
+    sent: int = 0
+    total: int = 0
+    source_line: int = 0
+    offset_bytes: int = 0
+    at_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that has begun and not ended.
+
+    :param seq: number of its last fact.
+    :param fields: those of its first fact, such as the hash of its program.
+    """
+
+    run: str
+    seq: int
+    fields: Mapping[str, object]
+
+
+class Journal:
+    """The journal of one machine; one process holds it at a time.
+
+    :param folder: must exist; the files are made in it.
+    :raises OSError: if the disk refuses.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "journal.jsonl"
+        self._kept: list[tuple[HostEvent, bytes]] = []  # each with its line
+        self._open: OpenRun | None = None
+        self.discarded_bytes = 0  # of a torn or damaged tail, found at the start
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._slots = os.open(folder / "progress.bin", os.O_RDWR | os.O_CREAT, 0o600)
+        _sync_folder(folder)
+        self._size = self._read()
+        self._turn, self._progress = _read_slots(self._slots)
+        self._dirty = False
+        self._sync_after = 0.0
+
+    def close(self) -> None:
+        """Sync and let go of the files."""
+        if self._file >= 0:
+            os.fdatasync(self._file)
+            os.close(self._file)
+            os.close(self._slots)
+            self._file = -1
+
+    @property
+    def open_run(self) -> OpenRun | None:
+        """The run that has begun and not ended."""
+        return self._open
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the open run has come; None outside a run."""
+        if self._open is None:
+            return None
+        if self._progress is None or self._progress.run != self._open.run:
+            return Progress(self._open.run)
+        return self._progress
+
+    @property
+    def last_run(self) -> str:
+        """The run that was begun last, open or over; "" if there never was one."""
+        return self._progress.run if self._progress is not None else ""
+
+    @property
+    def is_full(self) -> bool:
+        """Nobody has acknowledged for so long that no new run may begin."""
+        return len(self._kept) >= MAX_FACTS // 2
+
+    def facts(self, run: str = "", after: int = 0) -> list[HostEvent]:
+        """Return what is not acknowledged, oldest first, without *run*'s up to *after*."""
+        return [fact for fact, _ in self._kept if fact.run != run or fact.seq > after]
+
+    def begin(self, run: str, kind: str, fields: Mapping[str, object], at_us: int) -> HostEvent:
+        """Open a run with its first fact, on disk before this returns.
+
+        :raises ValueError: if a run is open or the name is unfit; the caller asks first.
+        """
+        if self._open is not None or not 0 < len(run.encode()) <= MAX_RUN_BYTES:
+            raise ValueError(run)
+        kept, before = len(self._kept), self._progress
+        self._open = OpenRun(run, 0, dict(fields))
+        try:
+            fact = self._append(kind, fields, at_us, ends=False)
+            self.advance(Progress(run, at_us=at_us))
+            self._sync()
+        except OSError:
+            # A run that cannot be written down does not begin.
+            del self._kept[kept:]
+            self._open, self._progress = None, before
+            raise
+        return fact
+
+    def record(
+        self, kind: str, fields: Mapping[str, object], at_us: int, *, ends: bool = False
+    ) -> HostEvent | None:
+        """Keep a fact of the open run; None if none is open or too many are kept.
+
+        The end of a run is always kept, and is on disk before this returns.
+        """
+        if self._open is None:
+            return None
+        if not ends and (self._open.seq >= MAX_RUN_FACTS or self.is_full):
+            return None
+        fact = self._append(kind, fields, at_us, ends=ends)
+        if ends:
+            self._open = None
+            self._sync()
+        return fact
+
+    def advance(self, progress: Progress) -> None:
+        """Rewrite in place how far the open run has come; survives SIGKILL from here on."""
+        self._turn += 1
+        packed = _SLOT.pack(
+            _MAGIC,
+            self._turn,
+            len(progress.run.encode()),
+            progress.run.encode(),
+            progress.acked,
+            progress.sent,
+            progress.total,
+            progress.source_line,
+            progress.offset_bytes,
+            progress.at_us,
+        )
+        packed += zlib.crc32(packed).to_bytes(4, "little")
+        os.pwrite(self._slots, packed, _SLOT_BYTES * (self._turn % 2))
+        self._progress = progress
+        self._dirty = True
+
+    def ack(self, run: str, seq: int) -> bool:
+        """Forget the facts of *run* up to *seq*; False if there were none."""
+        if not self._forget(run, seq):
+            return False
+        # Not synced: an acknowledgement lost in a power cut costs one repetition,
+        # which the node knows by its (run, seq).
+        self._write(_line({"ack": {"run": run, "seq": seq}}))
+        self._compact_if_long()
+        return True
+
+    def sync(self, now: float) -> None:
+        """Bring progress to the disk, at most once a second and as seldom as a slow disk needs.
+
+        :param now: monotonic time [s].
+        """
+        if not self._dirty or now < self._sync_after:
+            return
+        began = time.monotonic()
+        self._sync()
+        self._sync_after = now + max(1.0, SYNC_SHARE * (time.monotonic() - began))
+
+    def _sync(self) -> None:
+        os.fdatasync(self._slots)
+        os.fdatasync(self._file)
+        self._dirty = False
+
+    def _append(
+        self, kind: str, fields: Mapping[str, object], at_us: int, *, ends: bool
+    ) -> HostEvent:
+        assert self._open is not None
+        self._open = replace(self._open, seq=self._open.seq + 1)
+        fact = HostEvent(self._open.run, self._open.seq, at_us, kind, dict(fields))
+        line = _line({"fact": fact.to_json(), "ends": ends})
+        if len(line) > MAX_FACT_BYTES:
+            fact = replace(fact, fields={"shortened": True})
+            line = _line({"fact": fact.to_json(), "ends": ends})
+        self._kept.append((fact, line))
+        self._dirty = True
+        self._write(line)
+        return fact
+
+    def _forget(self, run: str, seq: int) -> bool:
+        before = len(self._kept)
+        self._kept = [(f, line) for f, line in self._kept if f.run != run or f.seq > seq]
+        return len(self._kept) < before
+
+    def _write(self, line: bytes) -> None:
+        try:
+            self._size += _write_all(self._file, line)
+        except OSError:
+            # Half a line on a full disk would hide every later one from the reader.
+            os.ftruncate(self._file, self._size)
+            raise
+
+    def _compact_if_long(self) -> None:
+        lines = [line for _, line in self._kept]
+        if self._size <= COMPACT_BYTES + 2 * sum(map(len, lines)):
+            return
+        if self._open is not None:
+            opened = {"run": self._open.run, "seq": self._open.seq, "fields": self._open.fields}
+            lines.append(_line({"open": opened}))
+        beside = self._path.with_suffix(".new")
+        file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        try:
+            size = _write_all(file, b"".join(lines))
+            os.fdatasync(file)
+            beside.replace(self._path)
+        except OSError:
+            # The long file is as good as the short one; only the next try costs again.
+            os.close(file)
+            raise
+        os.close(self._file)
+        self._file, self._size = file, size
+        _sync_folder(self._path.parent)
+
+    def _read(self) -> int:
+        """Take in the valid prefix, cut off the rest; return its size [bytes]."""
+        data = self._path.read_bytes()
+        good = 0
+        while (end := data.find(b"\n", good)) >= 0:
+            try:
+                self._take(_checked(data[good:end]))
+            except (WireError, ValueError):
+                break
+            good = end + 1
+        self.discarded_bytes = len(data) - good
+        if self.discarded_bytes:
+            os.ftruncate(self._file, good)
+        return good
+
+    def _take(self, entry: dict[str, object]) -> None:
+        if "ack" in entry:
+            ack = object_of(entry, "ack")
+            run, seq = text_of(ack, "run"), whole_of(ack, "seq")
+            self._forget(run, seq)
+        elif "open" in entry:
+            opened = object_of(entry, "open")
+            self._open = OpenRun(
+                text_of(opened, "run"), whole_of(opened, "seq"), object_of(opened, "fields")
+            )
+        else:
+            fact = HostEvent.from_json(object_of(entry, "fact"))
+            if self._open is None or self._open.run != fact.run:
+                self._open = OpenRun(fact.run, 0, fact.fields)
+            if fact.seq <= self._open.seq:
+                raise ValueError("a fact comes twice")
+            self._open = replace(self._open, seq=fact.seq)
+            self._kept.append((fact, _line(entry)))
+            if entry.get("ends") is True:
+                self._open = None
+
+
+def _line(entry: Mapping[str, object]) -> bytes:
+    body = json.dumps(entry, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def _checked(line: bytes) -> dict[str, object]:
+    """Return the entry of a line.
+
+    :raises ValueError: if its checksum does not hold.
+    """
+    if line[8:9] != b" " or b"%08x" % zlib.crc32(line[9:]) != line[:8]:
+        raise ValueError("checksum")
+    entry = json.loads(line[9:])
+    if not isinstance(entry, dict):
+        raise ValueError("not an object")  # noqa: TRY004  one kind of damage for the reader
+    return entry
+
+
+def _write_all(file: int, data: bytes) -> int:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+    return len(data)
+
+
+def _sync_folder(folder: Path) -> None:
+    # A file is safe only when its name is.
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _read_slots(file: int) -> tuple[int, Progress | None]:
+    """Return the newest whole slot with its turn; (0, None) if there is none."""
+    newest: tuple[int, Progress | None] = (0, None)
+    for place in (0, 1):
+        packed = os.pread(file, _SLOT.size + 4, _SLOT_BYTES * place)
+        body, check = packed[: _SLOT.size], packed[_SLOT.size :]
+        if len(check) < 4 or zlib.crc32(body).to_bytes(4, "little") != check:
+            continue
+        magic, turn, length, run, *numbers = _SLOT.unpack(body)
+        if magic == _MAGIC and turn > newest[0]:
+            newest = (turn, Progress(run[:length].decode(errors="replace"), *numbers))
+    return newest

@@ -1,0 +1,167 @@
+"""The numbers of one firmware, from one TOML; an unknown key in it is an error at start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from drivers.dialects import DIALECTS
+from drivers.errors import ProfileError
+
+_NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
+class Flow(StrEnum):
+    """How the host avoids overflow."""
+
+    SEND_RESPONSE = "send-response"  # one unanswered line
+    CHARACTER_COUNTING = "character-counting"  # unanswered bytes fit into the RX buffer
+    NUMBERED_WINDOW = "numbered-window"  # the same, with line numbers, checksums and resend
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareProfile:
+    """One firmware as the engine needs it. `firmware_profiles/README.md` explains each key."""
+
+    name: str
+    title: str
+    dialect: str  # a key of DIALECTS
+    flow: Flow
+    rx_bytes: int  # usable receive buffer [bytes]
+    planner_blocks: int
+    max_line_bytes: int  # longest line it reads whole [bytes], newline included
+    baud: int
+    silence_s: float  # longest time without a byte while something is owed
+    answer_s: float  # longest normal time from one answer to the next
+    boot_wait_s: float  # from opening the port until it listens
+    poll_s: float  # between questions for state while a program runs
+    cancel_s: float  # longest time for a cancel to be confirmed
+    heats: bool
+    emergency: str  # what stops it at once, as it goes on the wire
+    command_queue: int = 0  # lines it holds apart from the RX buffer; 0: none
+    forbidden: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()  # commands that hold up all that follows
+    homing: tuple[str, ...] = ()
+    switch_off: tuple[str, ...] = ()
+    park: tuple[str, ...] = ()
+    usb: tuple[str, ...] = ()
+    expected_s: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    verified_on: str = ""  # real board and date; empty while nobody has
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values; `from_json` reads them."""
+        plain: dict[str, object] = {}
+        for each in fields(self):
+            value: object = object.__getattribute__(self, each.name)
+            if isinstance(value, tuple):
+                plain[each.name] = list(value)
+            elif isinstance(value, Mapping):
+                plain[each.name] = dict(value)
+            else:
+                plain[each.name] = value
+        return plain
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, object], file: str = "host.json") -> FirmwareProfile:
+        """Read what `to_json` wrote or a TOML holds.
+
+        :param file: where the values stand, for the error's sentence.
+        :raises ProfileError: naming the wrong key and the nearest right one.
+        """
+        known = {each.name: each for each in fields(cls)}
+        for key in values:
+            if key not in known:
+                # A host never misspells a key, and is spared what only a typo needs.
+                from difflib import get_close_matches
+
+                near = get_close_matches(key, known, n=1, cutoff=0.0)
+                raise ProfileError("profile.unknown_key", file=file, key=key, nearest=near[0])
+        read: dict[str, object] = {}
+        for key, each in known.items():
+            if key in values:
+                read[key] = _read(str(each.type), key, values[key], file)
+            elif each.default is MISSING and each.default_factory is MISSING:
+                raise ProfileError("profile.missing_key", file=file, key=key)
+        profile = cls(**read)  # type: ignore[arg-type]
+        if profile.dialect not in DIALECTS:
+            wanted = " or ".join(sorted(DIALECTS))
+            raise ProfileError("profile.bad_value", file=file, key="dialect", wanted=wanted)
+        return profile
+
+
+def profile_names(overrides: Path | None = None) -> list[str]:
+    """Return the names that `load_profile` knows, sorted."""
+    from importlib import resources  # a host reads its profile from its own file
+
+    ours = {
+        Path(item.name).stem
+        for item in resources.files("firmware_profiles").iterdir()
+        if item.name.endswith(".toml")
+    }
+    theirs = {file.stem for file in overrides.glob("*.toml")} if overrides else set()
+    return sorted(ours | theirs)
+
+
+def load_profile(name: str, overrides: Path | None = None) -> FirmwareProfile:
+    """Return the profile of that name; a file in *overrides* takes the place of ours.
+
+    :raises ProfileError: if there is none, or a key or value in it is wrong.
+
+    >>> load_profile("grbl-1.1").rx_bytes
+    127
+    """
+    import tomllib
+    from importlib import resources
+
+    if name not in profile_names(overrides):
+        known = ", ".join(profile_names(overrides))
+        raise ProfileError("profile.unknown", name=name, known=known)
+    file = f"{name}.toml"
+    try:
+        if overrides and (own := overrides / file).is_file():
+            file = str(own)
+            text = own.read_text("utf-8")
+        else:
+            text = (resources.files("firmware_profiles") / file).read_text("utf-8")
+        values = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        raise ProfileError("profile.not_toml", file=file, problem=str(error)) from error
+    return FirmwareProfile.from_json({"name": name} | values, file)
+
+
+def _read(kind: str, key: str, value: object, file: str) -> object:
+    """Return *value* as *kind* says, or refuse with what is wanted there."""
+    match kind, value:
+        case "bool", bool():
+            return value
+        case _, bool():
+            pass
+        case "int", int() if value > 0 or (value == 0 and key == "command_queue"):
+            return value
+        case "float", int() | float() if value > 0:
+            return float(value)
+        case "str", str():
+            return value
+        case "Flow", str() if value in list(Flow):
+            return Flow(value)
+        case "tuple[str, ...]", list() if all(isinstance(item, str) for item in value):
+            return tuple(value)
+        case "Mapping[str, float]", dict() if all(
+            isinstance(item, int | float) and item > 0 for item in value.values()
+        ):
+            return MappingProxyType({word: float(item) for word, item in value.items()})
+    raise ProfileError("profile.bad_value", file=file, key=key, wanted=_WANTED.get(kind, kind))
+
+
+_WANTED = {
+    "bool": "true or false",
+    "int": "a whole number above 0",
+    "float": "a number above 0",
+    "str": "a text",
+    "Flow": " or ".join(Flow),
+    "tuple[str, ...]": "a list of texts",
+    "Mapping[str, float]": "a table of numbers above 0",
+}

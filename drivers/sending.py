@@ -1,0 +1,243 @@
+"""Send one file to one port: no node, no journal, for a hobbyist at a terminal."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import select
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from drivers.errors import PortError, ProgramError
+from drivers.gcode import bare, first_forbidden
+from drivers.profile import FirmwareProfile
+from drivers.session import Session
+from drivers.snapshot import Cancelled, Event, Failed, Finished, Phase, Snapshot
+from drivers.transport import open_transport
+
+_TICK = 0.1  # between two looks at `should_stop` and the progress [s]
+_PATIENCE = 30.0  # for the first answer, on top of the boot [s]
+_SAFE_WAIT = 15.0  # for the machine to be made safe after a failure [s]
+
+
+class Result(StrEnum):
+    """How a sending ended."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"  # the port went away
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """What became of a file.
+
+    :param lines: acknowledged lines.
+    :param time_s: from the first line to the end.
+    :param reason: code of what went wrong, empty if nothing did.
+    :param line: 1-based line of the file to blame, 0 if none.
+    :param text: the firmware's own words.
+    """
+
+    lines: int
+    time_s: float
+    resends: int
+    result: Result
+    reason: str = ""
+    line: int = 0
+    text: str = ""
+
+
+class FileProgram(AbstractContextManager["FileProgram"]):
+    """The lines of a G-code file that say something, read from the open file as needed.
+
+    Twelve bytes of memory a line, whatever its length; the file is mapped, not read.
+
+    :raises ProgramError: `program.unreadable` if there is no such file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                self._size = path.stat().st_size
+                # An empty file cannot be mapped.
+                self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if self._size else None
+        except OSError as error:
+            raise ProgramError(
+                "program.unreadable", file=str(path), problem=error.strerror or str(error)
+            ) from error
+        self._starts = array("Q")
+        self._sources = array("L" if array("L").itemsize == 4 else "I")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._map is not None:
+            self._map.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def scan(self, forbidden: Sequence[str], line_max: int) -> None:
+        """Find the lines, and refuse the program before its first byte if it may not run.
+
+        :param forbidden: command words of the profile; none: nothing is forbidden.
+        :param line_max: most bytes of a line, newline included.
+        :raises ProgramError: naming the 1-based line.
+        """
+        suspect = _suspect(forbidden)
+        start = source = 0
+        while self._map is not None and start < self._size:
+            end = self._map.find(b"\n", start)
+            end = self._size if end < 0 else end
+            source += 1
+            if line := bare(self._map[start:end]):
+                if len(line) >= line_max:
+                    raise ProgramError(
+                        "program.line_too_long", line=source, bytes=len(line), limit=line_max - 1
+                    )
+                if suspect.search(line) and (word := first_forbidden(line, forbidden)):
+                    raise ProgramError("program.forbidden", line=source, command=word)
+                self._starts.append(start)
+                self._sources.append(source)
+            start = end + 1
+        if not self._starts:
+            raise ProgramError("program.empty")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def line(self, index: int) -> bytes:
+        """Return a bare line without newline; *index* counts from 0."""
+        if self._map is None:
+            return b""
+        start = self._starts[index]
+        end = self._map.find(b"\n", start)
+        return bare(self._map[start : end if end >= 0 else self._size])
+
+    def source_line(self, index: int) -> int:
+        """Return the 1-based line of the file."""
+        return self._sources[index]
+
+
+def send_file(
+    path: Path,
+    port: str,
+    profile: FirmwareProfile,
+    *,
+    baud: int | None = None,
+    on_progress: Callable[[Snapshot], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    allow_unchecked: bool = False,
+) -> SendResult:
+    """Stream a file and return how it went.
+
+    :param baud: None takes the profile's.
+    :param on_progress: called about ten times a second.
+    :param should_stop: True ends the run in an orderly way, heaters and spindle off.
+    :param allow_unchecked: send commands that the profile forbids, too.
+    :raises ProgramError: if the file may not be sent; nothing has been sent then.
+    :raises PortError: if the port cannot be opened.
+    """
+    with FileProgram(path) as program:
+        program.scan(() if allow_unchecked else profile.forbidden, profile.max_line_bytes)
+        sending = _Sending(port, replace(profile, baud=baud or profile.baud), program)
+        try:
+            return sending.run(on_progress, should_stop)
+        finally:
+            sending.session.close()
+
+
+class _Sending:
+    """One run of one program over one session."""
+
+    def __init__(self, port: str, profile: FirmwareProfile, program: FileProgram) -> None:
+        self.session = Session(open_transport(port, profile.baud), profile, self._take)
+        self._program = program
+        self._end: Finished | Cancelled | Failed | None = None
+        self._began: float | None = None
+        self._give_up_at = time.monotonic() + profile.boot_wait_s + _PATIENCE
+
+    def run(
+        self, on_progress: Callable[[Snapshot], None], should_stop: Callable[[], bool]
+    ) -> SendResult:
+        """Move bytes until the program has ended one way or another."""
+        cancelled = False
+        told_at = 0.0
+        try:
+            while self._end is None:
+                now = self._turn()
+                if now - told_at >= _TICK:
+                    told_at = now
+                    on_progress(self.session.snapshot(now))
+                if not cancelled and should_stop():
+                    cancelled = True
+                    if not self.session.cancel(now):
+                        return self._result(Result.CANCELLED)
+                if self._began is None and now >= self._give_up_at:
+                    return self._result(Result.FAILED, "machine.no_answer")
+            self._make_safe()
+        except PortError as error:
+            return self._result(Result.INTERRUPTED, error.code)
+        on_progress(self.session.snapshot(time.monotonic()))
+        match self._end:
+            case Finished():
+                return self._result(Result.DONE)
+            case Cancelled():
+                return self._result(Result.CANCELLED)
+            case Failed(code=code, line=line, text=text):
+                return self._result(Result.FAILED, code, line, text)
+
+    def _turn(self) -> float:
+        """Wait for the port or the time, act, and return the time [s]."""
+        session, now = self.session, time.monotonic()
+        due = session.deadline()
+        wait = _TICK if due is None else min(max(due - now, 0.0), _TICK)
+        writers = [session] if session.wants_write else []
+        select.select([session], writers, [], wait)
+        now = time.monotonic()
+        session.ready(now)
+        if self._began is None and session.start(self._program, now):
+            self._began = now
+        return now
+
+    def _make_safe(self) -> None:
+        """Stay until a failed machine is switched off, as far as it can be."""
+        until = time.monotonic() + _SAFE_WAIT
+        while self.session.snapshot(0.0).phase is Phase.FAULT and time.monotonic() < until:
+            self._turn()
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Finished | Cancelled | Failed):
+            self._end = event
+
+    def _result(
+        self, result: Result, reason: str = "", line: int = 0, text: str = ""
+    ) -> SendResult:
+        now = time.monotonic()
+        state = self.session.snapshot(now)
+        took = now - self._began if self._began is not None else 0.0
+        return SendResult(state.acked, took, state.resends, result, reason, line, text)
+
+
+def _suspect(forbidden: Sequence[str]) -> re.Pattern[bytes]:
+    """Return a pattern that finds every line in which one of *forbidden* may stand.
+
+    It only sorts out the many lines that are harmless; `first_forbidden` decides.
+    """
+    codes = {word[1:].partition(".")[0] for word in forbidden if not word.startswith("$")}
+    parts = [rb"[GMTgmt]\s*0*(?:%s)(?!\d)" % "|".join(sorted(codes)).encode()] if codes else []
+    if any(word.startswith("$") for word in forbidden):
+        parts.append(rb"^\$")
+    return re.compile(b"|".join(parts) or rb"(?!)")

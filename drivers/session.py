@@ -1,0 +1,155 @@
+"""One engine, one transport, one program: bytes and time move here, nothing is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drivers.engine import stream_engine
+from drivers.flow import Program
+from drivers.profile import FirmwareProfile
+from drivers.snapshot import Event, Snapshot
+from drivers.transport import Transport
+
+QUEUE_TIME = 0.020  # of bytes that may wait in the kernel, so that a stop is never late [s]
+_LOOK_AGAIN = 0.005  # until the kernel's queue has moved on [s]
+_ROUNDS = 64  # of engine and wire in one call; the selector's others want their turn too
+
+
+class Session:
+    """The live conversation with a machine.
+
+    Wait until `fileno` is readable (or writable, if `wants_write`) or `deadline` has come,
+    then call `ready`. Every method may raise PortError `port.lost`.
+
+    :param publish: called with each event, in order.
+    """
+
+    def __init__(
+        self, transport: Transport, profile: FirmwareProfile, publish: Callable[[Event], None]
+    ) -> None:
+        self._transport = transport
+        self._profile = profile
+        self._publish = publish
+        self._engine = stream_engine(profile, 0.0)
+        self._opened = False
+        self._pending = b""
+        self._blocked = False  # the kernel took less than we gave
+        self._look_at: float | None = None
+        self._queue_max = max(int(profile.baud / 10.0 * QUEUE_TIME), 16)
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        return self._transport.fileno()
+
+    @property
+    def wants_write(self) -> bool:
+        """Tell whether to wait until the port takes bytes again."""
+        return self._blocked
+
+    def deadline(self) -> float | None:
+        """Return when `ready` must be called, whatever happens [s, monotonic]."""
+        if not self._opened:
+            return 0.0
+        due = self._engine.deadline()
+        if self._look_at is None:
+            return due
+        return self._look_at if due is None else min(due, self._look_at)
+
+    def ready(self, now: float) -> None:
+        """Read what is there, write what may be written, publish what it means."""
+        if not self._opened:
+            self._opened = True
+            self._engine.connect(now)
+        for _ in range(_ROUNDS):
+            data = self._transport.read()
+            for event in self._engine.receive(data, now):
+                self._publish(event)
+            if not self._write(now) and not data:
+                break
+
+    def connect(self, now: float) -> None:
+        """Begin the conversation anew, as after a stop that a person has looked at."""
+        self._opened = True
+        self._engine.connect(now)
+        self.ready(now)
+
+    def start(self, program: Program, now: float, run: str = "") -> bool:
+        """Begin to stream; False if the machine is not idle."""
+        accepted = self._engine.start(program, now, run)
+        self.ready(now)
+        return accepted
+
+    def pause(self, now: float) -> bool:
+        """Pause; False if nothing runs."""
+        accepted = self._engine.pause(now)
+        self.ready(now)
+        return accepted
+
+    def resume(self, now: float) -> bool:
+        """Go on; False if nothing is paused."""
+        accepted = self._engine.resume(now)
+        self.ready(now)
+        return accepted
+
+    def cancel(self, now: float) -> bool:
+        """Cancel; False if nothing runs."""
+        accepted = self._engine.cancel(now)
+        self.ready(now)
+        return accepted
+
+    def stop(self, now: float) -> bool:
+        """Stop at once: its bytes are in the kernel before anything else happens."""
+        accepted = self._engine.stop(now)
+        self._write_urgent(now)
+        self.ready(now)
+        return accepted
+
+    def command(self, line: bytes, now: float) -> bool:
+        """Send one bare line between program lines; False if it cannot be taken."""
+        accepted = self._engine.command(line, now)
+        self.ready(now)
+        return accepted
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Return the state at this instant."""
+        return self._engine.snapshot(now)
+
+    def reset_on_close(self) -> None:
+        """Have the board reset when the port is opened next: a person asked for it."""
+        self._transport.reset_on_close()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._transport.close()
+
+    def _write(self, now: float) -> bool:
+        """Write what may be written; True if all went and more may be asked for."""
+        self._write_urgent(now)
+        if not self._pending:
+            self._pending = self._engine.data_to_send(now)
+        self._look_at = None
+        self._blocked = False
+        if not self._pending:
+            return False
+        room = self._queue_max - self._transport.queued()
+        if room <= 0:
+            self._look_at = now + _LOOK_AGAIN
+            return False
+        portion = self._pending[:room]
+        written = self._transport.write(portion)
+        self._pending = self._pending[written:]
+        self._blocked = written < len(portion)
+        if self._pending and not self._blocked:
+            self._look_at = now + _LOOK_AGAIN
+        return not self._pending
+
+    def _write_urgent(self, now: float) -> None:
+        flush = self._engine.flush_first
+        if not (urgent := self._engine.urgent_to_send(now)):
+            return
+        if flush:
+            self._pending = b""
+            self._transport.discard_output()
+        written = self._transport.write(urgent)
+        # A full queue took only a part: the rest goes before everything else.
+        self._pending = urgent[written:] + self._pending

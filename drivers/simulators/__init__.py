@@ -1,0 +1,30 @@
+"""Machines that exist only as bytes and time: Marlin printers and Grbl routers on ptys.
+
+Each firmware is written from its own specification and from what real boards were seen to
+answer, and imports nothing of the rest of `drivers`: a simulator that shared the engine's
+code would share its mistakes.
+"""
+
+from drivers.errors import SimulatorError
+from drivers.simulators.faults import FAULTS, Faults
+from drivers.simulators.firmware import Board, Firmware, Record
+from drivers.simulators.grbl import GrblSimulator
+from drivers.simulators.machines import SIMULATORS, PtyMachine, Wishes, build, simulate
+from drivers.simulators.marlin import Marlin1Simulator, MarlinSimulator
+
+__all__ = [
+    "FAULTS",
+    "SIMULATORS",
+    "Board",
+    "Faults",
+    "Firmware",
+    "GrblSimulator",
+    "Marlin1Simulator",
+    "MarlinSimulator",
+    "PtyMachine",
+    "Record",
+    "SimulatorError",
+    "Wishes",
+    "build",
+    "simulate",
+]

@@ -1,0 +1,204 @@
+"""Simulated Marlin boards: how lines are taken, numbered, checked, queued and answered.
+
+Written from `Marlin/src/gcode/queue.cpp` as documentation and from what unmodified
+Marlin 2.1.2 and 1.1 were seen to answer; what the commands do is in `marlin_commands`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+
+from drivers.simulators.faults import Faults
+from drivers.simulators.firmware import NEVER, Board, MainProgram, Pause, Record
+from drivers.simulators.marlin_commands import MarlinCommands
+from drivers.simulators.marlin_texts import MARLIN_1, MARLIN_2, Texts
+
+QUEUE = 4  # commands, the one being executed included (BUFSIZE)
+LONGEST = 95  # characters of a line; the rest is cut without a word (MAX_CMD_SIZE - 1)
+BOOTLOADER_S = 0.8  # bytes that come meanwhile are lost
+SETUP_S = 0.4
+PARSE_S, CHECK_S = 0.0006, 0.0003  # processor time of a line, and more if it is numbered
+
+_EMERGENCY = re.compile(rb"\s*(?:N[-0-9 ]*)?M(108|112|410)")
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A line that waits for execution."""
+
+    text: str
+    number: int | None
+
+
+class MarlinSimulator(MarlinCommands):
+    """Marlin 2.1.2; options `emergency-parser`, `advanced-ok`, `prompts`."""
+
+    texts: Texts = MARLIN_2
+    is_quiet_on_repeats = True
+    name = "marlin-2"
+
+    def __init__(self, board: Board, faults: Faults, record: Record, now: float = 0.0) -> None:
+        self._queue: deque[Queued] = deque()
+        self.urgent = self.newline if "emergency-parser" in board.options else None
+        super().__init__(board, faults, record, now)
+
+    def _boot(self) -> None:
+        super()._boot()
+        self._power_on()
+        self._queue.clear()
+        self._line = bytearray()
+        self._watched = bytearray()
+        self._last = 0
+        self._hears = False
+
+    def _main_program(self) -> MainProgram:
+        yield Pause(until=self.now + BOOTLOADER_S)
+        self._hears = True
+        self._say("start\n")
+        yield Pause(until=self.now + SETUP_S)
+        self._say(self.texts.banner)
+        while True:
+            yield Pause(ready=self._has_work, idle=True)
+            line = self._queue[0]
+            self._busy_text = "processing"
+            self.timers["busy"] = self.now + (self._keepalive or NEVER)
+            yield self._busy(PARSE_S + (CHECK_S if line.number is not None else 0.0))
+            answer = yield from self._execute(line.text)
+            self.timers.pop("busy", None)
+            befalls = self._count(line.text, number=line.number)
+            self._answer(line, answer)
+            if self._queue:
+                self._queue.popleft()
+            self._befall(befalls)
+
+    def _has_work(self) -> bool:
+        return bool(self._queue)
+
+    def _befall(self, befalls: list[str]) -> None:
+        if "reset" in befalls:
+            self.record.add(self.now, "reset")
+            self._boot()
+        elif "thermistor" in befalls:
+            self._say("Error:MINTEMP triggered, system stopped! Heater_ID: E0\n")
+            self._kill("")
+
+    def _answer(self, line: Queued, answer: str) -> None:
+        if self.faults.loses_answer():
+            return
+        if answer or "advanced-ok" not in self.board.options:
+            self._say(f"ok{answer}\n")
+            return
+        number = f" N{line.number}" if line.number is not None else ""
+        self._say(f"ok{number} P{self.planner.free} B{QUEUE - len(self._queue)}\n")
+
+    # Bytes.
+
+    def _arrive(self, data: bytes) -> bytes:
+        if not self._hears:
+            return b""
+        if "emergency-parser" in self.board.options:
+            for part in re.split(rb"(?<=[\r\n])", data):
+                self._watched += part
+                if part.endswith((b"\n", b"\r")):
+                    found = _EMERGENCY.match(bytes(self._watched))
+                    self._watched.clear()
+                    if found:
+                        self._emergency(found.group(1).decode())
+                else:
+                    del self._watched[64:]
+        return data if self._hears else b""
+
+    def _emergency(self, code: str) -> None:
+        self.record.add(self.now, "emergency", word=f"M{code}")
+        match code:
+            case "108":
+                self._waits_for_heat = self._waits_for_user = False
+            case "112":
+                self._kill("echo:M112 Shutdown\n")
+            case _:
+                self._quickstop()
+
+    def _kill(self, text: str) -> None:
+        """Everything off, say so, and answer nothing until a reset."""
+        self._all_off()
+        self._say(f"{text}Error:Printer halted. kill() called!\n")
+        self.record.add(self.now, "killed")
+        self.is_silent = True
+
+    def _pump(self) -> None:
+        data = self.ring.data
+        while data and len(self._queue) < QUEUE and not self.is_silent:
+            end = self.newline.search(data)
+            if end is None:
+                self._line += data
+                data.clear()
+                del self._line[LONGEST * 4 :]
+                return
+            self._line += data[: end.start()]
+            del data[: end.end()]
+            text = bytes(self._line).decode("latin-1").partition(";")[0][:LONGEST]
+            self._line.clear()
+            if text:
+                self._take(text.lstrip(" "))
+
+    def _take(self, text: str) -> None:
+        """Check one complete line and queue it."""
+        number: int | None = None
+        if text.startswith("N"):
+            number = self._checked(text)
+            if number is None:
+                return
+            self._last = number
+            bare = re.sub(r"^N\s*[-0-9]*\s*", "", text)
+            text = bare
+        elif "emergency-parser" not in self.board.options and text.startswith("M"):
+            early = re.match(r"M(10[0-9]|11[0-9]|41[0-9])", text)
+            code = {"8": "108", "2": "112", "0": "410"}.get(text[3:4], "")
+            if early and early.group(1) == code:
+                self._emergency(code)
+        text = text.partition("*")[0].rstrip(" ")
+        self._queue.append(Queued(text, number))
+
+    def _checked(self, text: str) -> int | None:
+        """The number of a numbered line; None if it was refused or is an echo."""
+        sets_number = "M110" in text
+        at = text.find("N", 4) if sets_number else -1
+        found = re.match(r"\s*([-+]?\d+)", text[(at if at > 0 else 0) + 1 :])
+        number = int(found.group(1)) if found else 0
+        if number != self._last + 1 and not sets_number:
+            if self.is_quiet_on_repeats and self._last - 1 <= number <= self._last:
+                return None
+            self._refuse("Line Number is not Last Line Number+1")
+            return None
+        body, star, check = text.rpartition("*")
+        if not star:
+            self._refuse("No Checksum with line number")
+            return None
+        total = 0
+        for byte in body.encode("latin-1"):
+            total ^= byte
+        claimed = re.match(r"\s*(\d+)", check)
+        if claimed is None or int(claimed.group(1)) != total:
+            self._refuse("checksum mismatch")
+            return None
+        return number
+
+    def _refuse(self, why: str) -> None:
+        self.ring.data.clear()
+        self._line.clear()
+        self.record.add(self.now, "refused", why=why, wanted=self._last + 1)
+        self._say(f"Error:{why}, Last Line: {self._last}\n")
+        for _ in range(self.faults.resends):
+            self._say(f"Resend: {self._last + 1}\n")
+            if not self.faults.loses_answer():
+                self._say("ok\n")
+
+
+class Marlin1Simulator(MarlinSimulator):
+    """Marlin 1.1, which asks again even for a line that it has."""
+
+    texts = MARLIN_1
+    is_quiet_on_repeats = False
+    name = "marlin-1"

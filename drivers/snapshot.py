@@ -1,0 +1,259 @@
+"""What a machine is doing: its immutable state at an instant, and the events between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Phase(StrEnum):
+    """Where the conversation with a machine stands."""
+
+    CONNECTING = "connecting"
+    IDLE = "idle"
+    STREAMING = "streaming"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    STOPPED = "stopped"  # by an emergency stop; a person must look first
+    FAULT = "fault"  # a program failed; being made safe
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a machine at an instant, in mm, s and °C.
+
+    :param temperatures: sensor: actual and target.
+    :param acked: program lines acknowledged; executed are up to `planner_blocks` fewer.
+    :param source_line: 1-based line of the uploaded file that was last acknowledged.
+    :param message: code of what a person should know now.
+    :param stopped: something ended badly; a person must look before the next start.
+    :param starvation_s: time in which nothing was owed although lines were left.
+    """
+
+    phase: Phase
+    firmware: str = ""
+    connected: bool = False
+    temperatures: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    position: Mapping[str, float] = field(default_factory=dict)
+    spindle_on: bool = False
+    acked: int = 0
+    sent: int = 0
+    total: int = 0
+    resends: int = 0
+    lines_s: float = 0.0
+    source_line: int = 0
+    run: str = ""
+    message: str = ""
+    stopped: bool = False
+    starvation_s: float = 0.0
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values; `from_json` reads them."""
+        return {
+            "phase": self.phase.value,
+            "firmware": self.firmware,
+            "connected": self.connected,
+            "temperatures_c": {name: list(pair) for name, pair in self.temperatures.items()},
+            "position_mm": dict(self.position),
+            "spindle_on": self.spindle_on,
+            "acked": self.acked,
+            "sent": self.sent,
+            "total": self.total,
+            "resends": self.resends,
+            "lines_s": round(self.lines_s, 1),
+            "source_line": self.source_line,
+            "run": self.run,
+            "message": self.message,
+            "stopped": self.stopped,
+            "starvation_s": round(self.starvation_s, 3),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, object]) -> Snapshot:
+        """Read what `to_json` wrote; keys of a newer version are left aside."""
+        known = {each.name for each in fields(cls)}
+        plain = {key: value for key, value in values.items() if key in known}
+        temperatures = values.get("temperatures_c")
+        if isinstance(temperatures, dict):
+            plain["temperatures"] = {
+                name: (float(pair[0]), float(pair[1])) for name, pair in temperatures.items()
+            }
+        plain["position"] = values.get("position_mm", {})
+        plain["phase"] = Phase(str(values["phase"]))
+        return cls(**plain)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The firmware has answered and is ready."""
+
+    kind: ClassVar[str] = "connected"
+    firmware: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, "firmware": self.firmware}
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A program has begun."""
+
+    kind: ClassVar[str] = "run_started"
+    total: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, "total": self.total}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Lines acknowledged and sent so far, and the file's line of the last acknowledged one."""
+
+    kind: ClassVar[str] = "progress"
+    acked: int
+    sent: int
+    source_line: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "kind": self.kind,
+            "acked": self.acked,
+            "sent": self.sent,
+            "source_line": self.source_line,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """The shape of an event that says all by its kind."""
+
+    kind: ClassVar[str] = "happened"
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Happened):
+    """The machine stands still and waits for `resume`."""
+
+    kind: ClassVar[str] = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Happened):
+    """The program goes on."""
+
+    kind: ClassVar[str] = "resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Happened):
+    """Every line is acknowledged and the motion is over."""
+
+    kind: ClassVar[str] = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(Happened):
+    """The rest was dropped and everything is switched off."""
+
+    kind: ClassVar[str] = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Happened):
+    """An emergency stop has been given."""
+
+    kind: ClassVar[str] = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The program cannot go on.
+
+    :param line: 1-based line of the uploaded file, 0 if none is to blame.
+    :param text: the firmware's own words.
+    """
+
+    kind: ClassVar[str] = "failed"
+    code: str
+    line: int
+    text: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, "code": self.code, "line": self.line, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """The firmware asked again. `line`: 1-based line of the uploaded file, 0 if unknown."""
+
+    kind: ClassVar[str] = "resent"
+    line: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, "line": self.line}
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Somebody should know; the program goes on."""
+
+    kind: ClassVar[str] = "attention"
+    code: str
+    text: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, "code": self.code, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureRead:
+    """Sensors: actual and target [°C]."""
+
+    kind: ClassVar[str] = "temperature_read"
+    temperatures: Mapping[str, tuple[float, float]]
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        sensors = {name: list(pair) for name, pair in self.temperatures.items()}
+        return {"kind": self.kind, "temperatures_c": sensors}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line of no known meaning."""
+
+    kind: ClassVar[str] = "said"
+    text: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, "text": self.text}
+
+
+Event = (
+    Connected
+    | RunStarted
+    | Progress
+    | Paused
+    | Resumed
+    | Finished
+    | Cancelled
+    | Stopped
+    | Failed
+    | Resent
+    | Attention
+    | TemperatureRead
+    | Said
+)

@@ -1,0 +1,274 @@
+"""The Grbl engine against a small controller that counts its characters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.engine import GrblEngine
+from drivers.profile import load_profile
+from drivers.snapshot import Event, Failed, Phase
+
+PROFILE = replace(load_profile("grbl-1.1"), boot_wait_s=0.1)
+LINES = st.lists(
+    st.integers(0, 999).map(
+        lambda x: b"G10L20P1X0" if x % 50 == 0 else b"G1X%d" % x + b"Y5" * (x % 20)
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+class Lines(list[bytes]):
+    def line(self, index: int) -> bytes:
+        return self[index]
+
+    def source_line(self, index: int) -> int:
+        return index + 1
+
+
+class GrblModel:
+    """Realtime bytes at once, one line each `step`; a line on EEPROM loses what waits behind."""
+
+    def __init__(self, ring: int = 128) -> None:
+        self.ring, self.received, self.out = ring, b"", bytearray()
+        self.overflowed = False
+        self.eeprom_not_alone = False
+        self.executed: list[bytes] = []
+        self.state, self.position = "Idle", "MPos:1.000,2.000,3.000"
+        self.refuse: dict[bytes, int] = {}
+        self.resets = 0
+        self.mute = False
+
+    def write(self, data: bytes) -> None:
+        for byte in data:
+            match byte:
+                case 0x3F:
+                    self.out += f"<{self.state}|{self.position}|FS:0,0>\r\n".encode()
+                case 0x21:
+                    self.state = "Hold:0"
+                case 0x7E:
+                    self.state = "Idle"
+                case 0x18:
+                    self.resets += 1
+                    self.received, self.state = b"", "Idle"
+                    self.out += b"\r\nGrbl 1.1h ['$' for help]\r\n"
+                case _:
+                    self.overflowed |= len(self.received) >= self.ring - 1
+                    self.received += bytes([byte])
+
+    def step(self) -> bytes:
+        line, newline, rest = self.received.partition(b"\n")
+        if newline and not self.state.startswith("Hold"):
+            self.received = rest
+            if line == b"$I":
+                self.out += b"[VER:1.1h.20190830:]\r\n[OPT:V,15,128]\r\n"
+            elif line:
+                self.executed.append(line)
+                self.eeprom_not_alone |= b"G10" in line and bool(rest)
+            code = self.refuse.get(line, 0)
+            self.out += b"error:%d\r\n" % code if code else b"ok\r\n"
+        out, self.out = bytes(self.out), bytearray()
+        return b"" if self.mute else out
+
+
+class Bench:
+    def __init__(self, model: GrblModel, profile=PROFILE, cuts=(1000,)) -> None:
+        self.engine, self.model, self.cuts = GrblEngine(profile, 0.0), model, list(cuts)
+        self.now = 0.0
+        self.events: list[Event] = []
+        self.engine.connect(0.0)
+
+    def turn(self) -> None:
+        self.now += 0.02
+        self.model.write(self.engine.urgent_to_send(self.now))
+        self.model.write(self.engine.data_to_send(self.now))
+        answer = self.model.step()
+        for size in [*self.cuts, len(answer)]:
+            self.events += self.engine.receive(answer[:size], self.now)
+            answer = answer[size:]
+
+    def until(self, *wanted: str, turns: int = 4_000) -> str:
+        for _ in range(turns):
+            self.turn()
+            for event in self.events:
+                if event.kind in wanted:
+                    return event.kind
+        raise AssertionError(f"no {wanted}: {self.events[-9:]} {self.engine.snapshot(0)}")
+
+    def start(self, lines: list[bytes]) -> None:
+        self.until("connected")
+        self.events.clear()
+        self.model.executed.clear()
+        assert self.engine.start(Lines(lines), self.now)
+
+    def failure(self) -> Failed:
+        self.until("failed")
+        return next(event for event in self.events if isinstance(event, Failed))
+
+
+@given(
+    program=LINES,
+    rx_bytes=st.integers(60, 127),
+    cuts=st.lists(st.integers(1, 7), min_size=1, max_size=5),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_line_arrives_once_in_order_and_the_buffer_never_overflows(program, rx_bytes, cuts):
+    """For any program, buffer size and way the port slices bytes; EEPROM lines stay alone."""
+    bench = Bench(GrblModel(rx_bytes + 1), replace(PROFILE, rx_bytes=rx_bytes), cuts)
+    bench.start(program)
+    assert bench.until("finished", "failed") == "finished"
+    assert bench.model.executed == program
+    assert not bench.model.overflowed
+    assert not bench.model.eeprom_not_alone
+
+
+@given(noise=st.lists(st.binary(max_size=40), max_size=30))
+@settings(max_examples=30, deadline=None)
+def test_any_noise_is_survived(noise):
+    engine = GrblEngine(PROFILE, 0.0)
+    engine.connect(0.0)
+    for number, data in enumerate(noise):
+        engine.receive(data, float(number))
+        engine.urgent_to_send(float(number))
+        engine.data_to_send(float(number))
+
+
+def test_a_program_is_finished_only_after_two_idle_reports():
+    bench = Bench(GrblModel())
+    bench.start([b"G1X1"])
+    bench.model.state = "Run"
+    for _ in range(100):
+        bench.turn()
+    assert bench.engine.snapshot(bench.now).acked == 1
+    assert bench.engine.phase is Phase.STREAMING
+    bench.events.clear()
+    bench.engine.receive(b"<Idle|MPos:0.000,0.000,0.000|FS:0,0>\n", bench.now)
+    assert bench.engine.phase is Phase.STREAMING
+    bench.engine.receive(b"<Idle|MPos:0.000,0.000,0.000|FS:0,0>\n", bench.now)
+    assert bench.engine.phase is Phase.IDLE
+
+
+def test_a_refused_line_holds_resets_and_names_the_line_of_the_file():
+    bench = Bench(GrblModel())
+    bench.model.refuse[b"G1X3"] = 20
+    bench.start([b"G1X%d" % x for x in range(100)])
+    failed = bench.failure()
+    assert (failed.code, failed.line, failed.text) == ("machine.error", 4, "error:20")
+    for _ in range(100):
+        bench.turn()
+    assert bench.model.resets == 1
+    assert bench.model.executed[-2:] == [b"M5", b"M9"]
+    assert b"G1X99" not in bench.model.executed
+
+
+def test_cancel_comes_to_a_standstill_before_the_reset_and_turns_the_spindle_off():
+    bench = Bench(GrblModel())
+    bench.start([b"G1X%d" % x for x in range(100)])
+    bench.turn()
+    bench.engine.cancel(bench.now)
+    assert bench.engine.urgent_to_send(bench.now).startswith(b"!")
+    bench.engine.receive(b"<Hold:1|MPos:0.000,0.000,0.000|FS:0,0>\n", bench.now)
+    assert b"\x18" not in bench.engine.urgent_to_send(bench.now)
+    bench.engine.receive(b"<Hold:0|MPos:0.000,0.000,0.000|FS:0,0>\n", bench.now)
+    out = bench.engine.urgent_to_send(bench.now)
+    assert out == b"\x18"
+    bench.model.write(out)
+    assert bench.until("cancelled") == "cancelled"
+    assert bench.model.executed[-2:] == [b"M5", b"M9"]
+    assert bench.engine.phase is Phase.IDLE
+
+
+def test_a_cancel_ends_even_if_nothing_answers():
+    bench = Bench(GrblModel())
+    bench.start([b"G1X%d" % x for x in range(100)])
+    bench.turn()
+    bench.model.mute = True
+    bench.engine.cancel(bench.now)
+    assert bench.until("cancelled") == "cancelled"
+    assert bench.model.resets == 1
+
+
+def test_stop_is_one_byte_at_once():
+    bench = Bench(GrblModel())
+    bench.start([b"G1X%d" % x for x in range(100)])
+    bench.turn()
+    bench.engine.stop(bench.now)
+    assert bench.engine.flush_first
+    assert bench.engine.urgent_to_send(bench.now) == b"\x18"
+    assert bench.engine.data_to_send(bench.now) == b""
+    assert bench.engine.snapshot(bench.now).stopped
+
+
+def test_a_banner_in_mid_job_fails_it():
+    bench = Bench(GrblModel())
+    bench.start([b"G1X%d" % x for x in range(100)])
+    for _ in range(10):
+        bench.turn()
+    bench.model.write(b"\x18")
+    assert bench.failure().code == "machine.reset"
+
+
+def test_an_alarm_fails_the_job():
+    bench = Bench(GrblModel())
+    bench.start([b"G1X%d" % x for x in range(100)])
+    bench.turn()
+    bench.model.out += b"ALARM:1\r\n"
+    failed = bench.failure()
+    assert (failed.code, failed.text) == ("machine.alarm", "ALARM:1")
+
+
+def test_a_lost_answer_ends_the_job_because_nobody_can_know_what_was_lost():
+    bench = Bench(GrblModel())
+    bench.start([b"G1X1", b"G1X2"])
+    bench.engine.data_to_send(bench.now)
+    for _ in range(4_000):
+        bench.now += 0.05
+        bench.model.write(bench.engine.urgent_to_send(bench.now))
+        bench.events += bench.engine.receive(bench.model.step(), bench.now)
+        if any(event.kind == "failed" for event in bench.events):
+            break
+    assert bench.failure().code == "machine.answer_lost"
+
+
+def test_pause_is_said_at_rest_and_resume_goes_on():
+    bench = Bench(GrblModel())
+    program = [b"G1X%d" % x for x in range(60)]
+    bench.start(program)
+    bench.turn()
+    bench.engine.pause(bench.now)
+    bench.until("paused")
+    before = len(bench.model.executed)
+    for _ in range(50):
+        bench.turn()
+    assert len(bench.model.executed) == before
+    bench.engine.resume(bench.now)
+    bench.until("finished")
+    assert bench.model.executed == program
+
+
+def test_a_locked_machine_homes_before_the_first_line():
+    bench = Bench(GrblModel())
+    bench.model.state = "Alarm"
+    bench.until("connected")
+    bench.model.executed.clear()
+    bench.engine.start(Lines([b"G1X1"]), bench.now)
+    bench.model.state = "Idle"
+    bench.until("finished")
+    assert bench.model.executed == [b"$H", b"G1X1"]
+
+
+@pytest.mark.parametrize(
+    ("report", "position"),
+    [
+        (b"<Idle|MPos:1.000,2.000,3.000|WCO:1.000,1.000,1.000>", {"X": 1.0, "Y": 2.0, "Z": 3.0}),
+        (b"<Idle|WPos:1.000,2.000,3.000|WCO:1.000,1.000,1.000>", {"X": 2.0, "Y": 3.0, "Z": 4.0}),
+    ],
+)
+def test_positions_are_machine_coordinates(report, position):
+    engine = GrblEngine(PROFILE, 0.0)
+    engine.receive(report + b"\n", 0.0)
+    assert engine.snapshot(0.0).position == position

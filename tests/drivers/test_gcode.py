@@ -1,0 +1,102 @@
+"""The lexer, the modal state and the parsers, over any bytes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.dialects import DIALECTS, grbl, marlin
+from drivers.gcode import REALTIME_BYTES, ModalState, bare, checksum, commands, numbered, words
+
+
+@given(st.binary(max_size=120))
+def test_a_bare_line_has_no_realtime_byte_and_is_bare_already(line):
+    plain = bare(line.replace(b"\n", b""))
+    assert not REALTIME_BYTES.intersection(plain)
+    assert b"\n" not in plain
+    assert not plain.startswith(b" ")
+
+
+@given(st.lists(st.tuples(st.sampled_from("GXYZEFS"), st.integers(-99999, 99999)), max_size=8))
+def test_words_are_read_back(pairs):
+    line = b" ".join(b"%s%d" % (letter.encode(), number) for letter, number in pairs)
+    assert words(line) == [(letter, float(number)) for letter, number in pairs]
+
+
+@given(st.integers(0, 10**7), st.binary(max_size=90).filter(lambda text: b"\n" not in text))
+def test_any_single_flipped_bit_changes_the_checksum(number, text):
+    wire = numbered(number, text)
+    body, _, check = wire.rstrip(b"\n").rpartition(b"*")
+    assert checksum(body) == int(check)
+    assert checksum(bytes([body[0] ^ 4]) + body[1:]) != int(check)
+
+
+@given(st.text(max_size=120))
+def test_parsers_survive_any_text(text):
+    for parse in DIALECTS.values():
+        parse(text)
+
+
+@given(st.binary(max_size=80))
+def test_the_modal_state_survives_any_line(line):
+    state = ModalState()
+    state.apply(line)
+    commands(line)
+    state.to_json()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error:checksum mismatch, Last Line: 2",
+        "Error:Line Number is not Last Line Number+1, Last Line: 2",
+    ],
+)
+def test_no_flipped_bit_makes_a_line_error_fatal(text):
+    for place in range(6, len(text) - 1):
+        for bit in range(7):
+            damaged = text[:place] + chr(ord(text[place]) ^ 1 << bit) + text[place + 1 :]
+            assert not isinstance(marlin.parse(damaged), marlin.Halted)
+
+
+@pytest.mark.parametrize(
+    ("text", "reply"),
+    [
+        ("start", marlin.Started()),
+        ("wait", marlin.Waiting()),
+        ("echo:busy: processing", marlin.Busy()),
+        ("echo:busy: paused for user", marlin.Busy(for_person=True)),
+        ("rs N7", marlin.Resend(7)),
+        ("Resend:12", marlin.Resend(12)),
+        ("ok P15 B3", marlin.Ok(planner_free=15)),
+        ("ok T:20.0 /0.0", marlin.Ok(temperatures={"T": (20.0, 0.0)})),
+        ("Cap:EMERGENCY_PARSER:1", marlin.Capability("EMERGENCY_PARSER", present=True)),
+        ('echo:Unknown command: "FOO"', marlin.UnknownCommand("FOO")),
+        (
+            "X:1.00 Y:2.00 Z:3.00 E:0.00 Count X:80",
+            marlin.Position({"X": 1.0, "Y": 2.0, "Z": 3.0, "E": 0.0}),
+        ),
+        ("okay then", marlin.Said("okay then")),
+    ],
+)
+def test_what_marlin_says(text, reply):
+    assert marlin.parse(text) == reply
+
+
+def test_what_grbl_says():
+    assert grbl.parse("[OPT:V,15,128]") == grbl.Options(15, 128)
+    assert grbl.parse("Grbl 1.1h ['$' for help]") == grbl.Started("Grbl 1.1h")
+    assert grbl.parse("error:0").code != 0
+    assert grbl.parse(">G54:ok") == grbl.Said(">G54:ok")
+
+
+def test_the_modal_state_follows_units_and_modes():
+    state = ModalState()
+    for line in (b"G20", b"G1 X1 F60", b"G91", b"G1 X1 E2", b"M83", b"G92 E0", b"G28 X", b"M5"):
+        state.apply(line)
+    assert state.position == {"X": 0.0, "E": 0.0}
+    assert state.feedrate == pytest.approx(25.4)
+    assert not state.homed
+    state.apply(b"G28")
+    assert state.homed

@@ -1,0 +1,601 @@
+"""What the host decides, on a session that does as the test says."""
+
+import base64
+import hashlib
+import itertools
+import json
+import os
+import socket
+import struct
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drivers.errors import HostError, PortError
+from drivers.host.config import HostConfig, read_host_config, write_host_config
+from drivers.host.desk import Desk
+from drivers.host.machine import RETRY_LAST_S, Machine
+from drivers.host.programs import ProgramStore
+from drivers.host.server import Connection
+from drivers.journal import Journal
+from drivers.profile import load_profile
+from drivers.snapshot import Attention, Failed, Finished, Phase, Said, Snapshot, Stopped
+from drivers.wire import PROTOCOL, Do
+
+STREAM = b"G28\nG1 X10\nG1 X20\nM104 S0\n"
+INDEX = struct.pack("<4I", 2, 5, 6, 9)
+PROGRAM = hashlib.sha256(STREAM).hexdigest()
+PREFLIGHT = {"id": "p", "stream_sha256": PROGRAM, "limits_sha256": "limits", "verdict": "pass"}
+
+
+class FakeSession:
+    """Remembers what it was told; says what the test puts into its mouth."""
+
+    def __init__(self, publish):
+        self.publish = publish
+        self.told = []
+        self.state = Snapshot(phase=Phase.IDLE, connected=True)
+        self.speaks = []
+        self.breaks: Exception | None = None
+        self.closed = False
+        self.wants_write = False
+        self.accepts = True
+
+    def fileno(self):
+        return -1
+
+    def deadline(self):
+        return None
+
+    def ready(self, now):
+        if self.breaks is not None:
+            raise self.breaks
+        said, self.speaks = self.speaks, []
+        for event in said:
+            self.publish(event)
+
+    def start(self, program, now, run):
+        self.told.append(("start", len(program)))
+        if not self.accepts:
+            return False
+        self.state = replace(self.state, phase=Phase.STREAMING, acked=0, sent=0, total=len(program))
+        return True
+
+    def pause(self, now):
+        self.told.append("pause")
+        return self.accepts
+
+    def resume(self, now):
+        self.told.append("resume")
+        return self.accepts
+
+    def cancel(self, now):
+        self.told.append("cancel")
+        return self.accepts
+
+    def stop(self, now):
+        self.told.append("stop")
+        return self.accepts
+
+    def command(self, line, now):
+        self.told.append(line)
+        return self.accepts
+
+    def snapshot(self, now):
+        return self.state
+
+    def reset_on_close(self):
+        self.told.append("reset")
+
+    def close(self):
+        self.closed = True
+
+
+class Bench:
+    """One machine on one folder, with a fake port and a node listening."""
+
+    def __init__(self, folder: Path, *, port=True):
+        self.config = HostConfig(
+            machine="anna",
+            kind="fdm",
+            port="/dev/null",
+            baud=115200,
+            profile=load_profile("marlin-2"),
+            limits_sha256="limits",
+            socket=folder / "s",
+            state_dir=folder,
+        )
+        self.has_port = port
+        self.sessions: list[FakeSession] = []
+        self.events = []
+        self.retired = False
+        self.journal = Journal(folder)
+        self.programs = ProgramStore(folder / "programs", PROGRAM)
+        clock = itertools.count(1)
+        left = None
+        if self.journal.open_run is not None:
+            left = self.programs.recall(PROGRAM)
+        self.machine = Machine(
+            self.config, self.journal, self.open, self.events.append, lambda: next(clock), left
+        )
+        if left is not None:
+            left.close()
+        self.desk = Desk(self.config, self.machine, self.journal, self.programs, self.retire)
+        mine, self.far = socket.socketpair()
+        self.far.setblocking(False)
+        self.peer = Connection(mine, protocol=PROTOCOL)
+        self.machine.tick(0.0)
+
+    def open(self, config, publish, now):
+        if not self.has_port:
+            raise PortError("port.not_found", port=config.port)
+        self.sessions.append(FakeSession(publish))
+        return self.sessions[-1]
+
+    def retire(self):
+        self.retired = True
+
+    @property
+    def session(self):
+        return self.sessions[-1]
+
+    def ask(self, do, **fields):
+        """Return the answer; what is pushed besides goes into `pushed`."""
+        self.desk.answer(self.peer, {"id": 1, "do": do, **fields}, 1.0)
+        messages = [json.loads(line) for line in self.far.recv(1 << 20).splitlines()]
+        self.pushed = messages[1:]
+        return messages[0]
+
+    def load(self):
+        sizes = {"stream_bytes": len(STREAM), "index_bytes": len(INDEX)}
+        if self.ask(Do.LOAD_BEGIN, program=PROGRAM, **sizes)["loaded"]:
+            return
+        for part, data in (("stream", STREAM), ("index", INDEX)):
+            text = base64.b64encode(data).decode()
+            assert self.ask(Do.LOAD_CHUNK, program=PROGRAM, part=part, data=text)["ok"]
+        assert self.ask(Do.LOAD_END, program=PROGRAM)["ok"]
+
+    def start(self, run="r1", **changes):
+        fields = {"run": run, "program": PROGRAM, "preflight": PREFLIGHT, "arming": {"by": "eva"}}
+        return self.ask(Do.START, **(fields | changes))
+
+    def running(self):
+        self.load()
+        assert self.start()["ok"]
+        return self
+
+    def advance(self, acked, sent):
+        self.session.state = replace(self.session.state, acked=acked, sent=sent)
+        self.machine.tick(2.0)
+
+    def kinds(self):
+        return [(event.kind, event.seq) for event in self.events]
+
+    def close(self):
+        self.journal.close()
+        self.programs.close()
+        self.peer.socket.close()
+        self.far.close()
+
+
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def bench(folder):
+    bench = Bench(folder)
+    yield bench
+    bench.close()
+
+
+def test_a_run_is_on_disk_before_its_first_line_and_ends_with_what_was_done(bench, folder):
+    bench.running()
+    assert "run_started" in (folder / "journal.jsonl").read_text()
+    assert bench.session.told == [("start", 4)]
+    bench.advance(4, 4)
+    bench.session.speaks = [Finished()]
+    bench.session.state = replace(bench.session.state, phase=Phase.IDLE)
+    bench.machine.tick(3.0)
+    assert bench.kinds() == [("run_started", 1), ("finished", 2)]
+    started, finished = bench.events
+    assert started.fields["arming"] == {"by": "eva"}
+    assert finished.fields["acked"] == 4
+    assert finished.fields["source_line"] == 9
+    assert bench.machine.run == ""
+    assert bench.machine.is_idle
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"program": "0" * 64}, "host.unknown_program"),
+        ({"preflight": None}, "host.no_preflight"),
+        ({"preflight": PREFLIGHT | {"stream_sha256": "0" * 64}}, "host.no_preflight"),
+        ({"preflight": PREFLIGHT | {"verdict": "block"}}, "host.no_preflight"),
+        (
+            {"preflight": {k: v for k, v in PREFLIGHT.items() if k != "verdict"}},
+            "host.no_preflight",
+        ),
+        ({"preflight": PREFLIGHT | {"limits_sha256": "old"}}, "host.limits_changed"),
+        ({"run": "x" * 65}, "host.no_journal"),
+        ({"run": 7}, "wire.bad_value"),
+        ({"arming": {"by": "x" * 3000}}, "host.bad_arming"),
+    ],
+)
+def test_a_program_without_its_own_passing_examination_is_not_started(bench, changes, code):
+    bench.load()
+    answer = bench.start(**changes)
+    assert (answer["ok"], answer["code"]) == (False, code)
+    assert bench.session.told == []
+    assert bench.journal.facts() == []
+
+
+def test_a_second_run_waits_and_the_same_run_starts_only_once(bench):
+    bench.running()
+    assert bench.start()["ok"], "a node that missed the answer may ask again"
+    assert bench.start("r2")["code"] == "host.busy"
+    bench.session.speaks = [Finished()]
+    bench.session.state = replace(bench.session.state, phase=Phase.IDLE)
+    bench.machine.tick(3.0)
+    assert bench.ask(Do.ACK, run="r1", seq=2)["ok"]
+    assert bench.start()["code"] == "host.run_over"
+    assert bench.session.told == [("start", 4)]
+    assert bench.start("r2")["ok"]
+
+
+@pytest.mark.parametrize("phase", [p for p in Phase if p is not Phase.IDLE])
+def test_a_machine_that_is_not_idle_starts_nothing(bench, phase):
+    bench.load()
+    bench.session.state = replace(bench.session.state, phase=phase)
+    bench.machine.tick(1.0)
+    assert bench.start()["code"] == "host.busy"
+
+
+def test_without_a_port_nothing_starts_and_stop_says_so(folder):
+    bench = Bench(folder, port=False)
+    bench.load()
+    assert bench.start()["code"] == "host.not_connected"
+    answer = bench.ask(Do.STOP, by="eva")
+    assert (answer["ok"], answer["code"]) == (False, "host.not_connected")
+    bench.has_port = True
+    bench.machine.tick(50.0)
+    bench.machine.tick(50.0)
+    assert bench.session.told == [line.encode() for line in bench.config.profile.switch_off]
+    bench.close()
+
+
+def test_the_port_is_looked_for_less_and_less_often_but_never_given_up(folder):
+    bench = Bench(folder, port=False)
+    now, waits = 0.0, []
+    for _ in range(12):
+        due = bench.machine.deadline()
+        waits.append(due - now)
+        now = due
+        bench.machine.tick(now)
+    assert waits == sorted(waits)
+    assert waits[-1] == RETRY_LAST_S
+    bench.has_port = True
+    bench.machine.tick(now + RETRY_LAST_S)
+    assert bench.machine.session is not None
+    bench.close()
+
+
+def test_a_port_that_vanishes_interrupts_the_run_and_brings_back_only_the_switch_off_list(bench):
+    bench.running()
+    bench.advance(2, 3)
+    lost = bench.session
+    lost.breaks = OSError(5, "Input/output error")
+    bench.machine.tick(4.0)
+    assert lost.closed
+    assert bench.kinds() == [("run_started", 1), ("interrupted", 2)]
+    fields = bench.events[-1].fields
+    assert (fields["acked"], fields["sent"], fields["source_line"]) == (2, 3, 5)
+    assert fields["offset_bytes"] == len(b"G28\nG1 X10\n")
+    assert fields["reason"] == "port-lost"
+    assert fields["modal"]["position_mm"]["X"] == 10.0
+    bench.machine.tick(5.0)
+    bench.machine.tick(5.1)
+    bench.machine.tick(5.2)
+    assert bench.session is not lost
+    assert bench.session.told == [line.encode() for line in bench.config.profile.switch_off]
+    assert bench.start("r2")["ok"]
+
+
+def test_a_new_host_on_an_open_run_interrupts_it_and_never_resumes(folder):
+    first = Bench(folder).running()
+    first.advance(3, 4)
+    first.close()  # the journal is as SIGKILL leaves it: the run is open
+    second = Bench(folder)
+    second.machine.tick(1.0)
+    assert second.kinds()[0] == ("interrupted", 2)
+    fields = second.events[0].fields
+    assert (fields["acked"], fields["sent"], fields["total"]) == (3, 4, 4)
+    assert (fields["source_line"], fields["reason"]) == (6, "host-died")
+    assert fields["modal"]["position_mm"]["X"] == 20.0
+    assert second.session.told == [line.encode() for line in second.config.profile.switch_off]
+    assert [fact.kind for fact in second.journal.facts()] == ["run_started", "interrupted"]
+    second.close()
+
+
+def test_a_host_killed_again_before_it_could_switch_off_still_owes_it(folder):
+    Bench(folder).running().close()
+    second = Bench(folder, port=False)
+    assert second.kinds() == [("interrupted", 2)]
+    second.close()
+    third = Bench(folder)
+    assert third.session.told == [line.encode() for line in third.config.profile.switch_off]
+    assert third.events[0].kind == "switched_off"
+    third.close()
+    fourth = Bench(folder)
+    assert fourth.session.told == []
+    fourth.close()
+
+
+def test_nothing_starts_while_the_switch_off_is_owed(folder):
+    Bench(folder).running().close()
+    bench = Bench(folder, port=False)
+    bench.has_port = True
+    bench.machine._open_session = lambda *a: (
+        bench.sessions.append(FakeSession(a[1]))
+        or (setattr(bench.session, "state", Snapshot(phase=Phase.CONNECTING)) or bench.session)
+    )
+    bench.machine.tick(10.0)
+    bench.load()
+    assert bench.start("r2")["code"] == "host.not_connected"
+    bench.session.state = Snapshot(phase=Phase.STOPPED, connected=True)
+    bench.machine.tick(11.0)
+    assert bench.start("r2")["code"] == "host.open_run"
+    bench.close()
+
+
+def test_stop_reaches_the_session_and_the_record_says_who(bench):
+    bench.running()
+    bench.session.speaks = [Stopped()]
+    assert bench.ask(Do.STOP, by="eva")["ok"]
+    assert bench.session.told[-1] == "stop"
+    assert bench.kinds()[-1] == ("stopped", 2)
+    assert bench.events[-1].fields["by"] == "eva"
+    assert bench.machine.run == ""
+
+
+def test_the_stop_is_on_the_wire_before_it_is_on_the_disk(bench, monkeypatch):
+    """A card may hold a write for a second; the engine speaks of the stop before it is sent."""
+    bench.running()
+    order = []
+    disk = os.write
+
+    def slow_disk(file, data):
+        order.append("disk")
+        return disk(file, data)
+
+    def stop(now):
+        bench.session.publish(Stopped())
+        order.append("wire")
+        return True
+
+    monkeypatch.setattr("drivers.journal.os.write", slow_disk)
+    monkeypatch.setattr(bench.session, "stop", stop)
+    assert bench.ask(Do.STOP, by="eva")["ok"]
+    assert order == ["wire", "disk"]
+
+
+def test_a_machine_that_talks_at_every_line_is_not_repeated_at_every_line(bench):
+    bench.running()
+    bench.session.speaks = [Said("cold extrusion prevented")] * 500
+    bench.machine.tick(2.0)
+    assert len(bench.events) < 50
+    assert bench.events[-1].kind == "said"
+
+
+def test_a_disk_that_refuses_costs_neither_the_stop_nor_the_events(bench, monkeypatch):
+    bench.running()
+
+    def full(file, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("drivers.journal.os.write", full)
+    bench.session.speaks = [Stopped()]
+    assert bench.ask(Do.STOP, by="eva")["ok"]
+    assert bench.session.told[-1] == "stop"
+    assert bench.events[-1].kind == "stopped"
+    assert bench.ask(Do.ACK, run="r1", seq=2)["ok"]
+    assert bench.journal.facts() == []
+
+
+@pytest.mark.parametrize("age", [0, PROTOCOL - 1, PROTOCOL + 2])
+def test_a_node_of_another_age_may_watch_stop_and_take_the_records_over(bench, age):
+    bench.running()
+    bench.peer.protocol = age
+    assert bench.ask(Do.STATE)["state"]["run"] == "r1"
+    assert bench.ask(Do.EVENTS, run="", after=0)["ok"]
+    assert [push["event"]["kind"] for push in bench.pushed if "event" in push] == ["run_started"]
+    assert bench.ask(Do.ACK, run="r1", seq=1)["ok"]
+    assert bench.ask(Do.STOP)["ok"]
+    for word in (Do.START, Do.LOAD_BEGIN, Do.PAUSE, Do.COMMAND):
+        assert bench.ask(word)["code"] == "host.protocol"
+
+
+def test_a_node_one_protocol_newer_may_do_all(bench):
+    """It speaks ours too: the newer side adapts."""
+    bench.peer.protocol = PROTOCOL + 1
+    bench.running()
+    assert bench.ask(Do.PAUSE)["ok"]
+    assert bench.session.told[-1] == "pause"
+
+
+def test_facts_are_told_again_until_acknowledged_and_not_after(bench):
+    bench.running()
+    bench.session.speaks = [Attention("door", "open"), Said("echo"), Failed("x", 5, "y" * 9000)]
+    bench.machine.tick(2.0)
+    bench.ask(Do.EVENTS, run="r1", after=1)
+    told = [push["event"] for push in bench.pushed if "event" in push]
+    assert [(event["kind"], event["seq"]) for event in told] == [("attention", 2), ("failed", 3)]
+    assert len(told[1]["text"]) < 500
+    assert ("said", 0) in bench.kinds()
+    bench.ask(Do.ACK, run="r1", seq=3)
+    bench.ask(Do.EVENTS, run="", after=0)
+    assert [push for push in bench.pushed if "event" in push] == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{}, {"do": 5}, {"do": "dance"}, {"do": "ack"}, {"do": "load_chunk", "program": "x"}],
+)
+def test_nonsense_is_refused_and_the_conversation_goes_on(bench, message):
+    bench.desk.answer(bench.peer, {"id": 3, **message}, 1.0)
+    answer = json.loads(bench.far.recv(1 << 16))
+    assert (answer["re"], answer["ok"]) == (3, False)
+    assert bench.ask(Do.STATE)["ok"]
+
+
+@pytest.mark.parametrize("line", ["", "G1\nM112", "G1 X1 \x18", "é", "x" * 97, "M500", "m502 S1"])
+def test_a_command_is_one_plain_line_that_is_not_forbidden(bench, line):
+    assert not bench.ask(Do.COMMAND, line=line)["ok"]
+    assert bench.session.told == []
+    assert bench.ask(Do.COMMAND, line="M105")["ok"]
+    assert bench.session.told == [b"M105"]
+
+
+@pytest.mark.parametrize("word", [Do.PAUSE, Do.RESUME, Do.CANCEL])
+def test_what_the_engine_does_not_take_is_refused_with_the_phase(bench, word):
+    bench.session.accepts = False
+    answer = bench.ask(word)
+    assert (answer["code"], answer["fields"]["phase"]) == ("host.not_now", "idle")
+
+
+def test_a_start_that_the_engine_does_not_take_ends_the_run_at_once(bench):
+    bench.load()
+    bench.session.accepts = False
+    assert bench.start()["ok"]
+    assert bench.kinds() == [("run_started", 1), ("failed", 2)]
+    assert bench.machine.is_idle
+
+
+def test_a_port_lost_at_the_very_start_is_an_interrupted_run(bench, monkeypatch):
+    bench.load()
+
+    def lost(program, now, run):
+        raise PortError("port.lost", port="x")
+
+    monkeypatch.setattr(bench.session, "start", lost)
+    assert bench.start()["ok"]
+    assert bench.kinds() == [("run_started", 1), ("interrupted", 2)]
+
+
+def test_a_broken_session_is_an_interrupted_run_not_a_dead_host(bench):
+    bench.running()
+    bench.advance(2, 2)
+    broken = bench.session
+    broken.breaks = ZeroDivisionError("a mistake of ours")
+    bench.machine.tick(3.0)
+    assert broken.closed
+    assert bench.events[-1].kind == "interrupted"
+    assert bench.events[-1].fields["reason"] == "host-error"
+    bench.machine.tick(4.0)
+    assert bench.session.told == [line.encode() for line in bench.config.profile.switch_off]
+
+
+def test_an_end_told_with_the_ports_last_bytes_is_an_end_not_an_interruption(bench):
+    """The cable goes in the same moment as the last answer comes."""
+    bench.running()
+    bench.advance(4, 4)
+
+    def last_words(now):
+        bench.session.publish(Finished())
+        raise PortError("port.lost", port="x")
+
+    bench.session.ready = last_words
+    bench.machine.tick(3.0)
+    assert bench.kinds() == [("run_started", 1), ("finished", 2)]
+
+
+def test_a_host_retires_only_when_idle(bench):
+    bench.running()
+    assert bench.ask(Do.RETIRE)["code"] == "host.busy"
+    assert not bench.retired
+    bench.session.speaks = [Finished()]
+    bench.session.state = replace(bench.session.state, phase=Phase.IDLE)
+    bench.machine.tick(3.0)
+    assert bench.ask(Do.RETIRE)["ok"]
+    assert bench.retired
+
+
+def test_told_to_go_a_run_is_cancelled_and_recorded_as_interrupted(bench):
+    bench.running()
+    bench.advance(1, 2)
+    bench.machine.give_up(3.0)
+    assert bench.session.told[-1] == "cancel"
+    assert bench.events[-1].kind == "interrupted"
+    assert bench.events[-1].fields["reason"] == "told-to-go"
+    assert not bench.machine.is_idle
+    bench.machine.leave(4.0)
+    assert bench.session.told[-1] == "stop", "still moving when patience ends"
+
+
+@pytest.mark.parametrize(
+    ("stream", "index"),
+    [
+        (STREAM + b"X", INDEX),
+        (STREAM[:-1], INDEX),
+        (STREAM.replace(b"X10", b"X99"), INDEX),
+        (STREAM, INDEX[:-4]),
+        (b"G0\n" * 4, INDEX),
+    ],
+)
+def test_a_program_that_is_not_what_was_announced_is_not_kept(bench, stream, index):
+    sizes = {"stream_bytes": len(STREAM), "index_bytes": len(INDEX)}
+    bench.ask(Do.LOAD_BEGIN, program=PROGRAM, **sizes)
+    for part, data in (("stream", stream), ("index", index)):
+        bench.ask(Do.LOAD_CHUNK, program=PROGRAM, part=part, data=base64.b64encode(data).decode())
+    assert not bench.ask(Do.LOAD_END, program=PROGRAM)["ok"]
+    assert bench.start()["code"] == "host.unknown_program"
+    assert list((bench.config.state_dir / "programs").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "", "A" * 64, "0" * 63])
+def test_a_program_has_no_name_but_its_hash(bench, name):
+    answer = bench.ask(Do.LOAD_BEGIN, program=name, stream_bytes=4, index_bytes=4)
+    assert answer["code"] == "host.bad_program"
+
+
+def test_programs_do_not_pile_up(bench):
+    bench.running()
+    for number in range(4):
+        stream = b"G1 X%d\n" % number
+        name = hashlib.sha256(stream).hexdigest()
+        bench.ask(Do.LOAD_BEGIN, program=name, stream_bytes=len(stream), index_bytes=4)
+        for part, data in (("stream", stream), ("index", b"\1\0\0\0")):
+            text = base64.b64encode(data).decode()
+            bench.ask(Do.LOAD_CHUNK, program=name, part=part, data=text)
+        assert bench.ask(Do.LOAD_END, program=name)["ok"]
+        assert bench.programs.get(PROGRAM) is not None, "the one that runs stays"
+    assert len(list((bench.config.state_dir / "programs").iterdir())) == 6
+
+
+def test_the_machines_file_is_read_as_it_was_written(folder, bench):
+    write_host_config(folder / "host.json", bench.config)
+    assert read_host_config(folder / "host.json") == bench.config
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"schema": 2}, "host.schema"),
+        ({"machine": "../x"}, "host.bad_slug"),
+        ({"port": None}, "port"),
+        ({"profile": {"dialekt": "x"}}, "nearest=dialect"),
+    ],
+)
+def test_a_wrong_file_names_what_is_wrong(folder, bench, change, word):
+    path = folder / "host.json"
+    path.write_text(json.dumps(bench.config.to_json() | change))
+    with pytest.raises(HostError, match=word):
+        read_host_config(path)
+    path.write_text("{")
+    with pytest.raises(HostError, match=r"host\.bad_config"):
+        read_host_config(path)
