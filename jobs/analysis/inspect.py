@@ -1,0 +1,34 @@
+"""Any file, named by its content and described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobs.analysis.mesh import inspect_mesh
+from jobs.analysis.program import LARGEST_PROGRAM_BYTES, inspect_program
+from jobs.analysis.sniff import FileKind, sniff
+from jobs.domain.machine import MachineLimits
+from jobs.domain.preflight import Finding, FindingCode, Severity
+
+_MESHES = (FileKind.STL, FileKind.STL_ASCII, FileKind.THREE_MF, FileKind.OBJ)
+
+
+def inspect_file(path: Path, machine: MachineLimits | None = None) -> dict[str, object]:
+    """Return the report of a program or a mesh as JSON values; `kind` says which.
+
+    A file that is neither gets `kind` `unknown` and a finding.
+
+    :param machine: whose speeds to plan with, and into which a mesh should fit.
+    """
+    kind = sniff(path)
+    if kind in _MESHES:
+        return inspect_mesh(path, machine)
+    if kind is not FileKind.PROGRAM:
+        finding = Finding(FindingCode.UNREADABLE, Severity.BLOCK, None, {"reason": kind.value})
+        return {"kind": "unknown", "format": kind.value, "findings": [finding.to_json()]}
+    size = path.stat().st_size
+    if size > LARGEST_PROGRAM_BYTES:
+        limits = {"bytes": size, "limit_bytes": LARGEST_PROGRAM_BYTES}
+        too_large = Finding(FindingCode.TOO_LARGE, Severity.BLOCK, None, limits)
+        return {"kind": "program", "findings": [too_large.to_json()]}
+    return inspect_program(path.read_bytes(), machine)

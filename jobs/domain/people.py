@@ -1,0 +1,53 @@
+"""People of the lab: their roles, and who is acting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person may do in the house; each role includes the ones before it."""
+
+    GUEST = "guest"
+    MEMBER = "member"
+    TRAINER = "trainer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+_RANK = {role: rank for rank, role in enumerate(Role)}
+
+
+def is_at_least(role: Role, needed: Role) -> bool:
+    """Return whether *role* includes *needed*.
+
+    >>> is_at_least(Role.OPERATOR, Role.MEMBER), is_at_least(Role.GUEST, Role.MEMBER)
+    (True, False)
+    """
+    return _RANK[role] >= _RANK[needed]
+
+
+class LabMode(StrEnum):
+    """The answer to the first run's question."""
+
+    UNSET = "unset"
+    ONLY_ME = "only-me"  # hides booking
+    SHARED_LAB = "shared-lab"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The named person whose intent a use case carries out.
+
+    :param simulated: a seeded person of the demo; said in every arming and record.
+    """
+
+    person_id: str
+    name: str
+    role: Role
+    simulated: bool = False
+
+    def is_at_least(self, needed: Role) -> bool:
+        """Return whether this person's role includes *needed*."""
+        return is_at_least(self.role, needed)

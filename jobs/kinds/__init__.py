@@ -1,0 +1,5 @@
+"""What differs between machine kinds, as values: one value each, one line in `KINDS`."""
+
+from jobs.kinds.kinds import FDM, KINDS, MILL, MachineKind, Start, forbidden_commands, kind_named
+
+__all__ = ["FDM", "KINDS", "MILL", "MachineKind", "Start", "forbidden_commands", "kind_named"]

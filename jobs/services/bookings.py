@@ -1,0 +1,301 @@
+"""Booking: what is free, who takes it, and what gives way when reality needs the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from jobs.domain.calendar import (
+    CLAIMS,
+    AllocationKind,
+    AllocationState,
+    Interval,
+    free_intervals,
+    local_day,
+    round_up,
+)
+from jobs.domain.errors import NotFoundError, RefusedError
+from jobs.domain.events import EventType
+from jobs.domain.people import Actor, LabMode, Role
+from jobs.domain.policy import BookingFacts, BookingRules, Reason, Refusal, booking_refusals
+from jobs.services.calendars import allocation_view, free_of, rows_where, taken_in
+from jobs.services.closing import Closing, checked_interval, checked_note, must_be_operator
+from jobs.services.facts import Facts, announce, conflicts
+from jobs.services.lab import mode_of
+from jobs.services.turns import take_turn
+from jobs.services.views import AllocationView, CalendarDay
+from jobs.services.workshop import Workshop
+from jobs.store.database import is_overlap
+from jobs.store.tables import Allocation, Machine, Person
+
+_RULES: Final = BookingRules()
+_STEP: Final = timedelta(minutes=15)  # proposals begin on the quarter hour
+_REMEMBER: Final = timedelta(days=7)  # how long a person is shown what they lost
+_SHOWN: Final = (AllocationState.ACTIVE.value, AllocationState.ENDED.value)
+
+
+class Bookings:
+    """Use cases about machines' time. All instants are aware UTC.
+
+    Outages and closures live in `closing` and are reached through here.
+    """
+
+    def __init__(self, workshop: Workshop, rules: BookingRules = _RULES) -> None:
+        self._workshop = workshop
+        self._database = workshop.database
+        self._rules = rules
+        facts = Facts(workshop)
+        self.place_fact = facts.place
+        self.extend_fact = facts.extend
+        self.end_fact = facts.end
+        closing = Closing(workshop)
+        self.outage = closing.outage
+        self.closure = closing.closure
+
+    def day(self, slug: str, day: date, viewer: Actor | None, now: datetime) -> CalendarDay:
+        """Return one local day of a machine."""
+        return self._days(slug, [day], viewer, now)[0]
+
+    def week(
+        self, slug: str, day: date, viewer: Actor | None, now: datetime
+    ) -> Sequence[CalendarDay]:
+        """Return the week from Monday to Sunday that *day* is in."""
+        monday = day - timedelta(days=day.weekday())
+        return self._days(slug, [monday + timedelta(days=n) for n in range(7)], viewer, now)
+
+    def mine(self, actor: Actor, now: datetime) -> Sequence[AllocationView]:
+        """Return a person's own claims from now on, and those they lost lately."""
+        is_lost = and_(
+            Allocation.state == AllocationState.DISPLACED.value,
+            Allocation.end_at > now - _REMEMBER,
+        )
+        is_coming = and_(Allocation.state == AllocationState.ACTIVE.value, Allocation.end_at > now)
+        with self._database.read() as session:
+            found = rows_where(
+                session,
+                Allocation.person_id == actor.person_id,
+                Allocation.kind.in_([kind.value for kind in CLAIMS]),
+                or_(is_coming, is_lost),
+            )
+            return [allocation_view(row, slug, name, actor) for row, slug, name in found]
+
+    def proposals(
+        self,
+        slug: str,
+        length: timedelta,
+        now: datetime,
+        viewer: Actor | None = None,
+        count: int = 6,
+    ) -> Sequence[Interval]:
+        """Return the next free slots of that length, from the next quarter hour on."""
+        del viewer
+        if not self._rules.shortest <= length <= self._rules.longest:
+            return []
+        within = Interval(now, now + self._rules.horizon + length)
+        with self._database.read() as session:
+            machine = _machine(session, slug)
+            if machine.retired_at is not None:
+                return []
+            taken = taken_in(session, machine.id, within)
+        slots = self._slots(taken, within, length)
+        return [slot for _, slot in zip(range(count), slots, strict=False)]
+
+    def book(
+        self,
+        actor: Actor,
+        slug: str,
+        start: datetime,
+        end: datetime,
+        now: datetime,
+        note: str = "",
+    ) -> AllocationView:
+        """Reserve a machine for *actor*.
+
+        :raises RefusedError: with every reason at once. Of two at the same instant one wins.
+        """
+        interval, note = checked_interval(start, end), checked_note(note)
+        try:
+            with self._database.write() as session:
+                machine = _machine(session, slug)
+                machine_id = machine.id  # a lost transaction takes the row with it
+                self._check(session, actor, machine, interval, now)
+                row = Allocation(
+                    id=self._workshop.new_id(),
+                    machine_id=machine.id,
+                    kind=AllocationKind.RESERVATION.value,
+                    state=AllocationState.ACTIVE.value,
+                    start_at=interval.start,
+                    end_at=interval.end,
+                    person_id=actor.person_id,
+                    note=note,
+                    sequence=0,
+                    created_at=now,
+                )
+                session.add(row)
+                session.flush()
+                announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
+        except IntegrityError as error:
+            raise self._lost(error, machine_id, actor, interval) from error
+        self._workshop.live.touch()
+        return allocation_view(row, slug, actor.name, actor)
+
+    def move(
+        self, actor: Actor, allocation_id: str, start: datetime, end: datetime, now: datetime
+    ) -> AllocationView:
+        """Give a reservation another time, or end it earlier or later; its id stays."""
+        interval = checked_interval(start, end)
+        try:
+            with self._database.write() as session:
+                row, machine = self._own_claim(session, actor, allocation_id, now)
+                machine_id = machine.id
+                # What has begun may still be made longer or shorter.
+                has_begun = interval.start == row.start_at and interval.end > now
+                self._check(
+                    session,
+                    actor,
+                    machine,
+                    interval,
+                    min(now, interval.start) if has_begun else now,
+                    row,
+                )
+                row.start_at, row.end_at = interval.start, interval.end
+                row.sequence += 1
+                session.flush()
+                announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
+                name = session.get_one(Person, row.person_id).name
+        except IntegrityError as error:
+            raise self._lost(error, machine_id, actor, interval) from error
+        self._workshop.live.touch()
+        return allocation_view(row, machine.slug, name, actor)
+
+    def cancel(self, actor: Actor, allocation_id: str, now: datetime) -> None:
+        """Give a reservation back. An operator may give back anybody's, and end an outage."""
+        with self._database.write() as session:
+            row = _allocation(session, allocation_id)
+            if row.kind in (AllocationKind.OUTAGE.value, AllocationKind.CLOSURE.value):
+                must_be_operator(actor)
+                if row.state != AllocationState.ACTIVE.value or row.end_at <= now:
+                    raise RefusedError([Refusal(Reason.ALREADY_ENDED)])
+                self.end_fact(session, row.id, now)
+            else:
+                row, _ = self._own_claim(session, actor, allocation_id, now)
+                row.state = AllocationState.CANCELLED.value
+                row.sequence += 1
+                announce(session, self._workshop, EventType.RESERVATION_CANCELLED, row, now)
+        self._workshop.live.touch()
+
+    def _check(
+        self,
+        session: Session,
+        actor: Actor,
+        machine: Machine,
+        interval: Interval,
+        now: datetime,
+        moved: Allocation | None = None,
+    ) -> None:
+        person_id = actor.person_id if moved is None else moved.person_id
+        in_the_way = conflicts(machine.id, AllocationKind.RESERVATION, person_id, interval)
+        taken_until = session.scalar(
+            select(func.max(Allocation.end_at)).where(
+                in_the_way, Allocation.id != ("" if moved is None else moved.id)
+            )
+        )
+        refusals = booking_refusals(
+            BookingFacts(
+                start=interval.start,
+                end=interval.end,
+                now=now,
+                role=actor.role,
+                machine_retired=machine.retired_at is not None,
+                booking_hidden=mode_of(session) is LabMode.ONLY_ME,
+                taken_until=taken_until,
+            ),
+            self._rules,
+        )
+        if reasons := list(refusals):
+            raise RefusedError(reasons)
+
+    def _own_claim(
+        self, session: Session, actor: Actor, allocation_id: str, now: datetime
+    ) -> tuple[Allocation, Machine]:
+        row = _allocation(session, allocation_id)
+        if row.kind not in CLAIMS:
+            raise NotFoundError("booking.unknown")
+        take_turn(session, row.machine_id)
+        session.refresh(row)  # a run may have taken its place until it was our turn
+        refusals = []
+        if row.person_id != actor.person_id and not actor.is_at_least(Role.OPERATOR):
+            refusals.append(Refusal(Reason.NOT_YOURS))
+        if row.state != AllocationState.ACTIVE.value or row.end_at <= now:
+            refusals.append(Refusal(Reason.ALREADY_ENDED))
+        if refusals:
+            raise RefusedError(refusals)
+        return row, session.get_one(Machine, row.machine_id)
+
+    def _lost(
+        self, error: IntegrityError, machine_id: str, actor: Actor, interval: Interval
+    ) -> Exception:
+        """Return what to raise where the database refused: somebody was faster."""
+        if not is_overlap(error):
+            return error
+        in_the_way = conflicts(machine_id, AllocationKind.RESERVATION, actor.person_id, interval)
+        with self._database.read() as session:
+            taken_until = session.scalar(select(func.max(Allocation.end_at)).where(in_the_way))
+        return RefusedError([Refusal(Reason.TAKEN, passes_at=taken_until)])
+
+    def _slots(
+        self, taken: Sequence[Interval], within: Interval, length: timedelta
+    ) -> Iterator[Interval]:
+        latest = within.end - length
+        for free in free_intervals(taken, within):
+            start = round_up(free.start, _STEP, self._workshop.zone)
+            while start + length <= free.end and start <= latest:
+                yield Interval(start, start + length)
+                start = round_up(start + length, _STEP, self._workshop.zone)
+
+    def _days(
+        self, slug: str, days: Sequence[date], viewer: Actor | None, now: datetime
+    ) -> Sequence[CalendarDay]:
+        spans = [local_day(day, self._workshop.zone) for day in days]
+        whole = Interval(spans[0].start, spans[-1].end)
+        with self._database.read() as session:
+            machine = _machine(session, slug)
+            taken = taken_in(session, machine.id, whole)
+            views = [
+                allocation_view(row, slug, name, viewer)
+                for row, _, name in rows_where(
+                    session,
+                    Allocation.machine_id == machine.id,
+                    Allocation.state.in_(_SHOWN),
+                    Allocation.start_at < whole.end,
+                    Allocation.end_at > whole.start,
+                )
+            ]
+        return [
+            CalendarDay(
+                day.isoformat(),
+                span,
+                [view for view in views if view.interval.overlaps(span)],
+                free_of(taken, span, now),
+            )
+            for day, span in zip(days, spans, strict=True)
+        ]
+
+
+def _machine(session: Session, slug: str) -> Machine:
+    machine = session.scalar(select(Machine).where(Machine.slug == slug))
+    if machine is None:
+        raise NotFoundError("machine.unknown", machine=slug)
+    return machine
+
+
+def _allocation(session: Session, allocation_id: str) -> Allocation:
+    row = session.get(Allocation, allocation_id)
+    if row is None:
+        raise NotFoundError("booking.unknown")
+    return row

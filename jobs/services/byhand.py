@@ -1,0 +1,89 @@
+"""Machines without a host: a person carries the file over and says how it went."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.domain.errors import InvalidError, RefusedError
+from jobs.domain.job import AttemptState, JobState
+from jobs.domain.machine import Control, MachineState
+from jobs.domain.policy import Reason, Refusal
+from jobs.domain.preflight import Verdict
+from jobs.services.attempts import Attempts, End
+from jobs.services.starting import candidates, is_current, preflight_for, standing_of
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Attempt, Job, Machine
+
+_FREE = frozenset({MachineState.IDLE, MachineState.RESERVED, MachineState.TO_CHECK})
+_ENDS = {"finished": AttemptState.FINISHED, "failed": AttemptState.FAILED}
+
+
+class ByHand:
+    """The words of a person at a machine; the same rows and record as a host's."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._attempts = Attempts(workshop)
+
+    def say(
+        self, session: Session, job: Job, what: str, machine_slug: str | None, now: datetime
+    ) -> None:
+        """Take in *what*: started, finished or failed.
+
+        :raises RefusedError: with the reason, if that cannot be now.
+        """
+        if what == "started":
+            self._start(session, job, machine_slug, now)
+        elif what in _ENDS:
+            reason = "by-hand" if what == "failed" else None
+            self.end(session, job, _ENDS[what], reason, now)
+        else:
+            raise InvalidError("job.by-hand", field="what", known="started, finished, failed")
+
+    def end(
+        self,
+        session: Session,
+        job: Job,
+        state: AttemptState,
+        reason: str | None,
+        now: datetime,
+    ) -> None:
+        """End the run that a person watches."""
+        row = session.execute(
+            select(Attempt, Machine)
+            .join(Machine, Machine.id == Attempt.machine_id)
+            .where(Attempt.job_id == job.id, Attempt.ended_at.is_(None))
+        ).first()
+        if row is None:
+            fields = {"state": job.state, "wanted": JobState.RUNNING.value}
+            raise RefusedError([Refusal(Reason.WRONG_STATE, fields)])
+        attempt, machine = row
+        if machine.control != Control.BY_HAND:
+            raise RefusedError([Refusal(Reason.NO_SUCH_CONTROL, {"control": machine.control})])
+        self._attempts.end(session, attempt, End(state, now, reason), now)
+
+    def _start(self, session: Session, job: Job, slug: str | None, now: datetime) -> None:
+        if job.state != JobState.WAITING:
+            fields = {"state": job.state, "wanted": JobState.WAITING.value}
+            raise RefusedError([Refusal(Reason.WRONG_STATE, fields)])
+        fitting = [one for one in candidates(session, job) if one.control == Control.BY_HAND]
+        machine = next((one for one in fitting if slug is None or one.slug == slug), None)
+        if machine is None:
+            raise RefusedError([Refusal(Reason.NO_CAPABLE_MACHINE)])
+        standing = standing_of(session, self._workshop, machine, now)
+        if standing.state not in _FREE:
+            raise RefusedError([Refusal(Reason.MACHINE_BUSY, {"state": standing.state.value})])
+        taken_at = standing.next_claim_at(job.person_id)
+        if taken_at is not None and taken_at <= now:
+            raise RefusedError([Refusal(Reason.NO_ROOM_BEFORE, {"at": taken_at.isoformat()})])
+        preflight = preflight_for(session, job.id, machine.id)
+        if not is_current(preflight, standing.target):
+            raise RefusedError([Refusal(Reason.NOT_PREPARED)])
+        if preflight is not None and preflight.verdict == Verdict.BLOCK:
+            raise RefusedError([Refusal(Reason.BLOCKED_BY_PREFLIGHT)])
+        machine.to_check_since = None  # who says "started" stands in front of it
+        attempt = self._attempts.begin(session, job, machine, preflight, None, now)
+        self._attempts.run(session, attempt, now, now)

@@ -1,0 +1,231 @@
+"""Jobs as pages show them: a few queries for a whole list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.domain.job import AttemptState, HoldReason, InputKind, JobState, StepName, StepState
+from jobs.domain.machine import Control
+from jobs.domain.people import Actor, Role
+from jobs.domain.preflight import Finding, Verdict
+from jobs.services.board import open_runs
+from jobs.services.starting import preflights_of
+from jobs.services.views import AttemptView, JobView, PreflightView, RunView, StepView
+from jobs.services.workshop import Workshop
+from jobs.store.tables import (
+    Arming,
+    Attempt,
+    Job,
+    JobStep,
+    Machine,
+    Person,
+    Preflight,
+    Record,
+)
+
+_ORDER = {name.value: number for number, name in enumerate(StepName)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What the rows of a list refer to."""
+
+    people: Mapping[str, Person]
+    machines: Mapping[str, Machine]
+    attempts: Mapping[str, Attempt]  # open ones, by job
+    runs: Mapping[str, RunView]  # of those, by machine
+    preflights: Mapping[str, Sequence[Preflight]]  # by job
+    positions: Mapping[str, int]
+
+
+def job_views(
+    session: Session,
+    workshop: Workshop,
+    jobs: Sequence[Job],
+    viewer: Actor | None,
+    now: datetime,
+) -> list[JobView]:
+    """Return *jobs* in their order, as *viewer* may see them."""
+    around = _around(session, workshop, jobs, viewer, now)
+    return [_job_view(job, around, viewer) for job in jobs]
+
+
+def _around(
+    session: Session,
+    workshop: Workshop,
+    jobs: Sequence[Job],
+    viewer: Actor | None,
+    now: datetime,
+) -> _Around:
+    ids = [job.id for job in jobs]
+    people = session.scalars(select(Person).where(Person.id.in_({job.person_id for job in jobs})))
+    attempts = session.scalars(
+        select(Attempt).where(Attempt.job_id.in_(ids), Attempt.ended_at.is_(None))
+    ).all()
+    preflights: dict[str, list[Preflight]] = {}
+    for preflight in preflights_of(session, ids).values():
+        preflights.setdefault(preflight.job_id, []).append(preflight)
+    queue = session.scalars(
+        select(Job.id)
+        .where(Job.state == JobState.WAITING.value)
+        .order_by(Job.queued_at, Job.number)
+    )
+    return _Around(
+        {person.id: person for person in people},
+        {machine.id: machine for machine in session.scalars(select(Machine))},
+        {attempt.job_id: attempt for attempt in attempts},
+        open_runs(session, workshop, [one.machine_id for one in attempts], viewer, now),
+        preflights,
+        {job_id: number for number, job_id in enumerate(queue, 1)},
+    )
+
+
+def _job_view(job: Job, around: _Around, viewer: Actor | None) -> JobView:
+    attempt = around.attempts.get(job.id)
+    machine = around.machines[attempt.machine_id] if attempt else None
+    fitting = _best(around.preflights.get(job.id, ()), attempt)
+    mine = viewer is not None and viewer.person_id == job.person_id
+    wished = around.machines.get(job.machine_id or "")
+    return JobView(
+        id=job.id,
+        number=job.number,
+        title=job.title,
+        owner_id=job.person_id,
+        owner_name=around.people[job.person_id].name,
+        kind=job.kind,
+        machine_slug=wished.slug if wished else None,
+        state=JobState(job.state),
+        hold_reason=HoldReason(job.hold_reason) if job.hold_reason else None,
+        input_kind=InputKind(job.input_kind),
+        input_name=job.input_name,
+        created_at=job.created_at,
+        queued_at=job.queued_at,
+        ended_at=job.ended_at,
+        planned_s=fitting.planned_ms / 1000 if fitting else None,
+        mass_g=fitting.mass_mg / 1000 if fitting else None,
+        position=around.positions.get(job.id),
+        run=around.runs.get(attempt.machine_id) if attempt else None,
+        mine=mine,
+        may=may(job, attempt, machine, _by_hand(job, around.machines.values()), viewer),
+        simulated=job.simulated,
+    )
+
+
+def _best(preflights: Sequence[Preflight], attempt: Attempt | None) -> Preflight | None:
+    """Return the one that is used, else the first that may be."""
+    if attempt is not None:
+        return next((one for one in preflights if one.id == attempt.preflight_id), None)
+    fitting = [one for one in preflights if one.verdict != Verdict.BLOCK]
+    return min(fitting or preflights, key=lambda one: one.planned_ms, default=None)
+
+
+def _by_hand(job: Job, machines: Iterable[Machine]) -> bool:
+    return any(
+        machine.control == Control.BY_HAND and machine.retired_at is None
+        for machine in machines
+        if (machine.id == job.machine_id or (job.machine_id is None and machine.kind == job.kind))
+    )
+
+
+def may(
+    job: Job, attempt: Attempt | None, machine: Machine | None, by_hand: bool, viewer: Actor | None
+) -> frozenset[str]:
+    """Return the verbs *viewer* may use on *job* as it stands."""
+    if viewer is None:
+        return frozenset()
+    if viewer.person_id != job.person_id and not viewer.is_at_least(Role.OPERATOR):
+        return frozenset()
+    match JobState(job.state):
+        case JobState.PREPARING:
+            return frozenset({"hold", "cancel"})
+        case JobState.WAITING:
+            return frozenset({"hold", "cancel"} | ({"started"} if by_hand else set()))
+        case JobState.HELD:
+            return frozenset({"release", "cancel"})
+        case JobState.FAILED:
+            return frozenset({"retry"})
+        case JobState.RUNNING if attempt is not None and machine is not None:
+            if machine.control == Control.BY_HAND:
+                return frozenset({"finished", "failed", "cancel"})
+            is_paused = attempt.state == AttemptState.PAUSED
+            return frozenset({"cancel", "resume" if is_paused else "pause"})
+        case _:
+            return frozenset()
+
+
+def step_views(session: Session, job_id: str) -> list[StepView]:
+    """Return a job's way, in order."""
+    rows = session.scalars(select(JobStep).where(JobStep.job_id == job_id)).all()
+    return [
+        StepView(
+            StepName(row.name), StepState(row.state), row.started_at, row.ended_at, row.detail or {}
+        )
+        for row in sorted(rows, key=lambda row: _ORDER[row.name])
+    ]
+
+
+def preflight_views(session: Session, job_id: str) -> list[PreflightView]:
+    """Return what the newest preparation found for each machine, by slug."""
+    query = (
+        select(Preflight, Machine)
+        .join(Machine, Machine.id == Preflight.machine_id)
+        .where(Preflight.job_id == job_id, Preflight.superseded_at.is_(None))
+        .order_by(Machine.slug)
+    )
+    return [
+        PreflightView(
+            machine_slug=machine.slug,
+            machine_name=machine.name,
+            verdict=Verdict(row.verdict),
+            findings=findings_of(row.findings),
+            planned_s=row.planned_ms / 1000,
+            mass_g=row.mass_mg / 1000,
+            filament_mm=row.filament_um / 1000,
+            stream_lines=row.stream_lines,
+            report=row.report,
+        )
+        for row, machine in session.execute(query)
+    ]
+
+
+def attempt_views(session: Session, job_id: str) -> list[AttemptView]:
+    """Return a job's runs, oldest first."""
+    query = (
+        select(Attempt, Machine, Person.name, Record.id)
+        .join(Machine, Machine.id == Attempt.machine_id)
+        .outerjoin(Arming, Arming.id == Attempt.arming_id)
+        .outerjoin(Person, Person.id == Arming.person_id)
+        .outerjoin(Record, Record.attempt_id == Attempt.id)
+        .where(Attempt.job_id == job_id)
+        .order_by(Attempt.started_at)
+    )
+    return [
+        AttemptView(
+            id=row.id,
+            machine_slug=machine.slug,
+            machine_name=machine.name,
+            state=AttemptState(row.state),
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            acked=row.acked,
+            sent=row.sent,
+            total=row.total,
+            line=row.source_line,
+            resends=row.resends,
+            machine_s=row.machine_ms / 1000,
+            armed_by=armed_by,
+            reason=row.reason,
+            record_id=record_id,
+        )
+        for row, machine, armed_by, record_id in session.execute(query)
+    ]
+
+
+def findings_of(stored: Sequence[object] | None) -> list[Finding]:
+    """Return findings as they were stored."""
+    return [Finding.from_json(one) for one in stored or () if isinstance(one, Mapping)]

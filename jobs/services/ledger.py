@@ -1,0 +1,160 @@
+"""The books: each attempt leaves one signed record, chained to the one before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.domain.did import public_key
+from jobs.domain.usage import GENESIS, Json, Link, canonical, digest
+from jobs.services.turns import take_turn
+from jobs.services.views import LedgerVerdict, RecordView
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Attempt, Record, Setting
+
+_HEAD = "ledger.head"  # setting: digest of the newest record, so that a cut tail is seen
+
+
+class Ledger:
+    """Append, verify and export the chain of usage records."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+
+    def append(
+        self, session: Session, facts: Mapping[str, Json], now: datetime, attempt_id: str | None
+    ) -> Record:
+        """Sign *facts* as the next link, in the caller's transaction.
+
+        :param facts: the body without `v`, `seq`, `prev`, `id` and `node`; integers only.
+        :raises TypeError: at a float.
+        """
+        take_turn(session, "ledger")
+        last = session.scalars(select(Record).order_by(Record.seq.desc()).limit(1)).first()
+        seq, prev = (last.seq + 1, last.digest) if last else (1, GENESIS)
+        record_id = self._workshop.new_id()
+        signer = self._workshop.signer
+        body = canonical(
+            {**facts, "v": 1, "seq": seq, "prev": prev, "id": record_id, "node": signer.did}
+        )
+        record = Record(
+            seq=seq,
+            id=record_id,
+            attempt_id=attempt_id,
+            prev=prev,
+            body=body,
+            digest=digest(body),
+            signature=signer.sign(body),
+            made_at=now,
+        )
+        session.add(record)
+        session.merge(Setting(key=_HEAD, value=record.digest))
+        session.flush()
+        return record
+
+    def verify(self) -> LedgerVerdict:
+        """Walk the whole chain, one row at a time."""
+        with self._workshop.database.read() as session:
+            head = session.get(Setting, _HEAD)
+            key = Ed25519PublicKey.from_public_bytes(public_key(self._workshop.signer.did))
+            return verify_links(_links(session), key, head.value if head else GENESIS)
+
+    def export(self) -> Iterator[bytes]:
+        """Yield one JSON line for each record: body, digest, signature; anyone can verify them."""
+        with self._workshop.database.read() as session:
+            for link in _links(session):
+                line = {
+                    "body": link.body.decode(),
+                    "digest": link.digest,
+                    "signature": link.signature,
+                }
+                yield json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+    def by_job(self, job_id: str) -> list[RecordView]:
+        """Return the records of one job's attempts, oldest first."""
+        query = (
+            select(Record)
+            .join(Attempt, Attempt.id == Record.attempt_id)
+            .where(Attempt.job_id == job_id)
+            .order_by(Record.seq)
+        )
+        with self._workshop.database.read() as session:
+            return [record_view(record) for record in session.scalars(query)]
+
+    def recent(self, limit: int = 50) -> list[RecordView]:
+        """Return the newest records, newest first."""
+        query = select(Record).order_by(Record.seq.desc()).limit(limit)
+        with self._workshop.database.read() as session:
+            return [record_view(record) for record in session.scalars(query)]
+
+
+def record_view(record: Record) -> RecordView:
+    """Return a link as people read it."""
+    return RecordView(record.seq, record.id, record.digest, record.made_at, json.loads(record.body))
+
+
+def verify_links(
+    links: Iterable[Link], key: Ed25519PublicKey, head: str | None = None
+) -> LedgerVerdict:
+    """Check every link of a chain that begins at the first record.
+
+    :param head: digest the newest record should have; without it a cut tail cannot be seen.
+    """
+    seq, prev = 0, GENESIS
+    for link in links:
+        problem = _problem(link, seq + 1, prev, key)
+        if problem is not None:
+            return LedgerVerdict(False, seq, prev, seq + 1, problem)
+        seq, prev = link.seq, link.digest
+    if head is not None and prev != head:
+        return LedgerVerdict(False, seq, prev, seq + 1, "sequence")
+    return LedgerVerdict(True, seq, prev)
+
+
+def _problem(link: Link, seq: int, prev: str, key: Ed25519PublicKey) -> str | None:
+    if link.seq != seq:
+        return "sequence"
+    if link.prev != prev:
+        return "prev"
+    if link.digest != digest(link.body):
+        return "hash"
+    try:
+        signature = bytes.fromhex(link.signature)
+        key.verify(signature, link.body)
+    except (InvalidSignature, ValueError):
+        return "signature"
+    if signature.hex() != link.signature:  # other spellings of the same number
+        return "signature"
+    return None if _says(link) else "body"
+
+
+def _says(link: Link) -> bool:
+    """Tell whether the signed bytes themselves name the place the row stands at."""
+    try:
+        body = json.loads(link.body)
+        return (
+            isinstance(body, dict)
+            and body.get("seq") == link.seq
+            and body.get("prev") == link.prev
+            and canonical(body) == link.body
+        )
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def _links(session: Session) -> Iterator[Link]:
+    rows = session.execute(
+        select(Record.seq, Record.prev, Record.body, Record.digest, Record.signature).order_by(
+            Record.seq
+        )
+    ).yield_per(500)
+    for seq, prev, body, known, signature in rows:
+        # Whoever tampers with SQLite may put any type into any column.
+        raw = body if isinstance(body, bytes) else str(body).encode()
+        yield Link(seq, prev, raw, str(known), str(signature))

@@ -1,0 +1,87 @@
+"""The newest word of every machine, for pages that watch; nothing here is kept on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+Temperature = tuple[float, float | None]  # actual, target [°C]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """What a machine host said last.
+
+    :param phase: the engine's phase in its own word, or "offline" without a host.
+    :param acked: stream lines the machine has acknowledged.
+    :param stopped: someone stopped it; a person must look before it works again.
+    """
+
+    phase: str = "offline"
+    connected: bool = False
+    firmware: str = ""
+    temperatures: Mapping[str, Temperature] = field(default_factory=dict)
+    position_mm: tuple[float, ...] | None = None
+    spindle_on: bool = False
+    acked: int = 0
+    sent: int = 0
+    total: int = 0
+    resends: int = 0
+    source_line: int = 0
+    run: str | None = None
+    stopped: bool = False
+    message: str = ""
+    heard_at: datetime | None = None
+
+
+class LiveBoard:
+    """Latest live state by machine slug, with a version that grows at each change.
+
+    Thread-safe: the supervisor writes, request threads and SSE tasks read.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._states: dict[str, LiveState] = {}
+        self._version = 0
+        self._house = 0
+
+    @property
+    def version(self) -> int:
+        """Return a number that grows whenever anything changed."""
+        return self._version
+
+    @property
+    def house(self) -> int:
+        """Return a number that grows when more than a machine's own word changed."""
+        return self._house
+
+    def get(self, slug: str) -> LiveState:
+        """Return the newest state; a machine nobody spoke of is offline."""
+        with self._lock:
+            return self._states.get(slug, LiveState())
+
+    def put(self, slug: str, state: LiveState) -> None:
+        """Take in a machine's newest state."""
+        with self._lock:
+            if self._states.get(slug) != state:
+                self._states[slug] = state
+                self._version += 1
+
+    def offline(self, slug: str) -> None:
+        """Say that nothing is heard of the machine's host."""
+        self.put(slug, replace(self.get(slug), phase="offline", connected=False))
+
+    def forget(self, slug: str) -> None:
+        """Drop a machine that was retired."""
+        with self._lock:
+            self._states.pop(slug, None)
+            self._version += 1
+
+    def touch(self) -> None:
+        """Say that something else on the pages changed, such as the queue."""
+        with self._lock:
+            self._version += 1
+            self._house += 1

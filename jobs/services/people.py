@@ -1,0 +1,332 @@
+"""People of the lab: who they are, what role they hold, and what keys they carry."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.people import Actor, Role, is_at_least
+from jobs.services import passwords
+from jobs.services.facts import give_back
+from jobs.services.signing_in import SigningIn, fold_login, person_view
+from jobs.services.turns import take_turn
+from jobs.services.views import PersonView, SignInView
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Allocation, ApiKey, Person, PersonAlias, SignIn, SignInLink
+
+_LOGIN: Final = re.compile(r"[\w.@+-]{1,64}")
+_LONGEST_NAME: Final = 120
+_LONGEST_KEY_NAME: Final = 80
+_TURN: Final = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyView:
+    """A program's key, without the secret."""
+
+    id: str
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def alias_of(session: Session, person_id: str, workshop: Workshop) -> str:
+    """Return the random id that stands for a person in records, made when first needed.
+
+    It tells nothing, not even when the person came: so it is no UUIDv7.
+    """
+    found = session.scalar(select(PersonAlias.alias).where(PersonAlias.person_id == person_id))
+    if found is not None:
+        return found
+    alias = hashlib.sha256(workshop.new_token().encode()).hexdigest()[:32]
+    session.add(PersonAlias(alias=alias, person_id=person_id))
+    session.flush()
+    return alias
+
+
+class People:
+    """Use cases about people. Signing in lives in `signing_in` and is reached through here."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._database = workshop.database
+        self._signing_in = SigningIn(workshop)
+        self.sign_in = self._signing_in.sign_in
+        self.prove = self._signing_in.prove
+        self.signed_in = self._signing_in.signed_in
+        self.sign_out = self._signing_in.sign_out
+        self.sign_out_everywhere = self._signing_in.sign_out_everywhere
+        self.make_link = self._signing_in.make_link
+        self.redeem = self._signing_in.redeem
+
+    def any_admin(self) -> bool:
+        """Return whether somebody can administer this node."""
+        with self._database.read() as session:
+            return _admins(session) > 0
+
+    def first_admin(self) -> PersonView | None:
+        """Return the admin who has been here longest."""
+        with self._database.read() as session:
+            query = select(Person).where(_is_admin()).order_by(Person.created_at, Person.id)
+            found = session.scalars(query.limit(1)).first()
+            return None if found is None else person_view(found)
+
+    def has_signed_in_admin(self) -> bool:
+        """Return whether an admin can get in without a link: by password or a live sign-in."""
+        signed_in = select(SignIn.person_id)
+        query = (
+            select(func.count())
+            .select_from(Person)
+            .where(_is_admin(), Person.password_hash.is_not(None) | Person.id.in_(signed_in))
+        )
+        with self._database.read() as session:
+            return bool(session.scalar(query))
+
+    def create(
+        self,
+        login: str,
+        name: str,
+        role: Role,
+        *,
+        password: str | None = None,
+        simulated: bool = False,
+        actor: Actor | None,
+        now: datetime,
+    ) -> PersonView:
+        """Add a person.
+
+        :param actor: None only for the first admin, while there is none.
+        """
+        login, name = _checked_login(login), _checked_name(name)
+        if actor is not None:
+            _may_give(actor, role)
+        secret = None if password is None else passwords.hashed(passwords.checked(password))
+        person = Person(
+            id=self._workshop.new_id(),
+            login=login,
+            name=name,
+            role=role.value,
+            password_hash=secret,
+            simulated=simulated,
+            created_at=now,
+        )
+        try:
+            with self._database.write() as session:
+                take_turn(session, _TURN)
+                if actor is None and (role is not Role.ADMIN or _admins(session)):
+                    raise NotAllowedError("person.not-allowed", needed=Role.ADMIN.value)
+                session.add(person)
+                session.flush()
+                alias_of(session, person.id, self._workshop)
+        except IntegrityError as error:
+            raise InvalidError("person.login-taken", field="login", login=login) from error
+        return person_view(person)
+
+    def list(self, actor: Actor) -> Sequence[PersonView]:
+        """Return everybody, for those who look after people."""
+        _must_be(actor, Role.OPERATOR)
+        with self._database.read() as session:
+            rows = session.scalars(select(Person).order_by(Person.name, Person.login))
+            return [person_view(person) for person in rows]
+
+    def get(self, person_id: str) -> PersonView:
+        """Return one person."""
+        with self._database.read() as session:
+            return person_view(_person(session, person_id))
+
+    def by_login(self, login: str) -> PersonView | None:
+        """Return the person with that login, however it is written."""
+        with self._database.read() as session:
+            found = session.scalar(select(Person).where(Person.login == fold_login(login)))
+            return None if found is None else person_view(found)
+
+    def set_role(self, actor: Actor, person_id: str, role: Role, now: datetime) -> PersonView:
+        """Give a person another role; nobody gives, or takes away, more than they hold."""
+        del now
+        with self._database.write() as session:
+            person = self._person_below(session, actor, person_id)
+            _may_give(actor, role)
+            if role is not Role.ADMIN:
+                _keep_an_admin(session, person)
+            person.role = role.value
+            return person_view(person)
+
+    def disable(self, actor: Actor, person_id: str, now: datetime) -> None:
+        """Lock a person out: sign-ins, links and keys end, reservations are given back.
+
+        What they did stays: jobs, runs and records.
+        """
+        with self._database.write() as session:
+            person = self._person_below(session, actor, person_id)
+            _keep_an_admin(session, person)
+            person.disabled_at = person.disabled_at or now
+            session.execute(delete(SignIn).where(SignIn.person_id == person_id))
+            session.execute(delete(SignInLink).where(SignInLink.person_id == person_id))
+            session.execute(
+                update(ApiKey)
+                .where(ApiKey.person_id == person_id, ApiKey.revoked_at.is_(None))
+                .values(revoked_at=now)
+            )
+            give_back(session, self._workshop, Allocation.person_id == person_id, now)
+        self._workshop.live.touch()
+
+    def enable(self, actor: Actor, person_id: str) -> None:
+        """Let a person in again; keys and reservations they make anew."""
+        with self._database.write() as session:
+            self._person_below(session, actor, person_id).disabled_at = None
+
+    def forget_alias(self, actor: Actor, person_id: str) -> None:
+        """Forget whom a person's records mean; the records themselves stay whole."""
+        if actor.person_id != person_id:
+            _must_be(actor, Role.ADMIN)
+        with self._database.write() as session:
+            session.execute(delete(PersonAlias).where(PersonAlias.person_id == person_id))
+
+    def set_password(
+        self,
+        person_id: str,
+        password: str,
+        now: datetime,
+        *,
+        old: str | None = None,
+        signed_by_link: bool = False,
+        keep_token: str | None = None,
+    ) -> None:
+        """Set a person's own password; their other sign-ins end, and links they have not used.
+
+        :param old: the password so far; not asked for where there is none yet, nor after a link.
+        :param keep_token: the sign-in that asks, which goes on.
+        """
+        secret = passwords.hashed(passwords.checked(password))
+        with self._database.read() as session:
+            person = _person(session, person_id)
+        if person.password_hash is not None and not signed_by_link:
+            self._signing_in.prove(person.login, old or "", now)
+        with self._database.write() as session:
+            _person(session, person_id).password_hash = secret
+            kept = passwords.fingerprint(keep_token) if keep_token else ""
+            session.execute(
+                delete(SignIn).where(SignIn.person_id == person_id, SignIn.token_sha256 != kept)
+            )
+            session.execute(delete(SignInLink).where(SignInLink.person_id == person_id))
+
+    def actor_of(self, view: SignInView | PersonView) -> Actor:
+        """Return who acts under a sign-in."""
+        person = view.person if isinstance(view, SignInView) else view
+        return Actor(person.id, person.name, person.role, person.simulated)
+
+    def make_api_key(self, actor: Actor, name: str, now: datetime) -> tuple[str, str]:
+        """Return the id and the secret of a key that acts for *actor*; the secret only once."""
+        name = name.strip()
+        if not 1 <= len(name) <= _LONGEST_KEY_NAME:
+            raise InvalidError("api-key.name", field="name", characters=_LONGEST_KEY_NAME)
+        secret = f"fab_{self._workshop.new_token()}"
+        key = ApiKey(
+            id=self._workshop.new_id(),
+            person_id=actor.person_id,
+            name=name,
+            key_sha256=passwords.fingerprint(secret),
+            created_at=now,
+        )
+        with self._database.write() as session:
+            session.add(key)
+        return key.id, secret
+
+    def api_actor(self, secret: str, now: datetime) -> Actor | None:
+        """Return for whom a program acts; None where the key or its person is not good any more."""
+        del now
+        with self._database.read() as session:
+            person = session.scalar(
+                select(Person)
+                .join(ApiKey, ApiKey.person_id == Person.id)
+                .where(
+                    ApiKey.key_sha256 == passwords.fingerprint(secret),
+                    ApiKey.revoked_at.is_(None),
+                    Person.disabled_at.is_(None),
+                )
+            )
+            return None if person is None else self.actor_of(person_view(person))
+
+    def revoke_api_key(self, actor: Actor, key_id: str, now: datetime) -> None:
+        """End a key at once: one's own, or as an admin anybody's."""
+        with self._database.write() as session:
+            key = session.get(ApiKey, key_id)
+            if key is None:
+                raise NotFoundError("api-key.unknown")
+            if key.person_id != actor.person_id:
+                _must_be(actor, Role.ADMIN)
+            key.revoked_at = key.revoked_at or now
+
+    def api_keys(self, actor: Actor) -> Sequence[ApiKeyView]:
+        """Return one's own keys, newest first."""
+        with self._database.read() as session:
+            rows = session.scalars(
+                select(ApiKey)
+                .where(ApiKey.person_id == actor.person_id)
+                .order_by(ApiKey.created_at.desc())
+            )
+            return [ApiKeyView(key.id, key.name, key.created_at, key.revoked_at) for key in rows]
+
+    @staticmethod
+    def _person_below(session: Session, actor: Actor, person_id: str) -> Person:
+        """Return a person whom *actor* may change; one person is changed at a time."""
+        _must_be(actor, Role.OPERATOR)
+        take_turn(session, _TURN)
+        person = _person(session, person_id)
+        _must_be(actor, Role(person.role))
+        return person
+
+
+def _checked_login(login: str) -> str:
+    folded = fold_login(login)
+    if not _LOGIN.fullmatch(folded):
+        raise InvalidError("person.login", field="login")
+    return folded
+
+
+def _checked_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        raise InvalidError("person.name", field="name", characters=_LONGEST_NAME)
+    return name
+
+
+def _person(session: Session, person_id: str) -> Person:
+    person = session.get(Person, person_id)
+    if person is None:
+        raise NotFoundError("person.unknown")
+    return person
+
+
+def _admins(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Person).where(_is_admin())) or 0
+
+
+def _is_admin() -> ColumnElement[bool]:
+    return and_(Person.role == Role.ADMIN.value, Person.disabled_at.is_(None))
+
+
+def _keep_an_admin(session: Session, person: Person) -> None:
+    is_admin = person.role == Role.ADMIN.value and person.disabled_at is None
+    if is_admin and _admins(session) == 1:
+        raise InvalidError("person.last-admin")
+
+
+def _must_be(actor: Actor, needed: Role) -> None:
+    if not actor.is_at_least(needed):
+        raise NotAllowedError("person.not-allowed", needed=needed.value)
+
+
+def _may_give(actor: Actor, role: Role) -> None:
+    _must_be(actor, Role.OPERATOR)
+    if not is_at_least(actor.role, role):
+        raise NotAllowedError("person.gives-too-much", role=role.value)

@@ -1,0 +1,246 @@
+"""The queue of jobs: bring one in, hold it, let it go, say by hand how it went."""
+
+from __future__ import annotations
+
+import builtins
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.domain.errors import NotAllowedError, NotFoundError, RefusedError, UnavailableError
+from jobs.domain.events import EventType
+from jobs.domain.job import AttemptState, HoldReason, JobState, StepName, StepState
+from jobs.domain.machine import Control
+from jobs.domain.people import Actor, Role
+from jobs.domain.policy import Reason, Refusal
+from jobs.services import outbox
+from jobs.services.byhand import ByHand
+from jobs.services.details import job_detail
+from jobs.services.intake import Intake
+from jobs.services.jobviews import job_views
+from jobs.services.queueing import enqueue
+from jobs.services.renewing import outdated, prepare_again
+from jobs.services.steps import set_step, step_job
+from jobs.services.views import JobDetail, JobView
+from jobs.services.workshop import Workshop
+from jobs.slicing import load_recipe, recipe_names
+from jobs.store.tables import Attempt, Job, Machine
+
+_OVER = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
+_MOST = 500  # in a list
+# What a person can let go without a new look at the program.
+_STILL_GOOD = frozenset({HoldReason.BY_PERSON.value, HoldReason.INTERRUPTED.value})
+
+
+class Queue:
+    """Use cases about jobs; the owner or an operator may change one."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._intake = Intake(workshop)
+        self._by_hand = ByHand(workshop)
+
+    def submit(
+        self,
+        actor: Actor,
+        *,
+        name: str,
+        data: BinaryIO | Path,
+        kind: str | None = None,
+        machine_slug: str | None = None,
+        title: str | None = None,
+        recipe: str | None = None,
+        purpose: str = "own",
+        now: datetime,
+    ) -> JobView:
+        """Take an upload in; what it is, is told by its content.
+
+        :raises InvalidError: naming the field and what is wanted.
+        """
+        job_id = self._intake.upload(
+            actor,
+            name=name,
+            data=data,
+            kind=kind,
+            machine_slug=machine_slug,
+            title=title,
+            recipe=recipe,
+            purpose=purpose,
+            now=now,
+        )
+        return self._view(job_id, actor, now)
+
+    def submit_design(
+        self,
+        actor: Actor,
+        design_id: str,
+        path: str | None = None,
+        *,
+        machine_slug: str | None = None,
+        recipe: str | None = None,
+        purpose: str = "own",
+        now: datetime,
+    ) -> JobView:
+        """Make a file of a design; None takes the first that can be made."""
+        job_id = self._intake.design(
+            actor,
+            design_id,
+            path,
+            machine_slug=machine_slug,
+            recipe=recipe,
+            purpose=purpose,
+            now=now,
+        )
+        return self._view(job_id, actor, now)
+
+    def list(
+        self, now: datetime, viewer: Actor | None, *, open_only: bool = True
+    ) -> builtins.list[JobView]:
+        """Return the jobs: running first, then the queue in its order, then the rest.
+
+        Of more than 500 the newest; of open ones those that come first.
+        """
+        query = select(Job).order_by(Job.number if open_only else Job.number.desc()).limit(_MOST)
+        if open_only:
+            query = query.where(Job.state.not_in(_OVER))
+        with self._workshop.database.read() as session:
+            jobs = sorted(session.scalars(query), key=_place)
+            return job_views(session, self._workshop, jobs, viewer, now)
+
+    def recent(
+        self, now: datetime, viewer: Actor | None, limit: int = 20
+    ) -> builtins.list[JobView]:
+        """Return jobs that are over, the newest first."""
+        query = select(Job).where(Job.state.in_(_OVER)).order_by(Job.ended_at.desc()).limit(limit)
+        with self._workshop.database.read() as session:
+            jobs = session.scalars(query).all()
+            return job_views(session, self._workshop, jobs, viewer, now)
+
+    def get(self, job_id: str, now: datetime, viewer: Actor | None) -> JobDetail:
+        """Return everything about one job."""
+        with self._workshop.database.read() as session:
+            return job_detail(session, self._workshop, _job(session, job_id), viewer, now)
+
+    def hold(self, actor: Actor, job_id: str, now: datetime) -> None:
+        """Keep a job from starting until somebody releases it."""
+        with self._workshop.database.write() as session:
+            job = _own(session, actor, job_id)
+            # A running job may become held too, but only by what its host says.
+            _demand(job, JobState.WAITING, JobState.PREPARING)
+            step_job(job, JobState.HELD, now)
+            job.hold_reason = HoldReason.BY_PERSON.value
+        self._workshop.live.touch()
+
+    def release(self, actor: Actor, job_id: str, now: datetime) -> None:
+        """Let a held job go on: to the queue, or once more through preparation."""
+        with self._workshop.database.write() as session:
+            job = _own(session, actor, job_id)
+            _demand(job, JobState.HELD)
+            if job.hold_reason in _STILL_GOOD and not outdated(session, self._workshop, [job]):
+                step_job(job, JobState.WAITING, now)
+                enqueue(session, self._workshop, job, now)
+            else:
+                prepare_again(session, job, now)
+        self._workshop.live.touch()
+
+    def retry(self, actor: Actor, job_id: str, now: datetime) -> None:
+        """Try a failed or held job again, from the beginning, at the end of the queue."""
+        with self._workshop.database.write() as session:
+            job = _own(session, actor, job_id)
+            _demand(job, JobState.FAILED, JobState.HELD)
+            prepare_again(session, job, now)
+            job.queued_at = None
+        self._workshop.live.touch()
+
+    def cancel(self, actor: Actor, job_id: str, now: datetime) -> None:
+        """End a job. One that runs on a host ends safely, and by the host's word.
+
+        :raises UnavailableError: with the host's code, if it did not take the cancel.
+        """
+        with self._workshop.database.write() as session:
+            job = _own(session, actor, job_id)
+            slug = _slug_of_host(session, job)
+            if job.state == JobState.RUNNING and slug is None:
+                self._by_hand.end(session, job, AttemptState.CANCELLED, None, now)
+            elif slug is None:
+                step_job(job, JobState.CANCELLED, now)
+                set_step(session, job.id, StepName.ANNOUNCE, StepState.RUNNING, now)
+                self._tell(session, EventType.JOB_CANCELLED, job, now)
+        if slug is not None:
+            code = self._workshop.gateway.cancel(slug)
+            if code is not None:
+                raise UnavailableError(code, machine=slug)
+        self._workshop.live.touch()
+
+    def by_hand(
+        self, actor: Actor, job_id: str, what: str, machine_slug: str | None, now: datetime
+    ) -> None:
+        """Take a person's word about a machine without a host: started, finished, failed."""
+        with self._workshop.database.write() as session:
+            self._by_hand.say(session, _own(session, actor, job_id), what, machine_slug, now)
+        self._workshop.live.touch()
+
+    def recipes(self, kind: str) -> builtins.list[str]:
+        """Return the recipes for a kind of machine."""
+        return [name for name in recipe_names() if load_recipe(name).kind == kind]
+
+    def _tell(self, session: Session, kind: EventType, job: Job, now: datetime) -> None:
+        data = {"job": job.id, "simulated": job.simulated}
+        outbox.add(session, kind, data, at=now, now=now, workshop=self._workshop, job_id=job.id)
+
+    def _view(self, job_id: str, viewer: Actor, now: datetime) -> JobView:
+        with self._workshop.database.read() as session:
+            return job_views(session, self._workshop, [_job(session, job_id)], viewer, now)[0]
+
+
+def _place(job: Job) -> tuple[int, datetime, int]:
+    return _RANK[JobState(job.state)], job.queued_at or job.created_at, job.number
+
+
+_RANK = {
+    JobState.RUNNING: 0,
+    JobState.WAITING: 1,
+    JobState.PREPARING: 2,
+    JobState.HELD: 3,
+    JobState.FAILED: 4,
+    JobState.DONE: 4,
+    JobState.CANCELLED: 4,
+}
+
+
+def _slug_of_host(session: Session, job: Job) -> str | None:
+    """Return the machine whose host works on the job."""
+    return session.scalar(
+        select(Machine.slug)
+        .join(Attempt, Attempt.machine_id == Machine.id)
+        .where(
+            Attempt.job_id == job.id,
+            Attempt.ended_at.is_(None),
+            Machine.control == Control.SERIAL.value,
+        )
+    )
+
+
+def _job(session: Session, job_id: str) -> Job:
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NotFoundError("job.unknown")
+    return job
+
+
+def _demand(job: Job, *wanted: JobState) -> None:
+    if job.state not in wanted:
+        fields = {"state": job.state, "wanted": wanted[0].value}
+        raise RefusedError([Refusal(Reason.WRONG_STATE, fields)])
+
+
+def _own(session: Session, actor: Actor, job_id: str) -> Job:
+    job = session.get(Job, job_id, with_for_update=True)  # its state is looked at, then changed
+    if job is None:
+        raise NotFoundError("job.unknown")
+    if job.person_id != actor.person_id and not actor.is_at_least(Role.OPERATOR):
+        raise NotAllowedError("job.not-yours")
+    return job

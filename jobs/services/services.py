@@ -1,0 +1,60 @@
+"""All use cases of one node, built together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobs.services.bookings import Bookings
+from jobs.services.designs import Designs
+from jobs.services.dispatch import Dispatch
+from jobs.services.lab import Lab
+from jobs.services.ledger import Ledger
+from jobs.services.machines import Machines
+from jobs.services.outbox import Outbox
+from jobs.services.people import People
+from jobs.services.preparation import Preparation
+from jobs.services.programs import Programs
+from jobs.services.queue import Queue
+from jobs.services.runs import Runs
+from jobs.services.sweep import Sweep
+from jobs.services.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What `web` and `node` are handed."""
+
+    workshop: Workshop
+    people: People
+    lab: Lab
+    machines: Machines
+    bookings: Bookings
+    queue: Queue
+    preparation: Preparation
+    dispatch: Dispatch
+    runs: Runs
+    designs: Designs
+    ledger: Ledger
+    outbox: Outbox
+    sweep: Sweep
+
+
+def build_services(workshop: Workshop) -> Services:
+    """Build every use case on one workshop."""
+    runs = Runs(workshop)
+    programs = Programs(workshop.work_dir)
+    return Services(
+        workshop=workshop,
+        people=People(workshop),
+        lab=Lab(workshop),
+        machines=Machines(workshop),
+        bookings=Bookings(workshop),
+        queue=Queue(workshop),
+        preparation=Preparation(workshop, programs),
+        dispatch=Dispatch(workshop, runs),
+        runs=runs,
+        designs=Designs(workshop),
+        ledger=Ledger(workshop),
+        outbox=Outbox(workshop),
+        sweep=Sweep(workshop, programs),
+    )

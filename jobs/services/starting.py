@@ -1,0 +1,177 @@
+"""May this job start on that machine now? One answer for the queue's page and for dispatch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.domain.calendar import AllocationKind, AllocationState, Interval
+from jobs.domain.job import AttemptState, JobState
+from jobs.domain.machine import Control, MachineState
+from jobs.domain.policy import Refusal, StartFacts, start_refusals
+from jobs.domain.preflight import Verdict
+from jobs.kinds import KINDS, Start
+from jobs.services.armings import armed_machines, valid_arming
+from jobs.services.attempts import promise
+from jobs.services.board import Taken, state_of
+from jobs.services.targets import Target, target_of
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Preflight
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a machine stands, as far as a start cares."""
+
+    machine: Machine
+    target: Target | None
+    state: MachineState
+    arming: Arming | None
+    allocations: Sequence[Allocation]  # active, from now on, in order
+
+    def next_claim_at(self, person_id: str) -> datetime | None:
+        """Return when somebody else's time begins, or a pause of the machine."""
+        for one in self.allocations:
+            own = one.person_id == person_id and one.kind == AllocationKind.RESERVATION
+            if not own and one.kind != AllocationKind.RUN:
+                return one.start_at
+        return None
+
+
+def standing_of(session: Session, workshop: Workshop, machine: Machine, now: datetime) -> Standing:
+    """Look at everything that speaks for or against a start on *machine*."""
+    allocations = session.scalars(
+        select(Allocation)
+        .where(
+            Allocation.machine_id == machine.id,
+            Allocation.state == AllocationState.ACTIVE.value,
+            Allocation.end_at > now,
+        )
+        .order_by(Allocation.start_at)
+        .limit(20)
+    ).all()
+    attempt = session.scalar(
+        select(Attempt.state).where(Attempt.machine_id == machine.id, Attempt.ended_at.is_(None))
+    )
+    state = state_of(
+        machine,
+        workshop.live.get(machine.slug),
+        [
+            Taken(AllocationKind(one.kind), Interval(one.start_at, one.end_at))
+            for one in allocations
+        ],
+        AttemptState(attempt) if attempt else None,
+        now,
+    )
+    return Standing(
+        machine,
+        target_of(machine, workshop.profiles_dir),
+        state,
+        valid_arming(session, machine.id, now),
+        allocations,
+    )
+
+
+def machines_in_use(session: Session) -> Sequence[Machine]:
+    """Return the machines that take jobs, by slug."""
+    query = select(Machine).where(
+        Machine.retired_at.is_(None), Machine.control != Control.NONE.value
+    )
+    return session.scalars(query.order_by(Machine.slug)).all()
+
+
+def takes(machine: Machine, job: Job) -> bool:
+    """Tell whether a machine in use is one that *job* may go to."""
+    return machine.id == job.machine_id if job.machine_id else machine.kind == job.kind
+
+
+def candidates(session: Session, job: Job) -> Sequence[Machine]:
+    """Return the machines that may take this job, by slug."""
+    return [machine for machine in machines_in_use(session) if takes(machine, job)]
+
+
+def preflight_for(session: Session, job_id: str, machine_id: str) -> Preflight | None:
+    """Return what the newest preparation found for this job on this machine."""
+    return preflights_of(session, [job_id]).get((job_id, machine_id))
+
+
+def preflights_of(
+    session: Session, job_ids: Collection[str]
+) -> Mapping[tuple[str, str], Preflight]:
+    """Return what the newest preparation of each job found, by job and machine."""
+    found = session.scalars(
+        select(Preflight).where(
+            Preflight.job_id.in_(job_ids),
+            Preflight.superseded_at.is_(None),
+        )
+    )
+    return {(one.job_id, one.machine_id): one for one in found}
+
+
+def refusals(
+    job: Job,
+    standing: Standing,
+    preflight: Preflight | None,
+    now: datetime,
+    *,
+    started_by_person: bool,
+) -> list[Refusal]:
+    """Return every reason not to start *job* there now."""
+    machine = standing.machine
+    kind = KINDS.get(machine.kind)
+    return list(
+        start_refusals(
+            StartFacts(
+                control=Control(machine.control),
+                state=standing.state,
+                is_armed=standing.arming is not None,
+                is_prepared=is_current(preflight, standing.target),
+                is_blocked=preflight is not None and preflight.verdict == Verdict.BLOCK,
+                # A kind we do not know is treated as the careful one.
+                must_be_started_by_person=kind is None or kind.start is Start.PERSON,
+                started_by_person=started_by_person,
+                ends_at=now + promise(preflight),
+                next_claim_at=standing.next_claim_at(job.person_id),
+            )
+        )
+    )
+
+
+def is_current(preflight: Preflight | None, target: Target | None) -> bool:
+    """Tell whether the machine still is what the program was held against."""
+    return (
+        preflight is not None and target is not None and preflight.target_sha256 == target.sha256()
+    )
+
+
+def waiting_jobs(session: Session) -> Sequence[Job]:
+    """Return the queue in its order."""
+    query = select(Job).where(Job.state == JobState.WAITING.value)
+    return session.scalars(query.order_by(Job.queued_at, Job.number)).all()
+
+
+def next_start(session: Session, workshop: Workshop, now: datetime) -> tuple[str, str] | None:
+    """Return the first waiting job that may start by itself, and the slug of the machine."""
+    armed = armed_machines(session, now)
+    if not armed:
+        return None
+    standings = [
+        standing_of(session, workshop, machine, now)
+        for machine in machines_in_use(session)
+        if machine.id in armed and machine.control == Control.SERIAL
+    ]
+    jobs = waiting_jobs(session)
+    preflights = preflights_of(session, [job.id for job in jobs])
+    for job in jobs:
+        for standing in standings:
+            machine = standing.machine
+            preflight = preflights.get((job.id, machine.id))
+            if takes(machine, job) and not refusals(
+                job, standing, preflight, now, started_by_person=False
+            ):
+                return job.id, machine.slug
+    return None

@@ -1,0 +1,269 @@
+"""What services hand to pages and the API: frozen values, instants in UTC, units in names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from jobs.domain.calendar import AllocationKind, AllocationState, Interval
+from jobs.domain.job import AttemptState, HoldReason, InputKind, JobState, StepName, StepState
+from jobs.domain.machine import Control, MachineLimits, MachineState
+from jobs.domain.people import Role
+from jobs.domain.policy import Refusal
+from jobs.domain.preflight import Finding, Verdict
+from jobs.services.live import Temperature
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """A person without secrets."""
+
+    id: str
+    login: str
+    name: str
+    role: Role
+    simulated: bool
+    has_password: bool
+    disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignInView:
+    """A valid sign-in: who, and the token that forms must carry."""
+
+    person: PersonView
+    csrf: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ArmingView:
+    """Who said that the machine is clear, and until when that holds."""
+
+    person_name: str
+    at: datetime
+    expires_at: datetime
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """What a machine is making now.
+
+    :param progress: fraction 0-1 by planned seconds, not by bytes.
+    """
+
+    job_id: str
+    job_number: int
+    job_title: str
+    attempt_id: str
+    state: AttemptState
+    progress: float
+    remaining_s: float | None
+    ends_at: datetime | None
+    line: int  # of the uploaded file
+    acked: int
+    total: int
+    resends: int
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MachineView:
+    """A machine as its card shows it."""
+
+    id: str
+    slug: str
+    name: str
+    kind: str
+    control: Control
+    profile: str | None
+    port: str | None
+    baud: int | None
+    limits: MachineLimits
+    state: MachineState
+    phase: str
+    firmware: str
+    message: str
+    temperatures: Mapping[str, Temperature]
+    position_mm: tuple[float, ...] | None
+    spindle_on: bool
+    run: RunView | None
+    armed: ArmingView | None
+    to_check: bool
+    stopped: bool
+    next_taken: Interval | None  # the next reservation or run from now on
+    free_now_until: datetime | None  # None: taken now; far future: open-ended
+    stop_note: str
+    simulated: bool
+    retired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationView:
+    """One entry of a calendar. `label` is only what this viewer may see."""
+
+    id: str
+    machine_slug: str
+    kind: AllocationKind
+    state: AllocationState
+    interval: Interval
+    mine: bool
+    label: str
+    job_id: str | None
+    displaced_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarDay:
+    """One local day of one machine: what is taken and what is free, cut to the day."""
+
+    date: str  # YYYY-MM-DD in the lab's zone
+    day: Interval
+    allocations: Sequence[AllocationView]
+    free: Sequence[Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step of a job's way."""
+
+    name: StepName
+    state: StepState
+    started_at: datetime | None
+    ended_at: datetime | None
+    detail: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightView:
+    """What was found for one machine."""
+
+    machine_slug: str
+    machine_name: str
+    verdict: Verdict
+    findings: Sequence[Finding]
+    planned_s: float
+    mass_g: float
+    filament_mm: float
+    stream_lines: int
+    report: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One run of the job, past or present."""
+
+    id: str
+    machine_slug: str
+    machine_name: str
+    state: AttemptState
+    started_at: datetime
+    ended_at: datetime | None
+    acked: int
+    sent: int
+    total: int
+    line: int
+    resends: int
+    machine_s: float
+    armed_by: str | None
+    reason: str | None
+    record_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DesignView:
+    """A design from the commons that is in the library."""
+
+    id: str
+    title: str
+    version: str
+    licence: str
+    licensor: str
+    source: str
+    description: str
+    printable: Sequence[str]
+    problems: Sequence[Mapping[str, str]]
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job in a list."""
+
+    id: str
+    number: int
+    title: str
+    owner_id: str
+    owner_name: str
+    kind: str
+    machine_slug: str | None  # wished for
+    state: JobState
+    hold_reason: HoldReason | None
+    input_kind: InputKind
+    input_name: str
+    created_at: datetime
+    queued_at: datetime | None
+    ended_at: datetime | None
+    planned_s: float | None
+    mass_g: float | None
+    position: int | None  # in the queue, from 1
+    run: RunView | None
+    mine: bool
+    may: frozenset[
+        str
+    ]  # of: hold, release, cancel, retry, started, finished, failed, pause, resume
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    """A job's page."""
+
+    job: JobView
+    steps: Sequence[StepView]
+    findings: Sequence[Finding]  # on the input
+    preflights: Sequence[PreflightView]
+    attempts: Sequence[AttemptView]
+    design: DesignView | None
+    recipe: str | None
+    report: Mapping[str, object]
+    waits_for: Sequence[tuple[str, Sequence[Refusal]]] = field(default=())  # (slug, refusals)
+    records: Sequence[RecordView] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class RecordView:
+    """One link of the ledger, as people read it."""
+
+    seq: int
+    id: str
+    digest: str
+    made_at: datetime
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerVerdict:
+    """What verifying the whole chain gave; `bad_seq` is the first broken link."""
+
+    ok: bool
+    records: int
+    head: str
+    bad_seq: int | None = None
+    problem: str | None = None  # code: hash, prev, signature, sequence, body
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """How the node is: facts for /healthz and the health page."""
+
+    ok: bool
+    database: str
+    broker: str  # connected, away, none
+    outbox_waiting: int
+    slicer: str | None
+    sandbox_namespaces: bool
+    hosts: Mapping[str, str]  # slug → phase
+    version: str

@@ -1,0 +1,148 @@
+"""The child side of `workers`: confine itself, do one task, write `result.json`, go.
+
+Everything heavy is imported inside the tasks, after the confinement.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from jobs.services.confinement import enter_namespaces, lock_files, take_limits
+from jobs.services.workers import Failure, Task
+
+Values = Mapping[str, object]
+TaskFunction = Callable[[Values, Mapping[str, Path], Path], dict[str, object]]
+
+
+class TaskError(Exception):
+    """A task's own "no", with the word that the node shall hear."""
+
+    def __init__(self, failure: Failure, detail: str) -> None:
+        self.failure = failure
+        self.detail = detail
+        super().__init__(f"{failure}: {detail}")
+
+
+def inspect(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Tell what the one file is: a report of a mesh or of a program, with its findings."""
+    from jobs.analysis import inspect_file
+
+    del request, out
+    return inspect_file(_only(files))
+
+
+def prepare(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Make stream file and index of a program for one machine, with report and findings.
+
+    Asks for `limits`, `dialect`, `kind`; may bring `forbidden` (words) and `density_g_cm3`.
+    """
+    from jobs.analysis import prepare_program
+    from jobs.domain.machine import MachineLimits
+
+    density = request.get("density_g_cm3")
+    forbidden = request.get("forbidden")
+    return prepare_program(
+        _only(files),
+        out,
+        MachineLimits.from_json(_mapping(request, "limits")),
+        str(request["dialect"]),
+        [str(word) for word in forbidden] if isinstance(forbidden, list) else [],
+        float(density) if isinstance(density, int | float) else None,
+        str(request["kind"]),
+    )
+
+
+def slice_mesh(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Turn a mesh into `program.gcode`; asks for `recipe` and `limits`, both as their to_json."""
+    from jobs.domain.machine import MachineLimits
+    from jobs.slicing import Recipe, SlicingError, slice_file
+
+    try:
+        made = slice_file(
+            _only(files),
+            Recipe.from_json(_mapping(request, "recipe")),
+            MachineLimits.from_json(_mapping(request, "limits")),
+            out / "program.gcode",
+        )
+    except SlicingError as error:
+        out_of_time = error.reason == "killed" and error.detail == "SIGXCPU"
+        raise TaskError(Failure.CPU if out_of_time else Failure.SLICER, str(error)) from error
+    return made.to_json()
+
+
+def manifest(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Read a design's manifest: the design, what can be printed, its licence.
+
+    May bring `manifest` (its path in the design) and `files` (all paths of the design).
+    """
+    from jobs.designs import describe
+
+    del out
+    name, path = next(iter(files.items()))
+    listed = request.get("files")
+    others = [str(each) for each in listed] if isinstance(listed, list) else []
+    return describe(path.read_bytes(), str(request.get("manifest", name)), others)
+
+
+# Our own code in a checkout lies outside the interpreter's folders.
+_CODE: Final = tuple(
+    Path(__file__).parents[2] / name for name in ("jobs", "drivers", "firmware_profiles")
+)
+
+TASKS: Final[dict[Task, TaskFunction]] = {
+    Task.INSPECT: inspect,
+    Task.PREPARE: prepare,
+    Task.SLICE: slice_mesh,
+    Task.MANIFEST: manifest,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Do the task that `request.json` in the working folder names."""
+    if arguments == ["--probe"]:
+        return 0 if enter_namespaces() else 1
+    words = json.loads(Path("request.json").read_text(encoding="utf-8"))
+    take_limits(words["limits"])
+    isolated = enter_namespaces()
+    confined = lock_files(Path.cwd(), _CODE)
+    answer: dict[str, object]
+    try:
+        files = {name: Path("in", name).absolute() for name in words["files"]}
+        result = TASKS[Task(words["task"])](words["request"], files, Path("out").absolute())
+        answer = {"ok": True, "result": result}
+    except TaskError as error:
+        answer = _no(error.failure, error.detail)
+    except MemoryError:
+        answer = _no(Failure.MEMORY, "")
+    except Exception as error:  # noqa: BLE001 - the worker edge: any file, one word for the node
+        answer = _no(Failure.ERROR, f"{type(error).__name__}: {error}")
+    Path("result.json.part").write_text(
+        json.dumps({**answer, "isolated": isolated, "confined": confined}, allow_nan=False),
+        encoding="utf-8",
+    )
+    Path("result.json.part").rename("result.json")
+    return 0
+
+
+def _no(failure: Failure, detail: str) -> dict[str, object]:
+    return {"ok": False, "failure": failure.value, "detail": detail[:500]}
+
+
+def _only(files: Mapping[str, Path]) -> Path:
+    (path,) = files.values()
+    return path
+
+
+def _mapping(request: Values, key: str) -> Values:
+    value = request[key]
+    if not isinstance(value, dict):
+        raise TaskError(Failure.ERROR, f"{key} is no object")
+    return value
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""What every use case stands on: the database, the files, the node's key, the machines.
+
+`node.runtime` builds one `Workshop`; services receive it and build nothing themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from jobs.designs.library import Library
+from jobs.services.live import LiveBoard
+from jobs.services.workers import WorkerLimits
+from jobs.store.database import Database
+
+
+class Signer(Protocol):
+    """The node's Ed25519 identity."""
+
+    @property
+    def did(self) -> str:
+        """Return the `did:key` form of the public key."""
+        ...
+
+    def sign(self, body: bytes) -> str:
+        """Return the hex signature over exactly *body*."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StartOrder:
+    """Everything a machine host needs to begin one run.
+
+    :param run: the attempt's id; the host names every event by it.
+    """
+
+    run: str
+    stream: Path
+    index: Path
+    stream_sha256: str
+    preflight_id: str
+    limits_sha256: str
+    verdict: str
+    arming_id: str
+
+
+class MachineGateway(Protocol):
+    """The way to the machine hosts; `node.supervisor` is it.
+
+    Each call returns None when the host agreed, else the stable code of its "no"
+    (`host.unreachable`, `host.busy`, …). `stop` goes on a connection of its own.
+    """
+
+    def start(self, slug: str, order: StartOrder) -> str | None:
+        """Carry the program over and begin the run."""
+        ...
+
+    def pause(self, slug: str) -> str | None:
+        """Hold the program where it is."""
+        ...
+
+    def resume(self, slug: str) -> str | None:
+        """Go on after a pause; a person asked."""
+        ...
+
+    def cancel(self, slug: str) -> str | None:
+        """End the run safely: rest, heat off, spindle off."""
+        ...
+
+    def stop(self, slug: str, by: str) -> str | None:
+        """Stop now."""
+        ...
+
+    def reconnect(self, slug: str) -> str | None:
+        """Open the machine's port anew, as after a stop once a person has looked."""
+        ...
+
+    def machines_changed(self) -> None:
+        """Machines were added, changed or retired: write host files, start and end hosts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The composition that services work in.
+
+    :param slicer: argv of the slicer, or None where none is installed.
+    :param work_dir: where preparation keeps finished programs, by sha256 (`programs/`).
+    :param profiles_dir: the lab's own firmware profiles; they take the place of ours.
+    :param new_id: gives UUIDv7 text; chance comes from outside.
+    :param new_token: gives 256 bits of URL-safe secret.
+    """
+
+    database: Database
+    library: Library
+    work_dir: Path
+    signer: Signer
+    gateway: MachineGateway
+    live: LiveBoard
+    site: str
+    zone: ZoneInfo
+    slicer: Sequence[str] | None
+    worker_limits: WorkerLimits
+    new_id: Callable[[], str]
+    new_token: Callable[[], str]
+    profiles_dir: Path | None = None
+    upload_limit_bytes: int = 200 * 1024 * 1024

@@ -1,0 +1,344 @@
+"""Every table of the node. A unit is in each column's name; instants are UTC microseconds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jobs.store.base import Base as Base
+from jobs.store.base import Instant
+
+Id = String(36)
+Hash = String(64)
+JsonObject = dict[str, Any]
+
+
+class Setting(Base):
+    """What the lab decided about itself: mode, privacy salt and the like."""
+
+    __tablename__ = "setting"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String)
+
+
+class Person(Base):
+    """A member of the lab. `login` is case-folded."""
+
+    __tablename__ = "person"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    login: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(120))
+    role: Mapped[str] = mapped_column(String(16))
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    simulated: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    disabled_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class PersonAlias(Base):
+    """The random id that stands for a person in records; deleting the row forgets who."""
+
+    __tablename__ = "person_alias"
+    alias: Mapped[str] = mapped_column(Id, primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), unique=True)
+
+
+class SignIn(Base):
+    """A server-side sign-in; the cookie holds the token, the table only its hash."""
+
+    __tablename__ = "sign_in"
+    token_sha256: Mapped[str] = mapped_column(Hash, primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    csrf: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    seen_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class SignInLink(Base):
+    """A one-time link that signs a person in, such as the admin's first."""
+
+    __tablename__ = "sign_in_link"
+    token_sha256: Mapped[str] = mapped_column(Hash, primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+    used_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class ApiKey(Base):
+    """A key of a program that acts for a person; shown once, kept as a hash."""
+
+    __tablename__ = "api_key"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    name: Mapped[str] = mapped_column(String(80))
+    key_sha256: Mapped[str] = mapped_column(Hash, unique=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class SignInFailure(Base):
+    """A wrong password, kept a while to slow guessing down."""
+
+    __tablename__ = "sign_in_failure"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    login: Mapped[str] = mapped_column(String(64), index=True)
+    at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Machine(Base):
+    """One physical machine. `limits` holds `MachineLimits.to_json()`, units in its keys."""
+
+    __tablename__ = "machine"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    slug: Mapped[str] = mapped_column(String(32), unique=True)
+    name: Mapped[str] = mapped_column(String(80))
+    kind: Mapped[str] = mapped_column(String(16))
+    control: Mapped[str] = mapped_column(String(16))
+    profile: Mapped[str | None] = mapped_column(String(64))
+    port: Mapped[str | None] = mapped_column(String(255))
+    baud: Mapped[int | None] = mapped_column(Integer)
+    limits: Mapped[JsonObject] = mapped_column(JSON)
+    simulated: Mapped[bool] = mapped_column(default=False)
+    stop_note: Mapped[str] = mapped_column(String(200), default="")  # where the hardware stop is
+    to_check_since: Mapped[datetime | None] = mapped_column(Instant)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    retired_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Allocation(Base):
+    """Any claim on a machine's time, half-open. Guarded by the database: see `guards`."""
+
+    __tablename__ = "allocation"
+    __table_args__ = (
+        CheckConstraint("start_at < end_at", name="grows"),
+        Index("ix_allocation_machine_time", "machine_id", "start_at", "end_at"),
+    )
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    start_at: Mapped[datetime] = mapped_column(Instant)
+    end_at: Mapped[datetime] = mapped_column(Instant)
+    person_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"), index=True)
+    attempt_id: Mapped[str | None] = mapped_column(Id)
+    displaced_by: Mapped[str | None] = mapped_column(Id)
+    displaced_reason: Mapped[str | None] = mapped_column(String(32))
+    note: Mapped[str] = mapped_column(String(200), default="")
+    sequence: Mapped[int] = mapped_column(Integer, default=0)  # grows with each change
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Design(Base):
+    """A design that was taken from a commons, with the evidence for its licence."""
+
+    __tablename__ = "design"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    source: Mapped[str] = mapped_column(String(80))
+    source_ref: Mapped[str] = mapped_column(String(255))
+    title: Mapped[str] = mapped_column(String(200))
+    version: Mapped[str] = mapped_column(String(80))
+    licence: Mapped[str] = mapped_column(String(200))
+    licensor: Mapped[str] = mapped_column(String(200))
+    release_sha256: Mapped[str] = mapped_column(Hash, unique=True)
+    manifest_sha256: Mapped[str] = mapped_column(Hash)
+    summary: Mapped[JsonObject] = mapped_column(JSON)  # description, problems, printable files
+    fetched_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class DesignFile(Base):
+    """One file of a design; its bytes lie in the content-addressed library."""
+
+    __tablename__ = "design_file"
+    design_id: Mapped[str] = mapped_column(ForeignKey("design.id"), primary_key=True)
+    path: Mapped[str] = mapped_column(String(500), primary_key=True)
+    sha256: Mapped[str] = mapped_column(Hash)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    printable: Mapped[bool] = mapped_column(default=False)
+
+
+class Job(Base):
+    """A wish to make something once."""
+
+    __tablename__ = "job"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, unique=True)  # what people say aloud
+    title: Mapped[str] = mapped_column(String(200))
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))  # of machine
+    machine_id: Mapped[str | None] = mapped_column(ForeignKey("machine.id"))  # only this one
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    hold_reason: Mapped[str | None] = mapped_column(String(32))
+    input_kind: Mapped[str] = mapped_column(String(16))
+    input_name: Mapped[str] = mapped_column(String(200))
+    input_sha256: Mapped[str] = mapped_column(Hash)
+    input_bytes: Mapped[int] = mapped_column(BigInteger)
+    design_id: Mapped[str | None] = mapped_column(ForeignKey("design.id"))
+    recipe: Mapped[str | None] = mapped_column(String(80))
+    purpose: Mapped[str] = mapped_column(String(16), default="own")
+    simulated: Mapped[bool] = mapped_column(default=False)  # never teaches the promises
+    report: Mapped[JsonObject | None] = mapped_column(JSON)  # what inspection measured
+    findings: Mapped[list[Any]] = mapped_column(JSON, default=list)  # on the input itself
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    queued_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class JobStep(Base):
+    """How far a job came on its way through the house."""
+
+    __tablename__ = "job_step"
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    detail: Mapped[JsonObject] = mapped_column(JSON, default=dict)
+
+
+class Preflight(Base):
+    """The examined program of one job for one machine; the host asks for its hashes.
+
+    A new preparation writes new rows: what an attempt ran on stays as it was.
+    """
+
+    __tablename__ = "preflight"
+    __table_args__ = (
+        Index(
+            "uq_preflight_current",
+            "job_id",
+            "machine_id",
+            unique=True,
+            sqlite_where=text("superseded_at IS NULL"),
+            postgresql_where=text("superseded_at IS NULL"),
+        ),
+    )
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), index=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
+    verdict: Mapped[str] = mapped_column(String(8))
+    findings: Mapped[list[Any]] = mapped_column(JSON)
+    report: Mapped[JsonObject] = mapped_column(JSON)
+    limits_sha256: Mapped[str] = mapped_column(Hash)
+    target_sha256: Mapped[str] = mapped_column(Hash)  # limits, kind, dialect, forbidden commands
+    program_sha256: Mapped[str] = mapped_column(Hash)  # the G-code that was examined
+    stream_sha256: Mapped[str | None] = mapped_column(Hash)
+    index_sha256: Mapped[str | None] = mapped_column(Hash)
+    planned_sha256: Mapped[str | None] = mapped_column(Hash)
+    stream_lines: Mapped[int] = mapped_column(Integer, default=0)
+    planned_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    filament_um: Mapped[int] = mapped_column(BigInteger, default=0)
+    mass_mg: Mapped[int] = mapped_column(BigInteger, default=0)
+    made_at: Mapped[datetime] = mapped_column(Instant)
+    superseded_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Arming(Base):
+    """A named person's word that a machine is clear; good for one start."""
+
+    __tablename__ = "arming"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"), index=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+    simulated: Mapped[bool] = mapped_column(default=False)
+    attempt_id: Mapped[str | None] = mapped_column(Id)  # which start used it
+    withdrawn_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Attempt(Base):
+    """One run of a job on one machine. Its id is the run's UUID at the machine host."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        # The database itself forbids two open attempts on one machine.
+        Index(
+            "uq_attempt_open_machine",
+            "machine_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), index=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
+    preflight_id: Mapped[str | None] = mapped_column(ForeignKey("preflight.id"))
+    arming_id: Mapped[str | None] = mapped_column(ForeignKey("arming.id"))
+    state: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[datetime] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    event_seq: Mapped[int] = mapped_column(Integer, default=0)  # last host event taken in
+    acked: Mapped[int] = mapped_column(Integer, default=0)  # stream lines
+    sent: Mapped[int] = mapped_column(Integer, default=0)
+    total: Mapped[int] = mapped_column(Integer, default=0)
+    source_line: Mapped[int] = mapped_column(Integer, default=0)
+    resends: Mapped[int] = mapped_column(Integer, default=0)
+    machine_ms: Mapped[int] = mapped_column(BigInteger, default=0)  # by the host's clock
+    reason: Mapped[str | None] = mapped_column(String(200))  # of an end that was not asked for
+    detail: Mapped[JsonObject] = mapped_column(JSON, default=dict)
+
+
+class UsageEvent(Base):
+    """Who used which machine from when to when; at most one open per machine."""
+
+    __tablename__ = "usage_event"
+    __table_args__ = (
+        Index(
+            "uq_usage_open_machine",
+            "machine_id",
+            unique=True,
+            sqlite_where=text("end_at IS NULL"),
+            postgresql_where=text("end_at IS NULL"),
+        ),
+    )
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    attempt_id: Mapped[str | None] = mapped_column(ForeignKey("attempt.id"))
+    start_at: Mapped[datetime] = mapped_column(Instant)
+    end_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Record(Base):
+    """One link of the signed chain; `body` is exactly what was signed."""
+
+    __tablename__ = "record"
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    id: Mapped[str] = mapped_column(Id, unique=True)
+    attempt_id: Mapped[str | None] = mapped_column(Id, unique=True)
+    prev: Mapped[str] = mapped_column(Hash)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[str] = mapped_column(Hash, unique=True)
+    signature: Mapped[str] = mapped_column(String(128))
+    made_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class OutboxMessage(Base):
+    """An event on its way out; written in the transaction that made it true."""
+
+    __tablename__ = "outbox"
+    # Without AUTOINCREMENT, SQLite gives the number of a deleted last row again.
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  SQLAlchemy's own form
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(Id, unique=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    acked_at: Mapped[datetime | None] = mapped_column(Instant, index=True)
+    job_id: Mapped[str | None] = mapped_column(Id)

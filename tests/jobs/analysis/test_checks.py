@@ -1,0 +1,246 @@
+"""Every reason not to run a program is found, with its line; a good program has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jobs.analysis.program import LARGEST_PROGRAM_BYTES, prepare_program
+from jobs.domain.machine import MachineLimits
+from jobs.kinds import KINDS
+
+PRINTER = MachineLimits(
+    (200.0, 200.0, 180.0), nozzle_max_c=260.0, bed_max_c=100.0, filament_mm=1.75
+)
+ROUTER = MachineLimits((300.0, 200.0, 80.0), spindle_max_rpm=10_000.0)
+HOT = "M104 S200\nG28\nM109 S200\n"
+COOL = "\nM104 S0\nM140 S0\n"
+MILL_START = "G21 G90 G17 G94\nM3 S8000\n"
+MILL_END = "\nM5\nM30\n"
+
+Prepare = Callable[[bytes, str], dict[str, object]]
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Prepare:
+    def prepare(data: bytes, kind: str) -> dict[str, object]:
+        upload = tmp_path / "upload.gcode"
+        upload.write_bytes(data)
+        dialect = KINDS[kind].programs[0]
+        machine = PRINTER if kind == "fdm" else ROUTER
+        forbidden = KINDS[kind].forbidden[dialect]
+        return prepare_program(upload, tmp_path / "out", machine, dialect, forbidden, None, kind)
+
+    return prepare
+
+
+def _codes(made: dict[str, object]) -> dict[str, tuple[str, int | None]]:
+    findings = made["findings"]
+    assert isinstance(findings, list)
+    return {found["code"]: (found["severity"], found["line"]) for found in findings}
+
+
+BLOCKED_PRINTS = [
+    ("G1 X201 Y1 F600", "outside-envelope", 4),
+    ("G1 X-1", "outside-envelope", 4),
+    ("G1 Z181", "outside-envelope", 4),
+    ("G91\nG1 X150\nG1 X60", "outside-envelope", 6),
+    ("G92 X-100\nG1 X150", "outside-envelope", 5),
+    ("G1 X190\nG92 X0\nG28 Y\nG1 X20", "outside-envelope", 7),
+    ("G3 X1 Y0 I-30 J0 F600", "outside-envelope", 4),
+    ("G20\nG1 X9", "outside-envelope", 5),
+    ("M104 S261", "nozzle-too-hot", 4),
+    ("M109 R300", "nozzle-too-hot", 4),
+    ("M104 S100 R400", "nozzle-too-hot", 4),
+    ("m104s999", "nozzle-too-hot", 4),
+    ("M104 S200 B300 F1", "nozzle-too-hot", 4),
+    ("G5 X900 Y900 I1 J1 P1 Q1", "forbidden-command", 4),
+    ("M810 G1 X900|M104 S900", "forbidden-command", 4),
+    ("M145 S0 H400", "forbidden-command", 4),
+    ("M290 Z-5", "forbidden-command", 4),
+    ("G2 X5 Y5 F600", "malformed-line", 4),
+    ('M104 S300 "', "malformed-line", 4),
+    ('G1 X999 "hello"', "malformed-line", 4),
+    ("M0 G1 X900", "malformed-line", 4),
+    ("M140 S120", "bed-too-hot", 4),
+    ("M190 R101", "bed-too-hot", 4),
+    ("M500", "forbidden-command", 4),
+    ("m 5 0 0", "forbidden-command", 4),
+    ("M0500", "forbidden-command", 4),
+    ("N5 M500*33", "forbidden-command", 4),
+    ("M302 P1", "forbidden-command", 4),
+    ("M211 S0", "forbidden-command", 4),
+    ("M997", "forbidden-command", 4),
+    ("M112", "forbidden-command", 4),
+    ("M110 N0", "forbidden-command", 4),
+    ("M502 ; (harmless)", "forbidden-command", 4),
+    ("M1234", "unknown-command", 4),
+    ("START_PRINT BED=60", "unknown-command", 4),
+    ("X10 Y10", "unknown-command", 4),
+    ("$100=80", "unknown-command", 4),
+    ("G", "unknown-command", 4),
+    ("M104 S200 M500", "malformed-line", 4),
+    ("G1 X1 X199", "malformed-line", 4),
+    ("G1 X1.2.3", "malformed-line", 4),
+    ("G1 X--1", "malformed-line", 4),
+    ("G1 X" + "1" * 90, "line-too-long", 4),
+    ("G1 X1 \x18", "realtime-byte", 4),
+    ("; a comment with \x18 in it", "realtime-byte", 4),
+    ("G1 X1 \xff", "realtime-byte", 4),
+    ("M104 S0\nG1 X5 E1", "cold-extrusion", 5),
+]
+
+
+@pytest.mark.parametrize(("lines", "code", "line"), BLOCKED_PRINTS)
+def test_a_print_is_blocked_with_the_line_of_the_upload(
+    prepared: Prepare, lines: str, code: str, line: int
+) -> None:
+    made = prepared((HOT + lines + COOL).encode("latin-1"), "fdm")
+    assert _codes(made)[code] == ("block", line)
+    assert made["verdict"] == "block"
+
+
+BLOCKED_CUTS = [
+    ("G1 X301 F600", "outside-envelope", 3),
+    ("G1 X-301 F600", "outside-envelope", 3),
+    ("G1 X-200 F600\nX200", "outside-envelope", None),
+    ("G53 G0 Z-90", "outside-envelope", 3),
+    ("G1 X150 F600\nG92 X0\nG1 X200", "outside-envelope", 5),
+    ("G91 G1 X200 F600\nX150", "outside-envelope", 4),
+    ("G18 G2 X0 Z0 I0 K50 F100", "outside-envelope", 3),
+    ("S20000 M3", "spindle-too-fast", 3),
+    ("$X", "forbidden-command", 3),
+    ("$100=80", "forbidden-command", 3),
+    ("G10 L2 P1 X50", "forbidden-command", 3),
+    ("G28.1", "forbidden-command", 3),
+    ("G1 X1 F100\nG33 X5", "unknown-command", 4),
+    ("M98 P1000", "unknown-command", 3),
+    ("/G1 X5 F100", "malformed-line", 3),
+    ("G1 X1 F100 ! ", "realtime-byte", 3),
+    ("#100 = 5", "malformed-line", 3),
+    ("G1 X5 X6 F100", "malformed-line", 3),
+    ("G2 X10 Y0 I4 F100", "malformed-line", 3),
+    ("G2 X10 Y0 R4 F100", "malformed-line", 3),
+    ("G3 X10 Y0 F100", "malformed-line", 3),
+    ("G61.1", "unknown-command", 3),
+]
+
+
+@pytest.mark.parametrize(("lines", "code", "line"), BLOCKED_CUTS)
+def test_a_cut_is_blocked_with_the_line_of_the_upload(
+    prepared: Prepare, lines: str, code: str, line: int | None
+) -> None:
+    made = prepared((MILL_START + lines + MILL_END).encode(), "mill")
+    severity, found = _codes(made)[code]
+    assert severity == "block"
+    assert line is None or found == line
+    assert made["verdict"] == "block"
+
+
+GOOD_CUTS = [
+    "G0 X10 Y10\nG1 Z-3 F200\nX50\nY50\nG2 X60 Y60 I10 J0\nG0 Z5",
+    "g1x10y10f100(small letters)",
+    "G1 X-140 F600\nX140",
+    "(Done! and ~ok?)\nG0 Z5",
+    "N10 G0 X1\nN20 G1 X2 F100",
+    "G54 G0 X1\nG91 G1 X-1 F100\nG90 G28",
+    "G0 X0\nG43.1 Z-5\nG1 Z2 F100\nG49",
+    "G4 P0.5\nG0 X1",
+    "%\nG0 X1\n%",
+]
+
+
+@pytest.mark.parametrize("lines", GOOD_CUTS)
+def test_a_good_cut_has_no_finding(prepared: Prepare, lines: str) -> None:
+    assert prepared((MILL_START + lines + MILL_END).encode(), "mill")["findings"] == []
+
+
+GOOD_PRINTS = [
+    "M117 Hello (there), 50% ; done!\nG1 X5 E1 F600",
+    "; 100 % sure? yes! é\nG1 X5 E1 F600",
+    "G91\nG1 Z5 F600\nG90\nG1 X5",
+    "G92 E0\nG1 E-2 F2400\nG1 E0",
+    "M204 P800 T1000\nM205 X8 Y8\nG1 X5 F600",
+    "T0\nG1 X5 F600",
+    'M862.3 P "MK3S"\nG1 X5 F600',
+    "M0 Click to continue\nG1 X5 F600",
+    "M486 AA_nice_part.stl\nG1 X5 F600",
+    "G1 X50 Y50 F600\nG2 X60 Y50 I5 J0",
+]
+
+
+@pytest.mark.parametrize("lines", GOOD_PRINTS)
+def test_a_good_print_has_no_finding(prepared: Prepare, lines: str) -> None:
+    assert prepared((HOT + lines + COOL).encode(), "fdm")["findings"] == []
+
+
+def test_a_program_for_the_other_dialect_is_blocked_both_ways(prepared: Prepare) -> None:
+    print_made = prepared((HOT + "G1 X5 E1" + COOL).encode(), "mill")
+    cut_made = prepared((MILL_START + "G1 X5 F100" + MILL_END).encode(), "fdm")
+    assert _codes(print_made)["wrong-dialect"][0] == "block"
+    assert _codes(cut_made)["wrong-dialect"][0] == "block"
+
+
+def test_what_is_left_on_and_unsaid_warns(prepared: Prepare) -> None:
+    made = prepared(b"M3 S500\nG1 X5 F100\n", "mill")
+    assert _codes(made) == {"units-missing": ("warn", 2), "spindle-left-on": ("warn", 1)}
+    made = prepared((HOT + "G1 X5 F600").encode(), "fdm")
+    assert _codes(made) == {"heat-left-on": ("warn", 3)}
+    assert made["verdict"] == "warn"
+
+
+def test_a_cut_without_a_feedrate_is_blocked_and_a_print_is_warned(prepared: Prepare) -> None:
+    assert _codes(prepared(b"G21\nG1 X5\n", "mill"))["no-feedrate"] == ("block", 2)
+    assert _codes(prepared(b"G28\nG1 X5\n", "fdm"))["no-feedrate"] == ("warn", 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "empty"),
+        (b"; nothing\n\n", "empty"),
+        (b"GCDE\x01\x00", "not-text"),
+        ("G28\n".encode("utf-16"), "not-text"),
+        (b"G28\x00\n", "not-text"),
+    ],
+)
+def test_what_is_no_program_is_refused_without_a_stream(
+    prepared: Prepare, tmp_path: Path, data: bytes, code: str
+) -> None:
+    made = prepared(data, "fdm")
+    assert list(_codes(made)) == [code]
+    assert made["stream_sha256"] == ""
+    assert not (tmp_path / "out" / "stream").exists()
+
+
+def test_a_huge_file_is_refused_by_its_size_alone(tmp_path: Path) -> None:
+    upload = tmp_path / "huge.gcode"
+    with upload.open("wb") as file:
+        file.truncate(LARGEST_PROGRAM_BYTES + 1)
+    made = prepare_program(upload, tmp_path / "out", PRINTER, "marlin", [], None, "fdm")
+    assert list(_codes(made)) == ["too-large"]
+
+
+def test_a_thousand_bad_lines_make_one_finding_that_counts_them(prepared: Prepare) -> None:
+    made = prepared((HOT + "M500\nG1 X999 F600\nFOO\n" * 1_000 + COOL).encode(), "fdm")
+    findings = made["findings"]
+    assert isinstance(findings, list)
+    assert [(found["code"], found["fields"]["count"]) for found in findings] == [
+        ("forbidden-command", 1_000),
+        ("unknown-command", 1_000),
+        ("outside-envelope", 1_000),
+    ]
+
+
+def test_a_line_behind_very_many_texts_is_still_judged(prepared: Prepare) -> None:
+    made = prepared((HOT + "M117 hello\n" * 25_000 + "$100=5" + COOL).encode(), "fdm")
+    assert _codes(made)["unknown-command"] == ("block", 25_004)
+
+
+def test_ten_thousand_different_bad_commands_stay_a_hundred_findings(prepared: Prepare) -> None:
+    data = "".join(f"FOO_{i}\n" for i in range(10_000)).encode()
+    findings = prepared(data, "fdm")["findings"]
+    assert isinstance(findings, list)
+    assert len(findings) == 100

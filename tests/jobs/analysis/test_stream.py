@@ -1,0 +1,54 @@
+"""The stream file holds what a machine obeys and nothing else."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.analysis.stream import CHUNK_BYTES, make_stream
+
+
+def test_comments_blanks_and_line_numbers_go_and_the_line_map_stays_true() -> None:
+    stream = make_stream(b"; head\r\n\r\nN1 g1 x1 ; move\n(tool 3)\nN2 M105*12\n%\n  G28\n")
+    assert stream.data == b"G1X1\nM105\nG28\n"
+    assert stream.source_line.tolist() == [3, 5, 7]
+    assert stream.source_lines == 7
+
+
+def test_a_parenthesis_may_hide_a_semicolon_and_the_other_way_round() -> None:
+    assert make_stream(b"G1 (a;b) X1\nG1 X2 ; (no\nG1 X3 (open\nG1 X4").data == (
+        b"G1X1\nG1X2\nG1X3\nG1X4\n"
+    )
+
+
+def test_texts_for_people_keep_their_blanks_and_small_letters_but_only_ascii() -> None:
+    stream = make_stream("m117 Layer 3 of 9 – fine ; yes\nG1 X1\nN4 M118 Hi*77\n".encode())
+    assert stream.data == b"M117 Layer 3 of 9  fine\nG1X1\nM118 Hi\n"
+
+
+def test_a_byte_order_mark_is_no_command() -> None:
+    assert make_stream(b"\xef\xbb\xbfG28\n").data == b"G28\n"
+
+
+def test_pieces_of_a_large_file_meet_without_a_seam() -> None:
+    lines = 3 * CHUNK_BYTES // 10
+    stream = make_stream(b"G1 X1 ;c\n\n" * lines)
+    assert stream.data == b"G1X1\n" * lines
+    assert np.array_equal(stream.source_line, np.arange(lines) * 2 + 1)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_give_bare_lines_each_with_its_origin(data: bytes) -> None:
+    stream = make_stream(data)
+    lines = stream.data.split(b"\n")
+    assert lines.pop() == b""
+    assert b"" not in lines
+    assert len(lines) == len(stream) == len(stream.source_line)
+    assert (np.diff(stream.source_line.astype(np.int64)) > 0).all()
+    assert all(1 <= line <= stream.source_lines for line in stream.source_line.tolist())
+    assert b";" not in stream.data
+
+
+@given(st.lists(st.sampled_from(["G1 X1.5", "m104 s200", "", "; c", "(c) G28", "N7 G1 Y2*33"])))
+def test_a_stream_of_a_stream_is_itself(lines: list[str]) -> None:
+    once = make_stream("\n".join(lines).encode())
+    assert make_stream(once.data).data == once.data

@@ -1,0 +1,182 @@
+"""The chain of records: anyone can verify it, and nothing in it can be changed unseen."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import delete, update
+
+from jobs.domain.usage import GENESIS, Link, canonical, digest
+from jobs.services.ledger import verify_links
+from jobs.store.tables import Arming, Person, Record
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+def chain(length: int) -> list[Link]:
+    links: list[Link] = []
+    prev = GENESIS
+    for seq in range(1, length + 1):
+        body = canonical({"v": 1, "seq": seq, "prev": prev, "lines": seq * 7})
+        links.append(Link(seq, prev, body, digest(body), KEY.sign(body).hex()))
+        prev = links[-1].digest
+    return links
+
+
+CHAIN = chain(5)
+HEAD = CHAIN[-1].digest
+AT = st.integers(min_value=0, max_value=len(CHAIN) - 1)
+
+
+def verified(links: list[Link]) -> bool:
+    return verify_links(links, KEY.public_key(), HEAD).ok
+
+
+def test_a_whole_chain_verifies():
+    found = verify_links(CHAIN, KEY.public_key(), HEAD)
+    assert (found.ok, found.records, found.head) == (True, 5, HEAD)
+    assert verify_links([], KEY.public_key(), GENESIS).ok
+
+
+@given(at=AT, data=st.data())
+def test_any_flipped_bit_of_a_body_is_found(at, data):
+    body = bytearray(CHAIN[at].body)
+    bit = data.draw(st.integers(min_value=0, max_value=len(body) * 8 - 1))
+    body[bit // 8] ^= 1 << bit % 8
+    for known in (CHAIN[at].digest, digest(bytes(body))):  # with the hash made to fit, too
+        links = [*CHAIN]
+        links[at] = replace(CHAIN[at], body=bytes(body), digest=known)
+        assert not verified(links)
+
+
+@given(at=AT, name=st.sampled_from(["prev", "digest", "signature"]), data=st.data())
+def test_any_other_letter_of_a_hash_or_signature_is_found(at, name, data):
+    text = CHAIN[at].__getattribute__(name)
+    place = data.draw(st.integers(min_value=0, max_value=len(text) - 1))
+    letter = data.draw(st.sampled_from("0123456789abcdefABCDEF").filter(lambda c: c != text[place]))
+    links = [*CHAIN]
+    links[at] = replace(CHAIN[at], **{name: text[:place] + letter + text[place + 1 :]})
+    assert not verified(links)
+
+
+@given(order=st.permutations(range(len(CHAIN))))
+def test_any_other_order_is_found(order):
+    links = [CHAIN[at] for at in order]
+    assert verified(links) == (list(order) == sorted(order))
+
+
+@given(gone=st.sets(AT, min_size=1))
+def test_any_row_taken_out_is_found_at_the_tail_too(gone):
+    assert not verified([link for at, link in enumerate(CHAIN) if at not in gone])
+
+
+def test_a_row_signed_by_somebody_else_is_found():
+    body = CHAIN[2].body
+    other = replace(CHAIN[2], signature=Ed25519PrivateKey.generate().sign(body).hex())
+    found = verify_links([*CHAIN[:2], other, *CHAIN[3:]], KEY.public_key())
+    assert (found.ok, found.bad_seq, found.problem) == (False, 3, "signature")
+
+
+def test_a_past_written_anew_with_the_right_key_is_found_at_the_next_link():
+    body = canonical({"v": 1, "seq": 3, "prev": CHAIN[1].digest, "lines": 1})
+    forged = Link(3, CHAIN[1].digest, body, digest(body), KEY.sign(body).hex())
+    found = verify_links([*CHAIN[:2], forged, *CHAIN[3:]], KEY.public_key(), HEAD)
+    assert (found.ok, found.bad_seq, found.problem) == (False, 4, "prev")
+
+
+@pytest.fixture
+def recorded(house, running):
+    job_id, run = running
+    house.services.runs.apply("ender", house.event(run, 1, "finished"), house.now)
+    return job_id
+
+
+def walk(value):
+    yield value
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield key
+            yield from walk(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from walk(part)
+
+
+def test_a_record_holds_integers_and_no_names(house, recorded, member):
+    body = house.services.ledger.by_job(recorded)[0].body
+    assert not [part for part in walk(body) if isinstance(part, float)]
+    text = json.dumps(body).lower()
+    for secret in ("mia", "secret", ".gcode", member.person_id):
+        assert secret not in text
+    assert body["agent"] != member.person_id
+    assert body["machine"] == {"slug": "ender", "kind": "fdm"}
+    assert [one["action"] for one in body["events"]] == ["use", "consume", "produce", "work"]
+
+
+def test_what_leaves_the_house_names_nobody(house, recorded, member):
+    for message in house.bodies():
+        text = json.dumps(message).lower()
+        assert "mia" not in text
+        assert ".gcode" not in text
+        assert member.person_id not in text
+
+
+def test_an_agent_keeps_one_alias_for_all_records(house, recorded, add_waiting, printer, member):
+    add_waiting(member, printer)
+    house.services.dispatch.arm(member, "ender", house.now)
+    (run,) = house.services.dispatch.tick(house.now)
+    house.services.runs.apply("ender", house.event(run, 1, "finished"), house.now)
+    agents = {json.loads(row.body)["agent"] for row in house.rows(Record)}
+    assert len(agents) == 1
+
+
+@pytest.mark.parametrize("who", ["person", "job", "nobody"])
+def test_a_demos_run_is_marked(house, add_waiting, printer, member, add_person, who):
+    actor = add_person(house.workshop, "demo", simulated=who == "person")
+    job_id = add_waiting(member, printer, simulated=who == "job")
+    house.services.dispatch.arm(actor, "ender", house.now)
+    (run,) = house.services.dispatch.tick(house.now)
+    house.services.runs.apply("ender", house.event(run, 1, "finished"), house.now)
+    body = house.services.ledger.by_job(job_id)[0].body
+    assert body["simulated"] is (who != "nobody")
+    assert house.row(Arming).simulated is (who == "person")
+    assert house.row(Person, login="demo").simulated is (who == "person")
+
+
+def test_the_database_chain_verifies_and_a_changed_row_does_not(house, recorded):
+    ledger = house.services.ledger
+    assert ledger.verify().ok
+    (line,) = list(ledger.export())
+    assert json.loads(line)["body"] == house.row(Record).body.decode()
+    with house.workshop.database.write() as session:
+        body = house.row(Record).body.replace(b'"lines":100', b'"lines":900')
+        session.execute(update(Record).values(body=body))
+    assert ledger.verify().problem == "hash"
+    with house.workshop.database.write() as session:
+        session.execute(delete(Record))
+    assert ledger.verify().problem == "sequence"
+
+
+def test_a_float_is_never_signed(house):
+    with pytest.raises(TypeError), house.workshop.database.write() as session:
+        house.services.ledger.append(session, {"mass": 1.5}, house.now, None)
+    assert house.rows(Record) == []
+
+
+@pytest.mark.postgresql
+def test_the_books_are_the_same_on_postgresql(ready_house, postgresql_database):
+    house, member, (job_id, _) = ready_house(postgresql_database)
+    house.services.dispatch.arm(member, "ender", house.now)
+    (run,) = house.services.dispatch.tick(house.now)
+    house.services.runs.apply("ender", house.event(run, 1, "finished"), house.now)
+    house.services.queue.submit(member, name="a.gcode", data=io.BytesIO(b"G28\n"), now=house.now)
+    assert house.job(job_id).state == "done"
+    assert house.said() == ["job.started", "job.finished", "usage.recorded", "material.consumed"]
+    assert house.services.ledger.verify().records == 1
+    assert house.services.ledger.verify().ok

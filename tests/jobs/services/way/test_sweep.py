@@ -1,0 +1,179 @@
+"""The sweep: what nobody needs any more goes, what somebody might ask for stays."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import astuple
+from datetime import timedelta
+
+import pytest
+
+from jobs.domain.errors import InvalidError
+from jobs.domain.events import EventType
+from jobs.domain.job import JobState
+from jobs.services import outbox, sweep
+from jobs.services.programs import Programs
+from jobs.store.tables import (
+    Arming,
+    Attempt,
+    Job,
+    OutboxMessage,
+    Preflight,
+    SignIn,
+    SignInFailure,
+    SignInLink,
+)
+
+DAY = timedelta(days=1)
+
+
+def put(house, name: str, age: timedelta) -> None:
+    file = house.workshop.work_dir / "programs" / name
+    file.write_bytes(b"x")
+    date(file, house, age)
+
+
+def date(file, house, age: timedelta) -> None:
+    at = (house.now - age).timestamp()
+    os.utime(file, (at, at))
+
+
+def files(house) -> set[str]:
+    return {file.name[0] for file in (house.workshop.work_dir / "programs").iterdir()}
+
+
+def end(house, job_id: str, ago: timedelta) -> None:
+    with house.workshop.database.write() as session:
+        job = session.get_one(Job, job_id)
+        job.state, job.ended_at = JobState.DONE.value, house.now - ago
+
+
+@pytest.mark.parametrize(
+    ("state", "ago", "left"),
+    [
+        (JobState.WAITING, None, set("abcf")),
+        (JobState.HELD, None, set("abcf")),
+        (JobState.DONE, 29 * DAY, set("abcf")),
+        (JobState.DONE, 31 * DAY, set()),
+        (JobState.FAILED, 31 * DAY, set()),
+    ],
+)
+def test_files_stay_as_long_as_a_job_may_ask_for_them(
+    house, add_waiting, printer, member, state, ago, left
+):
+    job_id = add_waiting(member, printer)
+    for sign in "abcf":  # program, stream, index, plan
+        put(house, sign * 64, 40 * DAY)
+    put(house, "e" * 64, 40 * DAY)  # nobody's
+    put(house, "e.new", 40 * DAY)  # of a node that was killed while it copied
+    with house.workshop.database.write() as session:
+        job = session.get_one(Job, job_id)
+        job.state, job.ended_at = state.value, house.now - ago if ago else None
+    swept = house.services.sweep.tick(house.now)
+    assert files(house) == left
+    assert swept.files == 6 - len(left)
+
+
+def test_a_file_another_job_shares_stays(house, add_waiting, printer, member):
+    old, new = add_waiting(member, printer), add_waiting(member, printer)
+    put(house, "a" * 64, 40 * DAY)
+    end(house, old, 40 * DAY)
+    house.services.sweep.tick(house.now)
+    assert "a" in files(house)
+    end(house, new, 40 * DAY)
+    house.services.sweep.tick(house.now)
+    assert "a" not in files(house)
+
+
+def test_what_preparation_has_just_kept_stays_though_no_row_names_it_yet(house, tmp_path):
+    programs = Programs(house.workshop.work_dir)
+    made = tmp_path / "made"
+    made.write_bytes(b"G28\n")
+    place = house.workshop.work_dir / "programs" / programs.keep(made)
+    before_s = place.stat().st_mtime - 3600
+    assert programs.forget(set, before_s, 10) == 0
+    date(place, house, 400 * DAY)
+    programs.keep(made)  # made again: as good as new
+    assert programs.forget(set, before_s, 10) == 0
+    assert programs.forget(set, place.stat().st_mtime + 1, 10) == 1
+
+
+def test_one_sweep_removes_no_more_than_its_share(house, monkeypatch):
+    monkeypatch.setattr(sweep, "_MOST", 2)
+    for number in range(5):
+        put(house, f"{number}" * 64, 40 * DAY)
+    assert [house.services.sweep.tick(house.now).files for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_messages_go_long_after_the_broker_has_them_and_never_before(house):
+    with house.workshop.database.write() as session:
+        ids = [
+            outbox.add(
+                session,
+                EventType.JOB_QUEUED,
+                {},
+                at=house.now,
+                now=house.now,
+                workshop=house.workshop,
+            )
+            for _ in range(3)
+        ]
+    house.services.outbox.acked(ids[:1], house.now)
+    house.services.outbox.acked(ids[1:2], house.now + 2 * DAY)
+    later = house.now + 91 * DAY
+    assert house.services.sweep.tick(later).messages == 1
+    assert house.services.sweep.tick(later).messages == 0
+    assert [row.id for row in house.rows(OutboxMessage)] == ids[1:]
+    assert house.services.sweep.tick(house.now + 9999 * DAY).messages == 1
+    assert [row.id for row in house.rows(OutboxMessage)] == ids[2:]
+
+
+def test_sign_ins_links_and_wrong_passwords_go_when_they_are_over(house, member):
+    people = house.services.people
+    token, _ = people.redeem(people.make_link(member.person_id, house.now), house.now)
+    link = people.make_link(member.person_id, house.now)
+    with pytest.raises(InvalidError):
+        people.sign_in("mia", "wrong", house.now)
+    swept = house.services.sweep.tick(house.now + timedelta(seconds=59))
+    assert (swept.sign_ins, swept.links, swept.failures) == (0, 1, 0)  # the link that was used
+    swept = house.services.sweep.tick(house.now + timedelta(seconds=60))
+    assert (swept.sign_ins, swept.links, swept.failures) == (0, 0, 1)
+    assert people.signed_in(token, house.now + DAY / 2) is not None
+    people.redeem(link, house.now + DAY / 2)
+    house.services.sweep.tick(house.now + 31 * DAY)
+    for table in (SignIn, SignInLink, SignInFailure):
+        assert house.rows(table) == []
+
+
+def test_a_word_that_started_something_is_kept_for_ever(house, running, member):
+    job_id, run = running
+    house.services.runs.apply("ender", house.event(run, 1, "finished"), house.now)
+    house.services.dispatch.arm(member, "ender", house.now)  # starts nothing
+    assert house.services.sweep.tick(house.now + 364 * DAY).armings == 0
+    assert house.services.sweep.tick(house.now + 367 * DAY).armings == 1
+    (kept,) = house.rows(Arming)
+    assert kept.id == house.row(Attempt, job_id=job_id).arming_id
+
+
+def test_what_was_found_before_goes_unless_an_attempt_ran_on_it(
+    house, running, add_waiting, printer, member
+):
+    job_id, _ = running
+    other = add_waiting(member, printer)
+    with house.workshop.database.write() as session:
+        for preflight in session.query(Preflight):
+            preflight.superseded_at = house.now
+    assert house.services.sweep.tick(house.now + 29 * DAY).preflights == 0
+    assert house.services.sweep.tick(house.now + 31 * DAY).preflights == 1
+    assert [row.job_id for row in house.rows(Preflight)] == [job_id] != [other]
+
+
+def test_a_second_sweep_at_once_finds_nothing(house, running, add_waiting, printer, member):
+    put(house, "e" * 64, 40 * DAY)
+    later = house.now + 400 * DAY
+    assert any(counts(house.services.sweep.tick(later)))
+    assert not any(counts(house.services.sweep.tick(later)))
+
+
+def counts(swept: sweep.Swept) -> tuple[int, ...]:
+    return astuple(swept)
