@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import io
+import json
+import time
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support import expected_conditions as wanted
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.web.conftest import PROGRAM
+
+pytestmark = pytest.mark.browser
+
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+RUN_AXE = """
+const done = arguments[arguments.length - 1];
+axe.run(document, {runOnly: arguments[0]})
+  .then(result => done(result.violations.map(one =>
+    one.id + ": " + one.nodes.map(node => node.html.slice(0, 160)).join(" | "))));
+"""
+
+
+def wait(driver):
+    """Wait for what htmx or a link is still bringing: the old part may go while it is read."""
+    gone = (NoSuchElementException, StaleElementReferenceException)
+    return WebDriverWait(driver, 15, ignored_exceptions=gone)
+
+
+def sign_in(driver, url, lab, login="ada"):
+    driver.get(f"{url}/static/icon.svg")
+    person = lab.people[login].person_id
+    token, _ = lab.services.people.redeem(lab.services.people.make_link(person, lab.now), lab.now)
+    driver.add_cookie({"name": "fabnode", "value": token, "path": "/"})
+
+
+def complaints(driver):
+    """Return what the console says, apart from pages that are not there on purpose."""
+    return [
+        entry["message"]
+        for entry in driver.get_log("browser")
+        if entry["level"] in ("SEVERE", "WARNING") and "404" not in entry["message"]
+    ]
+
+
+def look(driver, axe, address, screen_px, rules=WCAG):
+    driver.get(address)
+    # A phone's window grows with what is too wide, so the screen is the measure.
+    width = driver.execute_script("return document.documentElement.scrollWidth")
+    assert width <= screen_px, f"{address} scrolls sideways"
+    # Beside the page, not in it: the page's own policy lets no inline script in.
+    driver.execute_script(axe)
+    assert driver.execute_async_script(RUN_AXE, rules) == [], address
+    small = driver.execute_script(
+        """return [...document.querySelectorAll(`button, input:not([type=hidden]), select, summary,
+             .tabs a, .foot a, a.button, a.chip`)]
+           .filter(one => one.type !== "radio" && one.offsetParent !== null)
+           .filter(one => one.getBoundingClientRect().height < 44)
+           .map(one => one.outerHTML.slice(0, 120))"""
+    )
+    assert small == [], address
+
+
+@pytest.mark.timeout(240)
+def test_every_page_is_accessible_and_fits_a_phone(phone, serve, day, pages, axe):
+    url = serve(day.app())
+    for path in ("/sign-in", "/sign-in/link/x"):
+        look(phone, axe, url + path, 390)
+    sign_in(phone, url, day)
+    for path in pages:
+        look(phone, axe, url + path, 390)
+    assert complaints(phone) == []
+
+
+@pytest.mark.timeout(240)
+def test_every_page_can_be_read_in_the_dark_on_a_desk(desk, serve, day, pages, axe):
+    url = serve(day.app())
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    desk.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    try:
+        sign_in(desk, url, day)
+        for path in pages:
+            look(desk, axe, url + path, 1280, ["color-contrast"])
+    finally:
+        desk.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert complaints(desk) == []
+
+
+def test_a_member_books_in_two_taps_on_a_phone(phone, serve, lab):
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "mia")
+    phone.get(f"{url}/machines/prusa")
+    phone.find_element(By.CSS_SELECTOR, "a.offer").click()
+    wait(phone).until(wanted.element_to_be_clickable((By.ID, "confirm"))).click()
+    wait(phone).until(wanted.url_contains("/bookings?said=booked"))
+    assert "Booked. It is yours." in phone.find_element(By.TAG_NAME, "main").text
+    assert len(lab.services.bookings.mine(lab.people["mia"], lab.now)) == 1
+    assert complaints(phone) == []
+
+
+def test_a_person_with_a_keyboard_only_signs_in_and_books(desk, serve, lab):
+    url = serve(lab.app())
+    desk.get(f"{url}/machines/prusa")
+    keys = Keys
+    active = lambda: desk.switch_to.active_element  # noqa: E731
+
+    def tab_to(condition, limit=60):
+        for _ in range(limit):
+            if condition(active()):
+                return active()
+            active().send_keys(keys.TAB)
+        raise AssertionError("the keyboard does not get there")
+
+    tab_to(lambda one: one.get_attribute("name") == "login").send_keys("mia")
+    tab_to(lambda one: one.get_attribute("name") == "password").send_keys(
+        "correct horse battery", keys.ENTER
+    )
+    wait(desk).until(wanted.url_contains("/machines/prusa"))
+    skip = tab_to(lambda one: "skip" in (one.get_attribute("class") or ""))
+    skip.send_keys(keys.ENTER)
+    assert active().get_attribute("id") == "main"
+    offer = tab_to(lambda one: "offer" in (one.get_attribute("class") or ""))
+    outline = offer.value_of_css_property("outline-style")
+    assert outline == "solid", "one sees where the keyboard is"
+    offer.send_keys(keys.ENTER)
+    wait(desk).until(wanted.presence_of_element_located((By.ID, "confirm")))
+    tab_to(lambda one: one.get_attribute("id") == "confirm").send_keys(keys.ENTER)
+    wait(desk).until(wanted.url_contains("said=booked"))
+
+
+def test_the_stop_in_the_header_stops_everything_without_javascript(phone, serve, lab):
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "gus")
+    phone.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        phone.get(f"{url}/queue")
+        phone.find_element(By.CSS_SELECTOR, "details.stop > summary").click()
+        phone.find_element(By.CSS_SELECTOR, "details.stop form button").click()
+        wait(phone).until(wanted.url_contains("/stop"))
+        assert "The stop was sent." in phone.find_element(By.TAG_NAME, "main").text
+    finally:
+        phone.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    stopped = sorted(slug for verb, slug in lab.gateway.calls if verb == "stop")
+    assert stopped == ["ender", "prusa", "router"]
+
+
+def test_temperatures_change_in_place_and_a_new_state_is_said(desk, serve, lab):
+    url = serve(lab.app())
+    sign_in(desk, url, lab, "mia")
+    desk.get(f"{url}/")
+    nozzle = desk.find_element(By.CSS_SELECTOR, "[data-machine=ender] [data-t=nozzle]")
+    assert nozzle.text == "24 °C"
+    state = lab.workshop.live.get("ender")
+    hot = replace(state, temperatures={"nozzle": (120.0, 210.0), "bed": (22.0, 0.0)})
+    lab.workshop.live.put("ender", hot)
+    wait(desk).until(lambda _: nozzle.text == "120 / 210 °C")
+    lab.workshop.live.offline("ender")
+    wait(desk).until(
+        lambda driver: (
+            "offline" in driver.find_element(By.CSS_SELECTOR, "[data-machine=ender] .pill").text
+        )
+    )
+    word = desk.find_element(By.ID, "live-word")
+    assert word.get_attribute("aria-live") == "polite"
+    assert word.get_attribute("textContent") == "Ender by the window: offline"
+    assert complaints(desk) == []
+
+
+def test_a_page_whose_structure_changed_fetches_itself_again(desk, serve, lab, libraries):
+    url = serve(lab.app())
+    sign_in(desk, url, lab, "mia")
+    desk.get(f"{url}/machines/ender")
+    assert "Bed is clear" in desk.find_element(By.ID, "machine").text
+    lab.services.dispatch.arm(lab.people["otto"], "ender", lab.now)
+    lab.workshop.live.touch()
+    wait(desk).until(
+        lambda driver: "Clear, said Otto" in driver.find_element(By.ID, "machine").text
+    )
+    assert complaints(desk) == []
+
+
+def test_the_calendar_turns_without_leaving_the_page(desk, serve, lab, libraries):
+    url = serve(lab.app())
+    sign_in(desk, url, lab, "mia")
+    desk.get(f"{url}/machines/prusa")
+    before = desk.find_element(By.TAG_NAME, "h1")
+    day = (lab.now + timedelta(days=1)).date().isoformat()
+    desk.find_element(By.CSS_SELECTOR, f"#calendar a[href*='date={day}']").click()
+    wait(desk).until(
+        lambda driver: (
+            driver.find_element(By.CSS_SELECTOR, "#calendar h3").text == "Thursday 5 March"
+        )
+    )
+    assert before.text == "Prusa"  # the same heading is still there
+    assert urlsplit(desk.current_url).path == "/machines/prusa"
+    assert complaints(desk) == []
+
+
+def test_a_file_that_is_too_large_is_said_before_it_travels(phone, serve, lab, tmp_path):
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "mia")
+    phone.get(f"{url}/jobs/new")
+    large = tmp_path / "large.stl"
+    large.write_bytes(b"\0" * (3 * 1024 * 1024))
+    field = phone.find_element(By.ID, "f-file")
+    field.send_keys(str(large))
+    deadline = time.monotonic() + 10
+    while not field.get_property("validationMessage"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "2 MB" in json.dumps(field.get_property("validationMessage"))
+
+
+def test_a_jobs_page_follows_its_checks_though_no_machine_stirs(phone, serve, lab, libraries):
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "mia")
+    job = lab.services.queue.submit(
+        lab.people["mia"],
+        name="square.gcode",
+        data=io.BytesIO(PROGRAM),
+        kind="fdm",
+        machine_slug="ender",
+        title=None,
+        recipe=None,
+        now=lab.now,
+    )
+    phone.get(f"{url}/jobs/{job.id}")
+    time.sleep(1.0)  # the stream is open, and has told all it knows
+    lab.services.preparation.prepare_next(lab.clock)
+    wait(phone).until(lambda driver: "Nothing found." in driver.find_element(By.ID, "job").text)
+    assert complaints(phone) == []

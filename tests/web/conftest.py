@@ -1,0 +1,466 @@
+"""A small lab behind a real app: every service is the real one, only the machines are not."""
+
+from __future__ import annotations
+
+import html
+import re
+import secrets
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import uuid6
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+
+from jobs.designs.library import Library
+from jobs.domain.did import did_key
+from jobs.domain.people import Actor, LabMode, Role
+from jobs.services import Services, build_services
+from jobs.services.live import LiveBoard, LiveState
+from jobs.services.machine_specs import parse_machine
+from jobs.services.views import HealthView
+from jobs.services.workers import WorkerLimits
+from jobs.services.workshop import StartOrder, Workshop
+from jobs.store.database import Database
+from jobs.store.migrate import upgrade
+from web.app import create_app
+from web.context import WebSettings
+
+with warnings.catch_warnings():
+    # Starlette asks for another client than the one that is installed.
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+NOW = datetime(2026, 3, 4, 9, 7, tzinfo=UTC)  # a Wednesday, 10:07 in Berlin
+PASSWORD = "correct horse battery"
+
+PROGRAM = b"""; a square of 20 mm
+M140 S60
+M104 S210
+G28
+M190 S60
+M109 S210
+G90
+M83
+G92 E0
+G1 X60 Y60 Z0.2 F6000
+G1 X80 Y60 E1 F1800
+G1 X80 Y80 E1
+G1 X60 Y80 E1
+G1 X60 Y60 E1
+M104 S0
+M140 S0
+M84
+"""
+FORBIDDEN = PROGRAM.replace(b"G92 E0\n", b"G92 E0\nM500\n")
+
+
+class FakeGateway:
+    """Takes every order and remembers it."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.refuses: dict[tuple[str, str], str] = {}
+        self.orders: list[StartOrder] = []
+
+    def _called(self, verb: str, slug: str) -> str | None:
+        self.calls.append((verb, slug))
+        return self.refuses.get((verb, slug))
+
+    def start(self, slug: str, order: StartOrder) -> str | None:
+        self.orders.append(order)
+        return self._called("start", slug)
+
+    def pause(self, slug: str) -> str | None:
+        return self._called("pause", slug)
+
+    def resume(self, slug: str) -> str | None:
+        return self._called("resume", slug)
+
+    def cancel(self, slug: str) -> str | None:
+        return self._called("cancel", slug)
+
+    def stop(self, slug: str, by: str) -> str | None:
+        return self._called("stop", slug)
+
+    def reconnect(self, slug: str) -> str | None:
+        return self._called("reconnect", slug)
+
+    def machines_changed(self) -> None:
+        pass
+
+
+class Signer:
+    """A node's identity."""
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+        self.did = did_key(self._key.public_key().public_bytes_raw())
+        assert self._key.private_bytes(
+            serialization.Encoding.Raw,
+            serialization.PrivateFormat.Raw,
+            serialization.NoEncryption(),
+        )
+
+    def sign(self, body: bytes) -> str:
+        return self._key.sign(body).hex()
+
+
+@dataclass
+class Lab:
+    """Everything a test wants to reach."""
+
+    services: Services
+    workshop: Workshop
+    gateway: FakeGateway
+    people: dict[str, Actor] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
+    now: datetime = NOW
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def app(self, *, locale: str = "en", secure: bool = False) -> FastAPI:
+        settings = WebSettings(
+            "Test lab", "0.1.0", self.workshop.zone, secure_cookies=secure, locale=locale
+        )
+        return create_app(self.services, settings, self.health, clock=self.clock)
+
+    def health(self) -> HealthView:
+        return HealthView(
+            ok=True,
+            database="sqlite",
+            broker="away",
+            outbox_waiting=self.services.outbox.waiting(),
+            slicer=None,
+            sandbox_namespaces=True,
+            hosts={"ender": "idle"},
+            version="0.1.0",
+        )
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("web") / "migrated.db"
+    upgrade(f"sqlite:///{file}")
+    return file
+
+
+PRINTER = {
+    "kind": "fdm",
+    "profile": "marlin-2",
+    "envelope_mm": [220, 220, 250],
+    "nozzle_max_c": 260,
+    "bed_max_c": 110,
+    "nozzle_mm": 0.4,
+    "filament_mm": 1.75,
+    "simulated": True,
+}
+MACHINES = (
+    {"slug": "ender", "name": "Ender by the window", "port": "/dev/ender", **PRINTER}
+    | {"stop_note": "red switch at the left of the shelf"},
+    {"slug": "prusa", "name": "Prusa", "port": "/dev/prusa", **PRINTER},
+    {
+        "slug": "router",
+        "name": "Router",
+        "kind": "mill",
+        "profile": "grbl-1.1",
+        "port": "/dev/router",
+        "envelope_mm": [300, 200, 60],
+        "spindle_max_rpm": 12000,
+        "simulated": True,
+    },
+    {
+        "slug": "old-printer",
+        "name": "Old printer",
+        "kind": "fdm",
+        "control": "by-hand",
+        "envelope_mm": [200, 200, 200],
+        "nozzle_max_c": 250,
+        "bed_max_c": 100,
+    },
+    {"slug": "saw", "name": "Band saw", "kind": "band-saw", "control": "none"},
+)
+
+
+@pytest.fixture
+def empty_lab(migrated: Path, tmp_path: Path) -> Iterator[Lab]:
+    """A node on its first day: nobody and nothing."""
+    yield from open_lab(migrated, tmp_path)
+
+
+def open_lab(migrated: Path, folder: Path) -> Iterator[Lab]:
+    file = folder / "lab.db"
+    file.write_bytes(migrated.read_bytes())
+    database = Database(f"sqlite:///{file}")
+    (folder / "work").mkdir()
+    gateway = FakeGateway()
+    workshop = Workshop(
+        database=database,
+        library=Library(folder / "library"),
+        work_dir=folder / "work",
+        signer=Signer(),
+        gateway=gateway,
+        live=LiveBoard(),
+        site="test-lab",
+        zone=ZoneInfo("Europe/Berlin"),
+        slicer=None,
+        worker_limits=WorkerLimits(),
+        new_id=lambda: str(uuid6.uuid7()),
+        new_token=lambda: secrets.token_urlsafe(32),
+        upload_limit_bytes=2 * 1024 * 1024,
+    )
+    yield Lab(build_services(workshop), workshop, gateway)
+    database.close()
+
+
+def furnish(lab: Lab) -> Lab:
+    """People and machines of a shared lab."""
+    services, now = lab.services, lab.now
+    ada = services.people.create("ada", "Ada", Role.ADMIN, password=PASSWORD, actor=None, now=now)
+    admin = services.people.actor_of(ada)
+    lab.people["ada"] = admin
+    for login, role in (("otto", Role.OPERATOR), ("mia", Role.MEMBER), ("gus", Role.GUEST)):
+        person = services.people.create(
+            login, login.title(), role, password=PASSWORD, actor=admin, now=now
+        )
+        lab.people[login] = services.people.actor_of(person)
+    services.lab.set_mode(admin, LabMode.SHARED_LAB, now)
+    for values in MACHINES:
+        services.machines.add(admin, parse_machine(values), now)
+    return lab
+
+
+def switch_on(lab: Lab) -> None:
+    for slug, heat in (("ender", (24.3, 0.0)), ("prusa", (24.0, None)), ("router", None)):
+        lab.workshop.live.put(
+            slug,
+            LiveState(
+                phase="idle",
+                connected=True,
+                firmware="Marlin 2.1.2" if heat else "Grbl 1.1h",
+                temperatures={"nozzle": heat, "bed": (22.0, 0.0)} if heat else {},
+                position_mm=(1.0, 2.0, 3.0),
+            ),
+        )
+
+
+@pytest.fixture(scope="session")
+def furnished(
+    migrated: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Actor]]:
+    """A database with people and machines, made once: hashing passwords takes its time."""
+    folder = tmp_path_factory.mktemp("furnished")
+    for lab in open_lab(migrated, folder):
+        furnish(lab)
+        people = lab.people
+    return folder / "lab.db", people
+
+
+def open_furnished(furnished: tuple[Path, dict[str, Actor]], folder: Path) -> Iterator[Lab]:
+    file, people = furnished
+    for lab in open_lab(file, folder):
+        lab.people.update(people)
+        switch_on(lab)
+        yield lab
+
+
+@pytest.fixture
+def lab(furnished: tuple[Path, dict[str, Actor]], tmp_path: Path) -> Iterator[Lab]:
+    """A shared lab in the morning: people, machines, no work yet."""
+    yield from open_furnished(furnished, tmp_path)
+
+
+class Browser:
+    """A person at a browser without JavaScript: follows forms as they are on the page."""
+
+    def __init__(self, lab: Lab, app: FastAPI) -> None:
+        self.lab = lab
+        self.http = TestClient(app, follow_redirects=False, raise_server_exceptions=False)
+        self.csrf = ""
+
+    def sign_in(self, login: str, password: str = "") -> Browser:
+        if password:
+            data = {"login": login, "password": password}
+            answer = self.http.post("/sign-in", data=data)
+        else:
+            person = self.lab.people[login].person_id
+            token = self.lab.services.people.make_link(person, self.lab.now)
+            answer = self.http.post(f"/sign-in/link/{token}")
+        assert answer.status_code == 303, answer.text
+        self.csrf = self.http.get("/api/v1/people/me").json()["csrf"]
+        return self
+
+    def get(self, path: str, **kwargs):
+        return self.http.get(path, **kwargs)
+
+    def post(self, path: str, data: dict[str, str] | None = None, **kwargs):
+        return self.http.post(path, data={"csrf": self.csrf, **(data or {})}, **kwargs)
+
+    def api(self, method: str, path: str, **kwargs):
+        headers = {"X-CSRF-Token": self.csrf, **kwargs.pop("headers", {})}
+        return self.http.request(method, f"/api/v1{path}", headers=headers, **kwargs)
+
+
+def words(page: str) -> str:
+    """Return the text of a page as a person reads it."""
+    body = re.sub(r"<(script|style|head)\b.*?</\1>", " ", page, flags=re.S)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+@pytest.fixture
+def read() -> Callable[[str], str]:
+    return words
+
+
+@pytest.fixture
+def browse(lab: Lab) -> Iterator[Callable[..., Browser]]:
+    """`browse("mia")` is Mia, signed in; `browse()` is nobody."""
+    app = lab.app()
+    opened: list[Browser] = []
+
+    def open_browser(login: str = "") -> Browser:
+        browser = Browser(lab, app)
+        opened.append(browser)
+        return browser.sign_in(login) if login else browser
+
+    yield open_browser
+    for browser in opened:
+        browser.http.close()
+
+
+def run_one_job(lab: Lab) -> None:
+    """Leave the lab in the middle of a day: one job runs, one is held, one waits, one is booked."""
+    import io
+
+    services, mia, otto = lab.services, lab.people["mia"], lab.people["otto"]
+
+    def submit(name: str, data: bytes, machine: str | None) -> str:
+        return services.queue.submit(
+            mia,
+            name=name,
+            data=io.BytesIO(data),
+            kind="fdm",
+            machine_slug=machine,
+            title=None,
+            recipe=None,
+            now=lab.now,
+        ).id
+
+    lab.jobs["running"] = submit("square.gcode", PROGRAM, "ender")
+    lab.jobs["held"] = submit("settings.gcode", FORBIDDEN, "prusa")
+    lab.jobs["waiting"] = submit("second.gcode", PROGRAM + b"G4 P1\n", "ender")
+    lab.jobs["by-hand"] = submit("third.gcode", PROGRAM + b"G4 P2\n", "old-printer")
+    while services.preparation.prepare_next(lab.clock):
+        pass
+    services.dispatch.arm(otto, "ender", lab.now)
+    services.dispatch.tick(lab.now)
+    order = lab.gateway.orders[-1]
+    facts = {"run": order.run, "at_us": int(lab.now.timestamp() * 1e6)}
+    services.runs.apply("ender", {**facts, "seq": 1, "kind": "run_started"}, lab.now)
+    lab.workshop.live.put(
+        "ender",
+        LiveState(
+            phase="streaming",
+            connected=True,
+            firmware="Marlin 2.1.2",
+            temperatures={"nozzle": (209.7, 210.0), "bed": (59.8, 60.0)},
+            position_mm=(60.0, 60.0, 0.2),
+            acked=9,
+            sent=11,
+            total=16,
+            source_line=11,
+            run=order.run,
+        ),
+    )
+    lab.jobs["done"] = lab.jobs.pop("by-hand")
+    for what in ("started", "finished"):
+        services.queue.by_hand(mia, lab.jobs["done"], what, "old-printer", lab.now)
+    lab.jobs["by-hand"] = submit("fourth.gcode", PROGRAM + b"G4 P3\n", "old-printer")
+    services.preparation.prepare_next(lab.clock)
+    start = lab.now.replace(minute=0) + timedelta(hours=3)
+    services.bookings.book(mia, "prusa", start, start + timedelta(hours=2), lab.now, "hooks")
+    services.bookings.book(
+        otto, "prusa", start + timedelta(days=1), start + timedelta(days=1, hours=1), lab.now
+    )
+
+
+@pytest.fixture(scope="session")
+def day(
+    furnished: tuple[Path, dict[str, Actor]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
+    """One lab in the middle of its day, for all tests that only look."""
+    for lab in open_furnished(furnished, tmp_path_factory.mktemp("day")):
+        run_one_job(lab)
+        design = lab.services.designs
+        source = design.sources()[0].name
+        listed = design.browse(source)
+        start = lab.now.replace(minute=0) + timedelta(hours=5)
+        lab.jobs["booking"] = lab.services.bookings.book(
+            lab.people["ada"], "router", start, start + timedelta(hours=1), lab.now
+        ).id
+        lab.jobs["design"] = design.fetch(lab.people["otto"], source, listed[0].id, lab.now).id
+        yield lab
+
+
+PAGES = (
+    "/",
+    "/stop",
+    "/me",
+    "/first-run",
+    "/machines/ender",
+    "/machines/prusa",
+    "/machines/router",
+    "/machines/old-printer",
+    "/machines/saw",
+    "/machines/ender/edit",
+    "/machines/new",
+    "/machines/prusa/calendar",
+    "/machines/prusa/book?start=2026-03-04T14:00:00Z&length=60",
+    "/book",
+    "/bookings",
+    "/bookings/{booking}/move",
+    "/queue",
+    "/jobs/new",
+    "/jobs/{running}",
+    "/jobs/{held}",
+    "/jobs/{waiting}",
+    "/jobs/{by-hand}",
+    "/jobs/{done}",
+    "/designs",
+    "/designs?source=example",
+    "/designs/{design}",
+    "/jobs/new?design={design}",
+    "/people",
+    "/ledger",
+    "/health",
+    "/nowhere",
+)
+
+
+@pytest.fixture(scope="session")
+def pages(day: Lab) -> list[str]:
+    """The address of every page that a signed-in person can open."""
+    return [path.format(**day.jobs) for path in PAGES]
+
+
+@pytest.fixture(scope="session")
+def ada(day: Lab) -> Iterator[Browser]:
+    """The admin, looking around in the middle of the day."""
+    browser = Browser(day, day.app()).sign_in("ada")
+    yield browser
+    browser.http.close()
+
+
+@pytest.fixture(scope="session")
+def pseudo(day: Lab) -> Iterator[Browser]:
+    """The admin again, in the language that shows what is not translatable."""
+    browser = Browser(day, day.app(locale="pseudo")).sign_in("ada")
+    yield browser
+    browser.http.close()

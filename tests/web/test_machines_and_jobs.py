@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from dataclasses import replace
+from datetime import date
+
+import httpx
+import pytest
+
+from jobs.domain.job import JobState
+
+STL = b"solid empty\nendsolid empty\n"
+
+
+def test_a_member_says_that_the_bed_is_clear_and_takes_it_back(browse, lab, read):
+    browser = browse("mia")
+    answer = browser.post("/machines/ender/arm")
+    assert answer.headers["location"] == "/machines/ender?said=armed"
+    page = read(browser.get(answer.headers["location"]).text)
+    assert "Noted: the machine is clear." in page
+    assert "Clear, said Mia" in page
+    browser.post("/machines/ender/disarm")
+    assert lab.services.machines.get("ender", lab.now, None).armed is None
+
+
+def test_a_guest_may_not_arm_but_may_stop(browse, lab):
+    guest = browse("gus")
+    assert guest.post("/machines/ender/arm").status_code in (403, 409)
+    assert guest.post("/machines/ender/stop").status_code == 200
+    assert guest.post("/stop").status_code == 200
+    stops = [slug for verb, slug in lab.gateway.calls if verb == "stop"]
+    assert stops[0] == "ender"
+    assert sorted(stops[1:]) == ["ender", "prusa", "router"]
+
+
+def test_a_stop_that_did_not_get_through_is_said_loudly(browse, lab, read):
+    lab.gateway.refuses[("stop", "prusa")] = "host.unreachable"
+    page = browse("mia").post("/stop").text
+    assert "The stop did NOT get through" in read(page)
+    assert 'role="alert"' in page
+    answer = browse("mia").api("POST", "/stop").json()
+    assert {one["machine"]: one["refused"] for one in answer}["prusa"] == "host.unreachable"
+
+
+def test_stop_does_not_wait_behind_forty_slow_pages(lab):
+    gate = threading.Event()
+    entered = threading.Semaphore(0)
+
+    class SlowQueue:
+        def list(self, *_: object) -> list[object]:
+            entered.release()
+            gate.wait(20)
+            return []
+
+    token, _ = lab.services.people.redeem(
+        lab.services.people.make_link(lab.people["mia"].person_id, lab.now), lab.now
+    )
+    lab.services = replace(lab.services, queue=SlowQueue())
+    app = lab.app()
+
+    async def crowd() -> int:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver", cookies={"fabnode": token}
+        ) as http:
+            csrf = (await http.get("/api/v1/people/me")).json()["csrf"]
+            slow = [asyncio.create_task(http.get("/api/v1/queue")) for _ in range(60)]
+            for _ in range(40):
+                while not entered.acquire(blocking=False):
+                    await asyncio.sleep(0.005)
+            try:
+                answer = await asyncio.wait_for(
+                    http.post("/api/v1/stop", headers={"X-CSRF-Token": csrf}), 5
+                )
+            finally:
+                gate.set()
+                await asyncio.gather(*slow)
+            return answer.status_code
+
+    assert asyncio.run(crowd()) == 200
+    assert ("stop", "ender") in lab.gateway.calls
+
+
+def test_a_file_is_queued_by_an_ordinary_form(browse, lab, read):
+    browser = browse("mia")
+    program = b"G28\nG1 X10 F600\n"
+    answer = browser.post(
+        "/jobs/new",
+        {"machine": "ender", "title": "Hook"},
+        files={"file": ("hook.gcode", program)},
+    )
+    assert answer.status_code == 303, read(answer.text)
+    page = read(browser.get(answer.headers["location"]).text)
+    assert "Hook" in page
+    assert "Sent in. The checks have begun." in page
+    assert "Hook" in browser.get("/queue").text
+
+
+def test_a_form_without_a_file_says_what_is_missing(browse):
+    answer = browse("mia").post("/jobs/new", {"title": "Hook"}, files={})
+    assert answer.status_code == 422
+    assert "file" in re.search(r'role="alert"[^>]*>([^<]+)', answer.text)[1]
+    assert 'value="Hook"' in answer.text
+
+
+def test_what_no_machine_understands_is_one_sentence_and_the_form_stays(browse, read):
+    answer = browse("mia").post(
+        "/jobs/new", {"title": "Cat"}, files={"file": ("cat.jpg", b"\xff\xd8\xff\xe0" + b"\0" * 99)}
+    )
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    assert "⟨" not in answer.text
+    assert 'value="Cat"' in answer.text
+
+
+def test_a_job_is_held_released_and_cancelled_by_its_owner_only(browse, lab):
+    mia, gus = browse("mia"), browse("gus")
+    path = (
+        mia.post(
+            "/jobs/new", {"machine": "ender"}, files={"file": ("a.gcode", b"G28\nG1 X1 F60\n")}
+        )
+        .headers["location"]
+        .partition("?")[0]
+    )
+    assert gus.post(f"{path}/cancel").status_code in (403, 409)
+    while lab.services.preparation.prepare_next(lab.clock):
+        pass
+    assert mia.post(f"{path}/hold").status_code == 303
+    assert mia.post(f"{path}/release").status_code == 303
+    assert mia.post(f"{path}/cancel").status_code == 303
+    job = lab.services.queue.get(path.rpartition("/")[2], lab.now, None).job
+    assert job.state is JobState.CANCELLED
+    # Twice is refused with a sentence, not broken.
+    assert mia.post(f"{path}/cancel").status_code == 409
+
+
+def test_work_by_hand_is_begun_and_finished_on_the_jobs_page(browse, lab, read):
+    mia = browse("mia")
+    data = b"G28\nM104 S200\nM109 S200\nG1 X10 Y10 F600 E1\nM104 S0\n"
+    path = (
+        mia.post("/jobs/new", {"machine": "old-printer"}, files={"file": ("a.gcode", data)})
+        .headers["location"]
+        .partition("?")[0]
+    )
+    while lab.services.preparation.prepare_next(lab.clock):
+        pass
+    page = mia.get(path).text
+    assert "I started it on" in read(page)
+    values = dict(re.findall(r'name="(what|machine)" value="([^"]+)"', page))
+    assert mia.post(f"{path}/by-hand", values).status_code == 303
+    assert "It is finished" in read(mia.get(path).text)
+    assert mia.post(f"{path}/by-hand", {"what": "dance"}).status_code == 422
+    assert mia.post(f"{path}/by-hand", {"what": "finished"}).status_code == 303
+    page = read(mia.get(path).text)
+    assert "Record 1" in page
+    assert "The chain holds" in read(mia.get("/ledger").text)
+
+
+def test_findings_name_the_line_and_say_what_to_do(ada, day, read):
+    page = read(ada.get(f"/jobs/{day.jobs['held']}").text)
+    assert "line 10" in page
+    assert "M500" in page
+
+
+def test_a_waiting_job_says_everything_it_waits_for(ada, day, read):
+    page = read(ada.get(f"/jobs/{day.jobs['waiting']}").text)
+    assert "What it waits for" in page
+    assert "Nobody has said that the machine is clear." in page
+
+
+def test_an_operator_adds_changes_and_retires_a_machine(browse, lab, read):
+    otto = browse("otto")
+    form = {
+        "slug": "mk4", "name": "MK4", "kind": "fdm", "control": "serial", "profile": "marlin-2",
+        "port": "/dev/mk4", "envelope_x_mm": "250", "envelope_y_mm": "210",
+        "envelope_z_mm": "220,5", "nozzle_max_c": "290",
+    }  # fmt: skip
+    assert otto.post("/machines/new", form).status_code == 303
+    limits = lab.services.machines.get("mk4", lab.now, None).limits
+    assert limits.envelope_mm == (250.0, 210.0, 220.5)
+    bad = otto.post("/machines/new", {**form, "slug": "mk5", "nozzle_max_c": "hot"})
+    assert bad.status_code == 422
+    assert "must be a number" in read(bad.text)
+    assert 'value="hot"' in bad.text
+    edited = otto.post("/machines/mk4/edit", {**form, "name": "MK4 left"})
+    assert edited.status_code == 303
+    assert "MK4 left" in otto.get("/").text
+    assert otto.post("/machines/mk4/retire").status_code == 303
+    assert "MK4 left" not in otto.get("/").text
+
+
+def test_the_edit_form_gives_back_what_is_known(browse, lab):
+    otto = browse("otto")
+    before = lab.services.machines.get("router", lab.now, None)
+    page = otto.get("/machines/router/edit").text
+    fields = dict(re.findall(r'<input id="f-[^"]+" name="([^"]+)"[^>]*?value="([^"]*)"', page))
+    fields["control"] = re.search(r'<option value="([a-z-]+)" selected', page)[1]
+    assert otto.post("/machines/router/edit", fields).status_code == 303
+    assert lab.services.machines.get("router", lab.now, None) == before
+
+
+def test_members_do_not_manage_machines_or_people(browse):
+    mia = browse("mia")
+    for path in ("/machines/new", "/machines/ender/edit", "/people"):
+        assert mia.get(path).status_code == 403, path
+    assert mia.post("/machines/ender/retire").status_code == 403
+    assert mia.api("GET", "/people").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/machines/ender?date=2026-13-40", 422),
+        ("/machines/ender?date=0001-01-01", 422),
+        ("/machines/ender?length=abc", 422),
+        ("/machines/ender?length=-999999999", 200),
+        ("/machines/ender/book?start=9999-12-31T23:59", 422),
+        ("/machines/ender/book?start=2026-03-29T02:30", 422),
+        ("/machines/ender/book?start=%00", 422),
+        ("/machines/..%2f..", 404),
+        ("/jobs/not-an-id", 404),
+        ("/designs/not-an-id", 404),
+        ("/designs?source=nowhere", 404),
+    ],
+)
+def test_nonsense_in_an_address_gets_one_sentence(browse, read, path, status):
+    answer = browse("ada").get(path)
+    assert answer.status_code == status
+    assert "⟨" not in read(answer.text)
+
+
+def test_a_member_books_in_two_taps_and_gives_it_back(browse, lab, read):
+    mia = browse("mia")
+    offer = re.search(r'class="button offer" href="([^"]+)"', mia.get("/machines/prusa").text)[1]
+    confirm = mia.get(offer.replace("&amp;", "&")).text  # the first tap
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', confirm))
+    assert mia.http.post("/machines/prusa/book", data=fields).status_code == 303  # the second
+    page = mia.get("/bookings?said=booked").text
+    assert "Booked. It is yours." in read(page)
+    assert "Prusa" in page
+    # Somebody else wants the same: every reason, and what is free instead.
+    otto = browse("otto")
+    taken = otto.http.post("/machines/prusa/book", data={**fields, "csrf": otto.csrf})
+    assert taken.status_code == 409
+    assert "Free instead" in read(taken.text)
+    cancel = re.search(r'action="(/bookings/[^"]+/cancel)"', page)[1]
+    assert browse("gus").post(cancel).status_code in (403, 409)
+    assert mia.post(cancel).status_code == 303
+    assert lab.services.bookings.day("prusa", date(2026, 3, 4), None, lab.now).allocations == []
+
+
+def test_the_wall_clock_of_a_form_is_the_labs(lab):
+    from web.app import create_app  # noqa: F401 - the app builds the zone's clockwork
+    from web.context import web_of
+    from web.pages.calendar import instant
+
+    class Request:
+        app = lab.app()
+
+    web = web_of(Request)
+    assert instant(web, "2026-07-01T10:00").isoformat() == "2026-07-01T08:00:00+00:00"
+    assert instant(web, "2026-12-01T10:00").isoformat() == "2026-12-01T09:00:00+00:00"
+    assert instant(web, "2026-12-01T10:00:00+05:00").isoformat() == "2026-12-01T05:00:00+00:00"
+
+
+def test_a_day_of_25_hours_is_drawn_as_long_as_it_is(browse):
+    page = browse("mia").get("/machines/prusa/calendar?date=2026-10-25").text
+    lengths = re.findall(r'class="column" viewBox="0 0 40 ([\d.]+)"', page)
+    assert [float(one) for one in lengths] == [1440.0] * 6 + [1500.0]
+
+
+def test_a_stopped_machine_asks_for_somebody_to_look_at_it(browse, lab, read):
+    mia = browse("mia")
+    assert "I have looked: make it ready" not in mia.get("/machines/ender").text
+    state = lab.workshop.live.get("ender")
+    lab.workshop.live.put("ender", replace(state, phase="stopped", stopped=True))
+    page = mia.get("/machines/ender").text
+    assert "I have looked: make it ready" in page
+    assert 'action="/machines/ender/arm"' not in page
+    assert mia.post("/machines/ender/arm").status_code == 409
+    assert browse("gus").post("/machines/ender/inspected").status_code == 403
+    assert mia.post("/machines/ender/inspected").status_code == 303
+    assert lab.gateway.calls == [("reconnect", "ender")]

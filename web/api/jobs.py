@@ -1,0 +1,165 @@
+"""Jobs: send a file or name a design, follow it, steer it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jobs.domain.errors import InvalidError
+from web.api.jobs_json import JobDetailOut, JobOut
+from web.api.wishes import ByHandIn, JobFromDesignIn, api_router
+from web.auth import ApiVisitorDep, FormDep, Visitor
+from web.context import Web, WebDep
+from web.pages.jobs import PURPOSES
+
+router = api_router("jobs")
+
+_UPLOAD_SCHEMA = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "title": {"type": "string"},
+                        "kind": {"type": "string"},
+                        "machine": {"type": "string"},
+                        "recipe": {"type": "string"},
+                        "purpose": {"type": "string", "enum": list(PURPOSES)},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def _detail(web: Web, visitor: Visitor, job_id: str) -> JobDetailOut:
+    return JobDetailOut.of(web, web.services.queue.get(job_id, web.clock(), visitor.actor))
+
+
+@router.get("/queue")
+def queue(web: WebDep, visitor: ApiVisitorDep) -> list[JobOut]:
+    """What waits and runs, in order."""
+    return [JobOut.of(job) for job in web.services.queue.list(web.clock(), visitor.actor)]
+
+
+@router.get("/jobs")
+def jobs(web: WebDep, visitor: ApiVisitorDep, open_only: bool = False) -> list[JobOut]:
+    """Jobs, the ended ones too unless only open ones are asked for."""
+    found = web.services.queue.list(web.clock(), visitor.actor, open_only=open_only)
+    return [JobOut.of(job) for job in found]
+
+
+@router.post("/jobs", status_code=201, openapi_extra=_UPLOAD_SCHEMA)
+def submit(web: WebDep, visitor: ApiVisitorDep, form: FormDep) -> JobOut:
+    """Queue a mesh or a program."""
+    name, data = form.file("file")
+    purpose = form.text("purpose", "own")
+    if purpose not in PURPOSES:
+        raise InvalidError("form.choice", field="purpose", key="purpose")
+    job = web.services.queue.submit(
+        visitor.actor,
+        name=name,
+        data=data,
+        kind=form.text("kind") or None,
+        machine_slug=form.text("machine") or None,
+        title=form.text("title") or None,
+        recipe=form.text("recipe") or None,
+        purpose=purpose,
+        now=web.clock(),
+    )
+    return JobOut.of(job)
+
+
+@router.post("/jobs/from-design", status_code=201)
+def submit_design(web: WebDep, visitor: ApiVisitorDep, wish: JobFromDesignIn) -> JobOut:
+    """Queue a part of a design from the library."""
+    job = web.services.queue.submit_design(
+        visitor.actor,
+        wish.design,
+        wish.part,
+        machine_slug=wish.machine,
+        recipe=wish.recipe,
+        purpose=wish.purpose,
+        now=web.clock(),
+    )
+    return JobOut.of(job)
+
+
+@router.get("/recipes")
+def recipes(web: WebDep, _visitor: ApiVisitorDep, kind: str) -> list[str]:
+    """The recipes of a machine kind."""
+    return list(web.services.queue.recipes(kind))
+
+
+@router.get("/jobs/{job_id}")
+def job(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
+    """One job with its steps, findings, runs and records."""
+    return _detail(web, visitor, job_id)
+
+
+@router.post("/jobs/{job_id}/hold")
+def hold(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
+    """Keep it from starting."""
+    web.services.queue.hold(visitor.actor, job_id, web.clock())
+    return _detail(web, visitor, job_id)
+
+
+@router.post("/jobs/{job_id}/release")
+def release(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
+    """Let it go on."""
+    web.services.queue.release(visitor.actor, job_id, web.clock())
+    return _detail(web, visitor, job_id)
+
+
+@router.post("/jobs/{job_id}/cancel")
+def cancel(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
+    """Give it up; a running one ends safely."""
+    web.services.queue.cancel(visitor.actor, job_id, web.clock())
+    return _detail(web, visitor, job_id)
+
+
+@router.post("/jobs/{job_id}/retry")
+def retry(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
+    """Try a failed job again from its beginning."""
+    web.services.queue.retry(visitor.actor, job_id, web.clock())
+    return _detail(web, visitor, job_id)
+
+
+def _by_hand(
+    web: Web,
+    visitor: Visitor,
+    job_id: str,
+    what: Literal["started", "finished", "failed"],
+    wish: ByHandIn | None,
+) -> JobDetailOut:
+    machine = wish.machine if wish else None
+    web.services.queue.by_hand(visitor.actor, job_id, what, machine, web.clock())
+    return _detail(web, visitor, job_id)
+
+
+@router.post("/jobs/{job_id}/started")
+def started(
+    web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: ByHandIn | None = None
+) -> JobDetailOut:
+    """A person began it at a machine that takes work by hand."""
+    return _by_hand(web, visitor, job_id, "started", wish)
+
+
+@router.post("/jobs/{job_id}/finished")
+def finished(
+    web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: ByHandIn | None = None
+) -> JobDetailOut:
+    """The part is made."""
+    return _by_hand(web, visitor, job_id, "finished", wish)
+
+
+@router.post("/jobs/{job_id}/failed")
+def failed(
+    web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: ByHandIn | None = None
+) -> JobDetailOut:
+    """The part went wrong."""
+    return _by_hand(web, visitor, job_id, "failed", wish)

@@ -1,0 +1,211 @@
+"""Jobs in JSON: their steps, findings, runs and what they wait for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from jobs.domain.job import AttemptState, HoldReason, InputKind, JobState, StepName, StepState
+from jobs.domain.preflight import Finding, Severity, Verdict
+from jobs.services.views import AttemptView, JobDetail, JobView, PreflightView, StepView
+from web.api.lab_json import DesignOut, RecordOut
+from web.api.machines_json import RunOut
+from web.context import Web
+from web.errors import reason_json
+
+Scalar = str | int | float
+
+
+class FindingOut(BaseModel):
+    """One finding; `line` counts in the uploaded file from 1."""
+
+    code: str
+    severity: Severity
+    line: int | None
+    detail: str
+    fields: dict[str, Scalar]
+
+    @classmethod
+    def of(cls, web: Web, finding: Finding) -> FindingOut:
+        """Return the JSON form with its sentence."""
+        return cls(
+            code=finding.code.value,
+            severity=finding.severity,
+            line=finding.line,
+            detail=web.renderer.sentences.finding(finding),
+            fields=dict(finding.fields),
+        )
+
+
+class JobOut(BaseModel):
+    """A job in a list."""
+
+    id: str
+    number: int
+    title: str
+    owner_name: str
+    kind: str
+    machine_slug: str | None
+    state: JobState
+    hold_reason: HoldReason | None
+    input_kind: InputKind
+    input_name: str
+    created_at: datetime
+    queued_at: datetime | None
+    ended_at: datetime | None
+    planned_s: float | None
+    mass_g: float | None
+    position: int | None
+    mine: bool
+    may: list[str]
+    simulated: bool
+    run: RunOut | None
+
+    @classmethod
+    def of(cls, job: JobView) -> JobOut:
+        """Return the JSON form."""
+        return cls(
+            id=job.id,
+            number=job.number,
+            title=job.title,
+            owner_name=job.owner_name,
+            kind=job.kind,
+            machine_slug=job.machine_slug,
+            state=job.state,
+            hold_reason=job.hold_reason,
+            input_kind=job.input_kind,
+            input_name=job.input_name,
+            created_at=job.created_at,
+            queued_at=job.queued_at,
+            ended_at=job.ended_at,
+            planned_s=job.planned_s,
+            mass_g=job.mass_g,
+            position=job.position,
+            mine=job.mine,
+            simulated=job.simulated,
+            may=sorted(job.may),
+            run=RunOut.of(job.run) if job.run else None,
+        )
+
+
+class StepOut(BaseModel):
+    """One step of a job's way."""
+
+    name: StepName
+    state: StepState
+    started_at: datetime | None
+    ended_at: datetime | None
+    detail: dict[str, Scalar]
+
+    @classmethod
+    def of(cls, step: StepView) -> StepOut:
+        """Return the JSON form."""
+        return cls(
+            name=step.name,
+            state=step.state,
+            started_at=step.started_at,
+            ended_at=step.ended_at,
+            detail=dict(step.detail),
+        )
+
+
+class PreflightOut(BaseModel):
+    """What was found for one machine."""
+
+    machine: str
+    verdict: Verdict
+    findings: list[FindingOut]
+    planned_s: float
+    mass_g: float
+    filament_mm: float
+    stream_lines: int
+
+    @classmethod
+    def of(cls, web: Web, one: PreflightView) -> PreflightOut:
+        """Return the JSON form."""
+        return cls(
+            machine=one.machine_slug,
+            verdict=one.verdict,
+            findings=[FindingOut.of(web, finding) for finding in one.findings],
+            planned_s=one.planned_s,
+            mass_g=one.mass_g,
+            filament_mm=one.filament_mm,
+            stream_lines=one.stream_lines,
+        )
+
+
+class AttemptOut(BaseModel):
+    """One run of the job."""
+
+    id: str
+    machine: str
+    state: AttemptState
+    started_at: datetime
+    ended_at: datetime | None
+    acked_lines: int
+    sent_lines: int
+    total_lines: int
+    line: int
+    resends: int
+    machine_s: float
+    reason: str | None
+    record_id: str | None
+
+    @classmethod
+    def of(cls, attempt: AttemptView) -> AttemptOut:
+        """Return the JSON form."""
+        return cls(
+            id=attempt.id,
+            machine=attempt.machine_slug,
+            state=attempt.state,
+            started_at=attempt.started_at,
+            ended_at=attempt.ended_at,
+            acked_lines=attempt.acked,
+            sent_lines=attempt.sent,
+            total_lines=attempt.total,
+            line=attempt.line,
+            resends=attempt.resends,
+            machine_s=attempt.machine_s,
+            reason=attempt.reason,
+            record_id=attempt.record_id,
+        )
+
+
+class WaitsOut(BaseModel):
+    """Why a waiting job has not started on a machine."""
+
+    machine: str
+    reasons: list[dict[str, object]]
+
+
+class JobDetailOut(BaseModel):
+    """A job with everything that happened to it."""
+
+    job: JobOut
+    steps: list[StepOut]
+    findings: list[FindingOut]
+    preflights: list[PreflightOut]
+    attempts: list[AttemptOut]
+    design: DesignOut | None
+    recipe: str | None
+    waits_for: list[WaitsOut]
+    records: list[RecordOut]
+
+    @classmethod
+    def of(cls, web: Web, detail: JobDetail) -> JobDetailOut:
+        """Return the JSON form."""
+        return cls(
+            job=JobOut.of(detail.job),
+            steps=[StepOut.of(step) for step in detail.steps],
+            findings=[FindingOut.of(web, finding) for finding in detail.findings],
+            preflights=[PreflightOut.of(web, one) for one in detail.preflights],
+            attempts=[AttemptOut.of(attempt) for attempt in detail.attempts],
+            design=DesignOut.of(detail.design) if detail.design else None,
+            recipe=detail.recipe,
+            waits_for=[
+                WaitsOut(machine=slug, reasons=[reason_json(web, one) for one in refusals])
+                for slug, refusals in detail.waits_for
+            ],
+            records=[RecordOut.of(record) for record in detail.records],
+        )

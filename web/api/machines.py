@@ -1,0 +1,161 @@
+"""Machines: their live state, what a person does at them, and *stop now*."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Body, Request
+
+from jobs.domain.people import Role
+from jobs.services.machine_specs import parse_machine
+from web.api.machines_json import AllocationOut, DayOut, IntervalOut, MachineOut, StopOut
+from web.api.wishes import StartIn, api_router
+from web.auth import CSRF_HEADER, ApiVisitorDep, Visitor, needs
+from web.context import Web, WebDep
+from web.pages.calendar import day_of
+from web.stopping import stop_now
+
+router = api_router("machines")
+
+
+def _machine(web: Web, visitor: Visitor, slug: str) -> MachineOut:
+    return MachineOut.of(web, web.services.machines.get(slug, web.clock(), visitor.actor))
+
+
+@router.get("/machines")
+def machines(web: WebDep, visitor: ApiVisitorDep) -> list[MachineOut]:
+    """Every machine with its live state."""
+    board = web.services.machines.board(web.clock(), visitor.actor)
+    return [MachineOut.of(web, one) for one in board]
+
+
+@router.post("/machines", status_code=201)
+def add(
+    web: WebDep,
+    visitor: ApiVisitorDep,
+    values: Annotated[dict[str, str | int | float | bool | list[float] | None], Body()],
+) -> MachineOut:
+    """Add a machine; the keys are those of a machine file."""
+    needs(visitor, Role.OPERATOR)
+    machine = web.services.machines.add(visitor.actor, parse_machine(values), web.clock())
+    return MachineOut.of(web, machine)
+
+
+@router.get("/machines/{slug}")
+def machine(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """One machine with its live state."""
+    return _machine(web, visitor, slug)
+
+
+@router.delete("/machines/{slug}", status_code=204)
+def retire(web: WebDep, visitor: ApiVisitorDep, slug: str) -> None:
+    """Retire a machine; its records stay."""
+    needs(visitor, Role.OPERATOR)
+    web.services.machines.retire(visitor.actor, slug, web.clock())
+
+
+@router.get("/machines/{slug}/calendar")
+def calendar(web: WebDep, visitor: ApiVisitorDep, slug: str, date: str = "") -> DayOut:
+    """One local day: what is taken and what is free. Today if no date is named."""
+    shown = web.services.bookings.day(slug, day_of(web, date), visitor.actor, web.clock())
+    return DayOut(
+        date=shown.date,
+        start=shown.day.start,
+        end=shown.day.end,
+        allocations=[AllocationOut.of(one) for one in shown.allocations],
+        free=[IntervalOut(start=one.start, end=one.end) for one in shown.free],
+    )
+
+
+@router.get("/machines/{slug}/proposals")
+def proposals(
+    web: WebDep, visitor: ApiVisitorDep, slug: str, length_min: int = 60, count: int = 6
+) -> list[IntervalOut]:
+    """The next free intervals of this length."""
+    length = timedelta(minutes=min(max(length_min, 10), 72 * 60))
+    found = web.services.bookings.proposals(
+        slug, length, web.clock(), visitor.actor, count=min(max(count, 1), 24)
+    )
+    return [IntervalOut(start=one.start, end=one.end) for one in found]
+
+
+@router.post("/machines/{slug}/arm")
+def arm(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """Confirm that the machine is clear: good for one start within 30 minutes."""
+    web.services.dispatch.arm(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/disarm")
+def disarm(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """Take that word back."""
+    web.services.dispatch.disarm(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/start")
+def start(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: StartIn) -> MachineOut:
+    """Start a job; the asker stands at the machine."""
+    web.services.dispatch.start(visitor.actor, wish.job_id, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/pause")
+def pause(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """Hold the run where it is."""
+    web.services.dispatch.pause(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/resume")
+def resume(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """Go on after a pause."""
+    web.services.dispatch.resume(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/inspected")
+def inspected(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """A person has looked at a stopped machine; its port is opened anew."""
+    web.services.dispatch.inspected(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/checked")
+def checked(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """A person has looked at a machine that nobody arms, and it is ready again."""
+    web.services.machines.checked(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/cancel")
+def cancel(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """End the run safely."""
+    web.services.dispatch.cancel(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/stop")
+async def stop(request: Request, slug: str) -> StopOut:
+    """Stop this machine now. Any signed-in person may. It is not the hardware stop."""
+    return (await _stop(request, slug))[0]
+
+
+@router.post("/stop")
+async def stop_all(request: Request) -> list[StopOut]:
+    """Stop every machine now. Any signed-in person may. It is not the hardware stop."""
+    return await _stop(request, None)
+
+
+async def _stop(request: Request, slug: str | None) -> list[StopOut]:
+    done = await stop_now(request, slug, request.headers.get(CSRF_HEADER, ""))
+    text = done.web.catalogue.text
+    return [
+        StopOut(
+            machine=one,
+            refused=code,
+            detail=text("page.stop.refused", code=code) if code else text("page.stop.obeyed"),
+        )
+        for one, code in done.outcome.items()
+    ]

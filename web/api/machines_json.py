@@ -1,0 +1,185 @@
+"""Machines and their calendars in JSON: units in every name, instants with `Z`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from jobs.domain.calendar import AllocationKind, AllocationState
+from jobs.domain.job import AttemptState
+from jobs.domain.machine import Control, MachineState
+from jobs.services.views import AllocationView, MachineView, RunView
+from web.context import Web
+
+
+class IntervalOut(BaseModel):
+    """A half-open stretch of time."""
+
+    model_config = ConfigDict(from_attributes=True)
+    start: datetime
+    end: datetime
+
+
+class TemperatureOut(BaseModel):
+    """One heater."""
+
+    actual_c: float
+    target_c: float | None
+
+
+class RunOut(BaseModel):
+    """What a machine is making now; `progress` is 0-1 by planned seconds."""
+
+    job_id: str
+    job_number: int
+    job_title: str
+    attempt_id: str
+    state: AttemptState
+    progress: float
+    remaining_s: float | None
+    ends_at: datetime | None
+    line: int
+    acked_lines: int
+    total_lines: int
+    resends: int
+    mine: bool
+
+    @classmethod
+    def of(cls, run: RunView) -> RunOut:
+        """Return the JSON form."""
+        return cls(
+            job_id=run.job_id,
+            job_number=run.job_number,
+            job_title=run.job_title,
+            attempt_id=run.attempt_id,
+            state=run.state,
+            progress=run.progress,
+            remaining_s=run.remaining_s,
+            ends_at=run.ends_at,
+            line=run.line,
+            resends=run.resends,
+            mine=run.mine,
+            acked_lines=run.acked,
+            total_lines=run.total,
+        )
+
+
+class ArmingOut(BaseModel):
+    """Who said that the machine is clear."""
+
+    model_config = ConfigDict(from_attributes=True)
+    person_name: str
+    at: datetime
+    expires_at: datetime
+    simulated: bool
+
+
+class MachineOut(BaseModel):
+    """A machine and its live state."""
+
+    id: str
+    slug: str
+    name: str
+    kind: str
+    control: Control
+    profile: str | None
+    state: MachineState
+    state_text: str
+    phase: str
+    firmware: str
+    message: str
+    message_text: str
+    limits: dict[str, object]
+    temperatures: dict[str, TemperatureOut]
+    position_mm: list[float] | None
+    spindle_on: bool
+    run: RunOut | None
+    armed: ArmingOut | None
+    to_check: bool
+    stopped: bool
+    next_taken: IntervalOut | None
+    free_now_until: datetime | None
+    stop_note: str
+    simulated: bool
+
+    @classmethod
+    def of(cls, web: Web, machine: MachineView) -> MachineOut:
+        """Return the JSON form."""
+        taken = machine.next_taken
+        return cls(
+            id=machine.id,
+            slug=machine.slug,
+            name=machine.name,
+            kind=machine.kind,
+            control=machine.control,
+            profile=machine.profile,
+            state=machine.state,
+            state_text=web.catalogue.text(f"state.machine.{machine.state.value}"),
+            phase=machine.phase,
+            firmware=machine.firmware,
+            message=machine.message,
+            message_text=web.renderer.sentences.message(machine.message),
+            limits=machine.limits.to_json(),
+            temperatures={
+                name: TemperatureOut(actual_c=actual, target_c=target)
+                for name, (actual, target) in machine.temperatures.items()
+            },
+            position_mm=list(machine.position_mm) if machine.position_mm else None,
+            spindle_on=machine.spindle_on,
+            run=RunOut.of(machine.run) if machine.run else None,
+            armed=ArmingOut.model_validate(machine.armed) if machine.armed else None,
+            to_check=machine.to_check,
+            stopped=machine.stopped,
+            next_taken=IntervalOut(start=taken.start, end=taken.end) if taken else None,
+            free_now_until=machine.free_now_until,
+            stop_note=machine.stop_note,
+            simulated=machine.simulated,
+        )
+
+
+class StopOut(BaseModel):
+    """What a machine answered to *stop now*; `refused` is None where it obeyed."""
+
+    machine: str
+    refused: str | None
+    detail: str
+
+
+class AllocationOut(BaseModel):
+    """One entry of a calendar, as this asker may see it."""
+
+    id: str
+    machine: str
+    kind: AllocationKind
+    state: AllocationState
+    start: datetime
+    end: datetime
+    mine: bool
+    label: str
+    job_id: str | None
+
+    @classmethod
+    def of(cls, one: AllocationView) -> AllocationOut:
+        """Return the JSON form."""
+        return cls(
+            id=one.id,
+            machine=one.machine_slug,
+            kind=one.kind,
+            state=one.state,
+            start=one.interval.start,
+            end=one.interval.end,
+            mine=one.mine,
+            label=one.label,
+            job_id=one.job_id,
+        )
+
+
+class DayOut(BaseModel):
+    """One local day of one machine."""
+
+    date: str
+    start: datetime
+    end: datetime
+    allocations: list[AllocationOut]
+    free: list[IntervalOut]

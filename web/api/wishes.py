@@ -1,0 +1,98 @@
+"""What API requests may say, and the form of every "no"."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+from jobs.domain.people import Role
+
+ShortText = Annotated[str, StringConstraints(max_length=200)]
+
+
+class Problem(BaseModel):
+    """RFC 9457, with every reason at once."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    reasons: list[dict[str, object]]
+    field: str | None = None
+
+
+def api_router(tag: str) -> APIRouter:
+    """Return a resource's router; each of its answers may be a problem."""
+    return APIRouter(
+        tags=[tag],
+        responses={
+            status: {"model": Problem, "description": text}
+            for status, text in (
+                (401, "Nobody is signed in"),
+                (403, "Not allowed"),
+                (404, "No such thing"),
+                (409, "Refused; `reasons` has all of them"),
+                (422, "Invalid"),
+            )
+        },
+    )
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StartIn(_In):
+    """Which job a person starts at the machine."""
+
+    job_id: ShortText
+
+
+class BookIn(_In):
+    """An interval on a machine."""
+
+    machine: ShortText
+    start: AwareDatetime
+    end: AwareDatetime
+    note: ShortText = ""
+
+
+class MoveIn(_In):
+    """A booking's new interval."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+class ByHandIn(_In):
+    """At which machine it was done."""
+
+    machine: ShortText | None = None
+
+
+class FetchIn(_In):
+    """A design in a commons."""
+
+    source: ShortText
+    ref: Annotated[str, StringConstraints(max_length=500)]
+
+
+class JobFromDesignIn(_In):
+    """A part of a design to make."""
+
+    design: ShortText
+    part: Annotated[str, StringConstraints(max_length=500)] | None = None
+    machine: ShortText | None = None
+    recipe: ShortText | None = None
+    purpose: Literal["own", "internal", "client", "sale"] = "own"
+
+
+class PersonIn(_In):
+    """A new person; the answer carries the link that lets them in."""
+
+    login: ShortText
+    name: ShortText
+    role: Role = Role.MEMBER

@@ -1,0 +1,110 @@
+"""Put services behind HTTP: `create_app` builds the whole web and starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from jobs.domain.people import Role
+from jobs.domain.sentences import Catalogue
+from jobs.services import Services
+from jobs.services.views import HealthView
+from web import errors, live
+from web.api import bookings as api_bookings
+from web.api import jobs as api_jobs
+from web.api import lab as api_lab
+from web.api import machines as api_machines
+from web.auth import Visitor, find_visitor
+from web.context import STATIC, Web, WebSettings, utc_now, web_of
+from web.link_sign_ins import LinkSignIns
+from web.live import LiveStreams
+from web.pages import board, bookings, calendar, designs, jobs, lab, machines, sign_in
+from web.rendering import Renderer
+from web.security import RequestGuard, SecurityHeaders
+
+API = "/api/v1"
+
+
+def create_app(
+    services: Services,
+    settings: WebSettings,
+    health: Callable[[], HealthView],
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> FastAPI:
+    """Return the app: pages, API, static files and live values.
+
+    Before the server is asked to end, call `app.state.web.streams.close()`: open pages hold
+    event streams that would keep it waiting.
+
+    :param health: how the node is; the composition root knows.
+    """
+    catalogue = Catalogue(settings.locale)
+    renderer = Renderer(
+        catalogue,
+        settings.zone,
+        settings.locale,
+        settings.static_vendor,
+        {"site": settings.site, "version": settings.version, "Role": Role},
+    )
+    app = FastAPI(
+        title="fabnode",
+        version=settings.version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{API}/openapi.json",
+    )
+    app.state.web = Web(
+        services, settings, health, catalogue, renderer, LiveStreams(), LinkSignIns(), clock
+    )
+    errors.install(app)
+    _add_routes(app, settings.static_vendor)
+    app.add_middleware(
+        RequestGuard,
+        upload_limit_bytes=services.workshop.upload_limit_bytes,
+        refuse=errors.refuse,
+    )
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _add_routes(app: FastAPI, vendor: Path) -> None:
+    for routes in (board, sign_in, calendar, bookings, designs, jobs, lab, machines):
+        app.include_router(routes.router, include_in_schema=False)
+    for resource in (api_machines, api_jobs, api_bookings, api_lab):
+        app.include_router(resource.router, prefix=API)
+    app.include_router(live.router(_who))
+    app.add_api_route("/healthz", _healthz, include_in_schema=False)
+    if vendor.is_dir():
+        app.mount("/static/vendor", KeptFiles(directory=vendor))
+    app.mount("/static", KeptFiles(directory=STATIC))
+
+
+class KeptFiles(StaticFiles):
+    """Static files; an address with its hash may be kept for good, another is asked again."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the file."""
+        response = await super().get_response(path, scope)
+        hashed = scope["query_string"].startswith(b"v=")
+        headers = MutableHeaders(raw=response.raw_headers)
+        headers["cache-control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
+        return response
+
+
+def _who(request: Request) -> tuple[Web, Visitor | None]:
+    web = web_of(request)
+    return web, find_visitor(request, web)
+
+
+def _healthz(request: Request) -> JSONResponse:
+    """Say only whether the node works; who may know more has the health page."""
+    is_well = web_of(request).health().ok
+    return JSONResponse({"ok": is_well}, 200 if is_well else 503)

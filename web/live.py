@@ -1,0 +1,183 @@
+"""Live values for open pages: Server-Sent Events with the text that changes, never markup.
+
+One event carries every machine; `key` names all that makes a page look different in structure,
+and a page whose key has changed fetches itself again. `house` grows when anything else changed,
+such as the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from jobs.domain.machine import MachineState
+from jobs.services.views import MachineView
+from web.rendering import Sentences, heater_order, percent, temperature
+
+if TYPE_CHECKING:
+    from web.auth import Visitor
+    from web.context import Web
+
+HEARTBEAT_S = 15.0  # proxies and phones drop what is silent longer
+_LOOK_S = 0.5  # how often a stream looks for a new version
+_LIFE_S = 600.0  # then the browser comes back by itself and is asked again who it is
+_STREAMS = 60
+_STREAMS_EACH = 6
+
+
+@dataclass(slots=True)
+class LiveStreams:
+    """Counts the open streams, so that no one takes them all, and ends them at shutdown."""
+
+    closing: bool = False
+    _open: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def enter(self, person_id: str) -> bool:
+        """Take a place; False when there is none left."""
+        with self._lock:
+            if self.closing or self._open.total() >= _STREAMS:
+                return False
+            if self._open[person_id] >= _STREAMS_EACH:
+                return False
+            self._open[person_id] += 1
+            return True
+
+    def leave(self, person_id: str) -> None:
+        """Give the place back."""
+        with self._lock:
+            self._open[person_id] -= 1
+            if self._open[person_id] <= 0:
+                del self._open[person_id]
+
+    def close(self) -> None:
+        """Let every stream end, so that the server can stop."""
+        self.closing = True
+
+
+def machine_json(sentences: Sentences, machine: MachineView) -> dict[str, object]:
+    """Return what a page shows of a machine, each value as its finished text."""
+    run = machine.run
+    return {
+        "slug": machine.slug,
+        "key": key_of(machine),
+        "state": machine.state.value,
+        "state_text": sentences.text(f"state.machine.{machine.state.value}"),
+        "temperatures": {
+            name: temperature(*machine.temperatures[name])
+            for name in sorted(machine.temperatures, key=heater_order)
+        },
+        "message": sentences.message(machine.message),
+        "spindle": spindle(sentences, machine),
+        "progress": run.progress if run else None,
+        "percent": f"{percent(run.progress)} %" if run else "",
+        "remaining": sentences.duration(run.remaining_s) if run else "",
+        "line": str(run.line) if run else "",
+        "acked": f"{run.acked} / {run.total}" if run else "",
+        "resends": str(run.resends) if run else "",
+        "position": position(machine.position_mm),
+    }
+
+
+def key_of(machine: MachineView) -> str:
+    """Return all that makes a machine's page look different in structure."""
+    run = machine.run
+    parts = (
+        machine.state.value,
+        run.job_id if run else "",
+        run.state.value if run else "",
+        "armed" if machine.armed else "",
+        "check" if machine.to_check else "",
+        "stopped" if machine.stopped else "",
+        ",".join(sorted(machine.temperatures)),
+        "turning" if machine.spindle_on else "",
+        machine.message,
+    )
+    return "|".join(parts)
+
+
+def spindle(sentences: Sentences, machine: MachineView) -> str:
+    """Return whether the tool turns; "" for a machine without one, or that nobody hears."""
+    if not machine.limits.spindle_max_rpm or machine.state is MachineState.OFFLINE:
+        return ""
+    return sentences.text("page.spindle.on" if machine.spindle_on else "page.spindle.off")
+
+
+def position(position_mm: tuple[float, ...] | None) -> str:
+    """Return where the machine stands.
+
+    >>> position((1.0, 20.25, 0.0)), position(None)
+    ('X 1.0  Y 20.2  Z 0.0 mm', '')
+    """
+    if not position_mm:
+        return ""
+    axes = (f"{axis} {at:.1f}" for axis, at in zip("XYZ", position_mm, strict=False))
+    return "  ".join(axes) + " mm"
+
+
+def router(find: Callable[[Request], tuple[Web, Visitor | None]]) -> APIRouter:
+    """Return the route of the event stream.
+
+    :param find: who is asking; may block, so it runs in a thread.
+    """
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/events")
+    async def events(request: Request) -> Response:
+        web, visitor = await run_in_threadpool(find, request)
+        if visitor is None:
+            return Response(status_code=401)
+        if not web.streams.enter(visitor.actor.person_id):
+            # 204 tells the browser not to come back; the page still works by reloading.
+            return Response(status_code=204)
+        return StreamingResponse(
+            _stream(request, web, visitor, lambda: find(request)[1] is not None),
+            media_type="text/event-stream",
+            headers={"X-Accel-Buffering": "no"},
+        )
+
+    return routes
+
+
+async def _stream(
+    request: Request, web: Web, visitor: Visitor, is_signed_in: Callable[[], bool]
+) -> AsyncIterator[str]:
+    live = web.services.workshop.live
+    clock = asyncio.get_running_loop().time
+    began = spoke = clock()
+    version = -1
+    sent = ""
+    try:
+        yield "retry: 3000\n\n"
+        while not web.streams.closing and clock() - began < _LIFE_S:
+            if await request.is_disconnected():
+                return
+            if live.version != version:
+                version = live.version
+                if not await run_in_threadpool(is_signed_in):
+                    return
+                text = await run_in_threadpool(_machines_text, web, visitor)
+                yield f"event: machines\ndata: {text}\n\n" if text != sent else ": same\n\n"
+                sent, spoke = text, clock()
+            elif clock() - spoke >= HEARTBEAT_S:
+                yield ": still here\n\n"
+                spoke = clock()
+            await asyncio.sleep(_LOOK_S)
+    finally:
+        web.streams.leave(visitor.actor.person_id)
+
+
+def _machines_text(web: Web, visitor: Visitor) -> str:
+    machines = web.services.machines.board(web.clock(), visitor.actor)
+    values = [machine_json(web.renderer.sentences, machine) for machine in machines]
+    told = {"house": web.services.workshop.live.house, "machines": values}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))

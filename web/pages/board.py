@@ -1,0 +1,73 @@
+"""The front page: every machine, live; the big stop page; how the node is."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, Response
+
+from jobs.domain.people import LabMode, Role
+from jobs.services.views import MachineView
+from web.auth import Form, VisitorDep
+from web.context import Web, WebDep
+from web.live import key_of, machine_json
+from web.pages.page import go, page
+from web.stopping import Stopped, stop_now
+
+router = APIRouter()
+
+
+@router.get("/")
+def board(request: Request, web: WebDep, visitor: VisitorDep) -> Response:
+    """Show the machines."""
+    if visitor.may(Role.ADMIN) and web.services.lab.mode() is LabMode.UNSET:
+        return go("/first-run")
+    machines = web.services.machines.board(web.clock(), visitor.actor)
+    return page(request, web, visitor, "board.html", cards=[card(web, one) for one in machines])
+
+
+def card(web: Web, machine: MachineView) -> dict[str, object]:
+    """Return a machine with its live texts, as templates take it."""
+    return {
+        "machine": machine,
+        "live": machine_json(web.renderer.sentences, machine),
+        "key": key_of(machine),
+    }
+
+
+@router.get("/stop")
+def stop_page(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
+    """Show the largest buttons of the house."""
+    machines = web.services.machines.board(web.clock(), visitor.actor)
+    return page(request, web, visitor, "stop.html", machines=machines, outcome=None)
+
+
+@router.post("/stop")
+async def stop_all(request: Request) -> HTMLResponse:
+    """Stop every machine that listens, then say what each answered."""
+    return await _stop(request, None)
+
+
+@router.post("/machines/{slug}/stop")
+async def stop_one(request: Request, slug: str) -> HTMLResponse:
+    """Stop one machine, then say what it answered."""
+    return await _stop(request, slug)
+
+
+async def _stop(request: Request, slug: str | None) -> HTMLResponse:
+    async with request.form(max_files=0, max_fields=5) as data:
+        given = Form(data).secret("csrf")
+    done = await stop_now(request, slug, given)
+    return await run_in_threadpool(_stopped_page, request, done)
+
+
+def _stopped_page(request: Request, done: Stopped) -> HTMLResponse:
+    web, visitor = done.web, done.visitor
+    machines = web.services.machines.board(web.clock(), visitor.actor)
+    return page(request, web, visitor, "stop.html", machines=machines, outcome=done.outcome)
+
+
+@router.get("/health")
+def health(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
+    """Show how the node is."""
+    return page(request, web, visitor, "health.html", health=web.health())

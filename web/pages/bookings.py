@@ -1,0 +1,120 @@
+"""One's own bookings: seen, moved, made longer or shorter, given back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
+from jobs.domain.policy import Refusal
+from jobs.services.views import AllocationView
+from web.auth import CheckedFormDep, Visitor, VisitorDep
+from web.context import Web, WebDep
+from web.errors import sentence_of
+from web.pages.calendar import instant
+from web.pages.page import go, page
+
+router = APIRouter()
+
+_FORM_TIME = "%Y-%m-%dT%H:%M"
+
+
+@router.get("/bookings")
+def mine(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
+    """Show one's own bookings."""
+    now = web.clock()
+    names = {one.slug: one.name for one in web.services.machines.board(now, visitor.actor)}
+    bookings = web.services.bookings.mine(visitor.actor, now)
+    return page(request, web, visitor, "bookings.html", bookings=bookings, names=names)
+
+
+@router.post("/bookings/{allocation_id}/cancel")
+def cancel(
+    web: WebDep, visitor: VisitorDep, allocation_id: str, _form: CheckedFormDep
+) -> RedirectResponse:
+    """Give a booking back."""
+    web.services.bookings.cancel(visitor.actor, allocation_id, web.clock())
+    return go("/bookings", "cancelled")
+
+
+@router.get("/bookings/{allocation_id}/move")
+def ask_where(
+    request: Request, web: WebDep, visitor: VisitorDep, allocation_id: str
+) -> HTMLResponse:
+    """Ask for the new time."""
+    booking = _own(web, visitor, allocation_id)
+    return _ask(request, web, visitor, booking, *_local(web, booking))
+
+
+@router.post("/bookings/{allocation_id}/move")
+def move(
+    request: Request, web: WebDep, visitor: VisitorDep, allocation_id: str, form: CheckedFormDep
+) -> Response:
+    """Move it, or say every reason why not."""
+    booking = _own(web, visitor, allocation_id)
+    wanted = form.text("start"), form.text("end")
+    known = _local(web, booking)
+    try:
+        # A form knows whole minutes: what a person left alone stays to the second.
+        start, end = (
+            old if text == shown else instant(web, text, field)
+            for text, shown, old, field in zip(
+                wanted,
+                known,
+                (booking.interval.start, booking.interval.end),
+                ("start", "end"),
+                strict=True,
+            )
+        )
+        web.services.bookings.move(visitor.actor, allocation_id, start, end, web.clock())
+    except InvalidError as error:
+        return _ask(request, web, visitor, booking, *wanted, error=error)
+    except RefusedError as error:
+        return _ask(request, web, visitor, booking, *wanted, refusals=error.refusals)
+    return go("/bookings", "moved")
+
+
+def _own(web: Web, visitor: Visitor, allocation_id: str) -> AllocationView:
+    bookings = web.services.bookings.mine(visitor.actor, web.clock())
+    found = next((one for one in bookings if one.id == allocation_id), None)
+    if found is None:
+        raise NotFoundError("booking.unknown")
+    return found
+
+
+def _local(web: Web, booking: AllocationView) -> tuple[str, str]:
+    start, end = (
+        at.astimezone(web.settings.zone).strftime(_FORM_TIME)
+        for at in (booking.interval.start, booking.interval.end)
+    )
+    return start, end
+
+
+def _ask(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    booking: AllocationView,
+    start: str,
+    end: str,
+    *,
+    error: InvalidError | None = None,
+    refusals: Sequence[Refusal] = (),
+) -> HTMLResponse:
+    machine = web.services.machines.get(booking.machine_slug, web.clock(), visitor.actor)
+    return page(
+        request,
+        web,
+        visitor,
+        "booking_move.html",
+        status=422 if error else 409 if refusals else 200,
+        booking=booking,
+        machine=machine,
+        start=start,
+        end=end,
+        refusals=refusals,
+        problem=sentence_of(web, error) if error else "",
+        field=error.field if error else "",
+    )

@@ -1,0 +1,280 @@
+"""A machine's day and week, the free intervals on offer, and booking one in two taps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, Response
+
+from jobs.domain.calendar import Interval
+from jobs.domain.errors import InvalidError, RefusedError
+from jobs.domain.policy import Refusal
+from jobs.services.views import CalendarDay, MachineView
+from web.auth import CheckedFormDep, Visitor, VisitorDep
+from web.context import Web, WebDep
+from web.pages.page import go, page
+
+router = APIRouter()
+
+_YEARS = range(2000, 2200)  # farther away a date is a mistake, and sums on it overflow
+LENGTHS_MIN = (30, 60, 120, 240, 480)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of a day's picture, in minutes from the day's start."""
+
+    kind: str
+    mine: bool
+    start_min: float
+    length_min: float
+
+
+@dataclass(frozen=True, slots=True)
+class DayPicture:
+    """A day as a column: a day of 23 or 25 hours is drawn as long as it is."""
+
+    date: str
+    length_min: float
+    blocks: Sequence[Block]
+    now_min: float | None
+    taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the day's list: something taken, or a free stretch."""
+
+    interval: Interval
+    allocation: object | None
+    bookable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarPart:
+    """What the calendar's part of a page shows."""
+
+    date: str
+    today: str
+    previous: str
+    following: str
+    week: Sequence[DayPicture]
+    rows: Sequence[Row]
+    length_min: int
+    lengths_min: Sequence[int]
+    proposals: Sequence[Interval]
+
+
+def length_of(minutes: int) -> timedelta:
+    """Return the length that a page asks for, kept within reason."""
+    return timedelta(minutes=min(max(minutes, 10), 72 * 60))
+
+
+def day_of(web: Web, text: str) -> date:
+    """Return the local day that an address names; today if it names none."""
+    if not text:
+        return web.renderer.clockwork.day_of(web.clock())
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = date.min
+    if day.year not in _YEARS:
+        raise InvalidError("time.date", field="date", date=text[:32])
+    return day
+
+
+def calendar_part(
+    web: Web, visitor: Visitor, machine: MachineView, day_text: str, length: timedelta
+) -> CalendarPart:
+    """Look at one day and its week."""
+    now = web.clock()
+    day = day_of(web, day_text)
+    monday = day - timedelta(days=day.weekday())
+    week = web.services.bookings.week(machine.slug, monday, visitor.actor, now)
+    shown = next((one for one in week if one.date == day.isoformat()), week[0])
+    books = web.books()
+    return CalendarPart(
+        date=day.isoformat(),
+        today=web.renderer.clockwork.day_of(now).isoformat(),
+        previous=(day - timedelta(days=7)).isoformat(),
+        following=(day + timedelta(days=7)).isoformat(),
+        week=[picture(one, now) for one in week],
+        rows=rows(shown, now, books),
+        length_min=int(length.total_seconds() // 60),
+        lengths_min=LENGTHS_MIN,
+        proposals=web.services.bookings.proposals(machine.slug, length, now, visitor.actor)
+        if books
+        else [],
+    )
+
+
+def picture(day: CalendarDay, now: datetime) -> DayPicture:
+    """Return a day's column."""
+    blocks = [
+        Block(
+            one.kind.value,
+            one.mine,
+            _minutes(day, max(one.interval.start, day.day.start)),
+            _minutes(day, min(one.interval.end, day.day.end))
+            - _minutes(day, max(one.interval.start, day.day.start)),
+        )
+        for one in day.allocations
+    ]
+    is_today = day.day.start <= now < day.day.end
+    return DayPicture(
+        day.date,
+        day.day.length.total_seconds() / 60,
+        blocks,
+        _minutes(day, now) if is_today else None,
+        len(blocks),
+    )
+
+
+def _minutes(day: CalendarDay, at: datetime) -> float:
+    return (at - day.day.start).total_seconds() / 60
+
+
+def rows(day: CalendarDay, now: datetime, books: bool) -> list[Row]:
+    """Return the day as a list in order; what is over cannot be booked."""
+    taken = [Row(one.interval, one, False) for one in day.allocations]
+    free = [
+        Row(Interval(max(one.start, _quarter(now)), one.end), None, books)
+        for one in day.free
+        if one.end > _quarter(now)
+    ]
+    return sorted([*taken, *free], key=lambda row: row.interval)
+
+
+def _quarter(now: datetime) -> datetime:
+    """Return the beginning of this quarter of an hour: a booking may start now."""
+    return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+
+
+@router.get("/machines/{slug}/calendar")
+def show(
+    request: Request, web: WebDep, visitor: VisitorDep, slug: str, date: str = "", length: int = 60
+) -> HTMLResponse:
+    """Show a machine's calendar alone."""
+    machine = web.services.machines.get(slug, web.clock(), visitor.actor)
+    part = calendar_part(web, visitor, machine, date, length_of(length))
+    return page(request, web, visitor, "calendar.html", machine=machine, calendar=part)
+
+
+@router.get("/machines/{slug}/book")
+def confirm(
+    request: Request,
+    web: WebDep,
+    visitor: VisitorDep,
+    slug: str,
+    start: str = "",
+    length: int = 60,
+) -> HTMLResponse:
+    """Show the interval once more; the second tap books it."""
+    machine = web.services.machines.get(slug, web.clock(), visitor.actor)
+    begin = instant(web, start)
+    return _confirm(
+        request, web, visitor, machine, Interval(begin, begin + length_of(length)), refusals=()
+    )
+
+
+@router.post("/machines/{slug}/book")
+def book(
+    request: Request, web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep
+) -> Response:
+    """Book it, or say every reason why not and what is free instead."""
+    begin = instant(web, form.text("start"))
+    try:
+        length = length_of(int(form.text("length", "60")))
+    except ValueError:
+        raise InvalidError("form.number", field="length", key="length") from None
+    now = web.clock()
+    try:
+        web.services.bookings.book(
+            visitor.actor, slug, begin, begin + length, now, form.text("note")[:200]
+        )
+    except RefusedError as error:
+        machine = web.services.machines.get(slug, now, visitor.actor)
+        interval = Interval(begin, begin + length)
+        return _confirm(request, web, visitor, machine, interval, refusals=error.refusals)
+    return go("/bookings", "booked")
+
+
+def _confirm(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    machine: MachineView,
+    interval: Interval,
+    refusals: Sequence[Refusal],
+) -> HTMLResponse:
+    local = interval.start.astimezone(web.settings.zone)
+    return page(
+        request,
+        web,
+        visitor,
+        "book_confirm.html",
+        status=409 if refusals else 200,
+        machine=machine,
+        interval=interval,
+        start=interval.start.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        start_local=local.strftime("%Y-%m-%dT%H:%M"),
+        length_min=int(interval.length.total_seconds() // 60),
+        lengths_min=LENGTHS_MIN,
+        refusals=refusals,
+        proposals=web.services.bookings.proposals(
+            machine.slug, interval.length, web.clock(), visitor.actor
+        )
+        if refusals
+        else [],
+    )
+
+
+def instant(web: Web, text: str, field: str = "start") -> datetime:
+    """Return the instant of an address or a form; without an offset it is the lab's wall clock.
+
+    :raises InvalidError: if it is no time, or one that the clocks skip.
+    """
+    if not text:
+        return _quarter(web.clock())
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidError("time.unreadable", field=field, time=text[:40]) from None
+    if at.year not in _YEARS:
+        raise InvalidError("time.unreadable", field=field, time=text[:40])
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=web.settings.zone)
+        back = at.astimezone(UTC).astimezone(web.settings.zone)
+        if back.replace(tzinfo=None) != at.replace(tzinfo=None):
+            raise InvalidError("time.skipped", field=field, time=text[:40])
+    return at.astimezone(UTC).replace(microsecond=0)
+
+
+@router.get("/book")
+def everything(
+    request: Request, web: WebDep, visitor: VisitorDep, length: int = 60
+) -> HTMLResponse:
+    """Show what is free next on every machine."""
+    now = web.clock()
+    wanted = length_of(length)
+    offers: list[Mapping[str, object]] = [
+        {
+            "machine": machine,
+            "proposals": web.services.bookings.proposals(
+                machine.slug, wanted, now, visitor.actor, count=3
+            ),
+        }
+        for machine in web.services.machines.board(now, visitor.actor)
+    ]
+    return page(
+        request,
+        web,
+        visitor,
+        "book.html",
+        offers=offers if web.books() else [],
+        length_min=int(wanted.total_seconds() // 60),
+        lengths_min=LENGTHS_MIN,
+    )

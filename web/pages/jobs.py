@@ -1,0 +1,197 @@
+"""The queue, a new job, and a job's page with everything that happened to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from jobs.domain.errors import InvalidError
+from jobs.domain.job import JobState, StepState
+from jobs.domain.machine import Control
+from jobs.domain.people import Role
+from jobs.services.views import MachineView
+from web.auth import CheckedFormDep, Visitor, VisitorDep
+from web.context import Web, WebDep
+from web.errors import sentence_of, status_of
+from web.live import machine_json
+from web.pages.page import go, page
+
+router = APIRouter()
+
+PURPOSES = ("own", "internal", "client", "sale")
+ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+
+
+@router.get("/queue")
+def queue(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
+    """Show what waits and runs, and what ended lately."""
+    now = web.clock()
+    return page(
+        request,
+        web,
+        visitor,
+        "queue.html",
+        jobs=web.services.queue.list(now, visitor.actor),
+        ended=web.services.queue.recent(now, visitor.actor),
+        names=_names(web, visitor),
+    )
+
+
+@router.get("/jobs/new")
+def new(
+    request: Request, web: WebDep, visitor: VisitorDep, machine: str = "", design: str = ""
+) -> HTMLResponse:
+    """Ask for the file, or for which part of a design."""
+    return _new(request, web, visitor, {"machine": machine, "design": design})
+
+
+@router.post("/jobs/new")
+def submit(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> Response:
+    """Queue it."""
+    machine_slug = form.text("machine") or None
+    recipe = form.text("recipe") or None
+    purpose = form.text("purpose", "own")
+    try:
+        if form.text("design"):
+            job = web.services.queue.submit_design(
+                visitor.actor,
+                form.text("design"),
+                form.text("part") or None,
+                machine_slug=machine_slug,
+                recipe=recipe,
+                purpose=purpose,
+                now=web.clock(),
+            )
+        else:
+            name, data = form.file("file")
+            job = web.services.queue.submit(
+                visitor.actor,
+                name=name,
+                data=data,
+                kind=form.text("kind") or None,
+                machine_slug=machine_slug,
+                title=form.text("title") or None,
+                recipe=recipe,
+                purpose=purpose,
+                now=web.clock(),
+            )
+    except InvalidError as error:
+        return _new(request, web, visitor, form.texts(), error)
+    return go(f"/jobs/{job.id}", "queued")
+
+
+def _new(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    values: dict[str, str],
+    error: InvalidError | None = None,
+) -> HTMLResponse:
+    machines = _working(web, visitor)
+    kinds = sorted({machine.kind for machine in machines})
+    design = web.services.designs.get(values["design"]) if values.get("design") else None
+    return page(
+        request,
+        web,
+        visitor,
+        "job_new.html",
+        status=status_of(error) if error else 200,
+        machines=machines,
+        kinds=kinds,
+        recipes={kind: web.services.queue.recipes(kind) for kind in kinds},
+        purposes=PURPOSES,
+        values=values,
+        design=design,
+        limit_bytes=web.services.workshop.upload_limit_bytes,
+        problem=sentence_of(web, error) if error else "",
+        field=error.field if error else "",
+    )
+
+
+def _working(web: Web, visitor: Visitor) -> list[MachineView]:
+    board = web.services.machines.board(web.clock(), visitor.actor)
+    return [machine for machine in board if machine.control is not Control.NONE]
+
+
+def _names(web: Web, visitor: Visitor) -> dict[str, str]:
+    board = web.services.machines.board(web.clock(), visitor.actor)
+    return {machine.slug: machine.name for machine in board}
+
+
+@router.get("/jobs/{job_id}")
+def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTMLResponse:
+    """Show a job's way: steps, findings, runs, record."""
+    detail = web.services.queue.get(job_id, web.clock(), visitor.actor)
+    board = web.services.machines.board(web.clock(), visitor.actor)
+    running = next((one for one in board if one.run and one.run.job_id == job_id), None)
+    return page(
+        request,
+        web,
+        visitor,
+        "job.html",
+        detail=detail,
+        job=detail.job,
+        names={machine.slug: machine.name for machine in board},
+        by_hand=_by_hand(board, detail.job.kind, detail.job.machine_slug),
+        running=running,
+        live=machine_json(web.renderer.sentences, running) if running else None,
+        unsettled=detail.job.state not in ENDED
+        or any(step.state in (StepState.WAITING, StepState.RUNNING) for step in detail.steps),
+        may_steer=detail.job.mine or visitor.may(Role.OPERATOR),
+    )
+
+
+def _by_hand(board: Sequence[MachineView], kind: str, wished: str | None) -> list[MachineView]:
+    return [
+        one
+        for one in board
+        if one.control is Control.BY_HAND and one.kind == kind and wished in (None, one.slug)
+    ]
+
+
+@router.post("/jobs/{job_id}/hold")
+def hold(web: WebDep, visitor: VisitorDep, job_id: str, _form: CheckedFormDep) -> RedirectResponse:
+    """Keep a job from starting."""
+    web.services.queue.hold(visitor.actor, job_id, web.clock())
+    return go(f"/jobs/{job_id}", "held")
+
+
+@router.post("/jobs/{job_id}/release")
+def release(
+    web: WebDep, visitor: VisitorDep, job_id: str, _form: CheckedFormDep
+) -> RedirectResponse:
+    """Let a held job go on."""
+    web.services.queue.release(visitor.actor, job_id, web.clock())
+    return go(f"/jobs/{job_id}", "released")
+
+
+@router.post("/jobs/{job_id}/cancel")
+def cancel(
+    web: WebDep, visitor: VisitorDep, job_id: str, _form: CheckedFormDep
+) -> RedirectResponse:
+    """Give a job up; a running one ends safely."""
+    web.services.queue.cancel(visitor.actor, job_id, web.clock())
+    return go(f"/jobs/{job_id}", "cancelled")
+
+
+@router.post("/jobs/{job_id}/retry")
+def retry(web: WebDep, visitor: VisitorDep, job_id: str, _form: CheckedFormDep) -> RedirectResponse:
+    """Try a failed job again from its beginning."""
+    web.services.queue.retry(visitor.actor, job_id, web.clock())
+    return go(f"/jobs/{job_id}", "retried")
+
+
+@router.post("/jobs/{job_id}/by-hand")
+def by_hand(
+    web: WebDep, visitor: VisitorDep, job_id: str, form: CheckedFormDep
+) -> RedirectResponse:
+    """Write down what a person did at a machine that takes work by hand."""
+    what = form.text("what")
+    if what not in ("started", "finished", "failed"):
+        raise InvalidError("form.choice", field="what", key="what")
+    web.services.queue.by_hand(
+        visitor.actor, job_id, what, form.text("machine") or None, web.clock()
+    )
+    return go(f"/jobs/{job_id}", "by-hand")

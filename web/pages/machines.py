@@ -1,0 +1,227 @@
+"""A machine's page, what a person does at the machine, and its entry in the house's book."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from jobs.domain.errors import InvalidError
+from jobs.domain.job import JobState
+from jobs.domain.machine import Control
+from jobs.domain.people import Role
+from jobs.services.machine_specs import parse_machine
+from jobs.services.views import JobView, MachineView
+from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
+from web.context import Web, WebDep
+from web.errors import sentence_of
+from web.pages.board import card
+from web.pages.calendar import calendar_part, length_of
+from web.pages.page import go, page
+
+router = APIRouter()
+
+_NUMBERS = ("baud", "nozzle_max_c", "bed_max_c", "nozzle_mm", "filament_mm", "spindle_max_rpm")
+_TEXTS = ("slug", "name", "kind", "control", "profile", "port", "stop_note")
+
+
+@router.get("/machines/new")
+def new(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
+    """Ask what the new machine is."""
+    needs(visitor, Role.OPERATOR)
+    return _edit(request, web, visitor, values={}, slug="")
+
+
+@router.post("/machines/new")
+def add(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> Response:
+    """Add a machine."""
+    needs(visitor, Role.OPERATOR)
+    try:
+        machine = web.services.machines.add(
+            visitor.actor, parse_machine(_values(form)), web.clock()
+        )
+    except InvalidError as error:
+        return _edit(request, web, visitor, values=form.texts(), slug="", error=error)
+    return go(f"/machines/{machine.slug}", "created")
+
+
+@router.get("/machines/{slug}")
+def show(
+    request: Request, web: WebDep, visitor: VisitorDep, slug: str, date: str = "", length: int = 60
+) -> HTMLResponse:
+    """Show one machine: live, its calendar, and what may be done at it now."""
+    machine = web.services.machines.get(slug, web.clock(), visitor.actor)
+    return page(
+        request,
+        web,
+        visitor,
+        "machine.html",
+        card=card(web, machine),
+        jobs=_startable(web, visitor, machine),
+        calendar=calendar_part(web, visitor, machine, date, length_of(length)),
+    )
+
+
+def _startable(web: Web, visitor: Visitor, machine: MachineView) -> list[JobView]:
+    """Return the waiting jobs that a person may start here."""
+    if machine.control is Control.NONE or machine.run is not None:
+        return []
+    waiting = web.services.queue.list(web.clock(), visitor.actor)
+    return [
+        job
+        for job in waiting
+        if job.state is JobState.WAITING
+        and job.kind == machine.kind
+        and job.machine_slug in (None, machine.slug)
+    ]
+
+
+@router.post("/machines/{slug}/arm")
+def arm(web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep) -> RedirectResponse:
+    """Take a person's word that the machine is clear."""
+    web.services.dispatch.arm(visitor.actor, slug, web.clock())
+    return go(f"/machines/{slug}", "armed")
+
+
+@router.post("/machines/{slug}/disarm")
+def disarm(web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep) -> RedirectResponse:
+    """Take that word back."""
+    web.services.dispatch.disarm(visitor.actor, slug, web.clock())
+    return go(f"/machines/{slug}", "disarmed")
+
+
+@router.post("/machines/{slug}/start")
+def start(web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep) -> RedirectResponse:
+    """Start a job here; the person stands at the machine."""
+    web.services.dispatch.start(visitor.actor, form.text("job"), slug, web.clock())
+    return go(f"/machines/{slug}", "started")
+
+
+@router.post("/machines/{slug}/pause")
+def pause(web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep) -> RedirectResponse:
+    """Hold the run where it is."""
+    web.services.dispatch.pause(visitor.actor, slug, web.clock())
+    return go(f"/machines/{slug}", "paused")
+
+
+@router.post("/machines/{slug}/resume")
+def resume(web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep) -> RedirectResponse:
+    """Go on after a pause."""
+    web.services.dispatch.resume(visitor.actor, slug, web.clock())
+    return go(f"/machines/{slug}", "resumed")
+
+
+@router.post("/machines/{slug}/inspected")
+def inspected(
+    web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep
+) -> RedirectResponse:
+    """A person has looked at a stopped machine; its port is opened anew."""
+    web.services.dispatch.inspected(visitor.actor, slug, web.clock())
+    return go(f"/machines/{slug}", "inspected")
+
+
+@router.post("/machines/{slug}/checked")
+def checked(web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep) -> RedirectResponse:
+    """A person has looked at a machine that nobody arms, and it is ready again."""
+    web.services.machines.checked(visitor.actor, slug, web.clock())
+    return go(f"/machines/{slug}", "checked")
+
+
+@router.post("/machines/{slug}/cancel")
+def cancel(web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep) -> RedirectResponse:
+    """End the run safely."""
+    web.services.dispatch.cancel(visitor.actor, slug, web.clock())
+    return go(f"/machines/{slug}", "cancelled")
+
+
+@router.get("/machines/{slug}/edit")
+def edit(request: Request, web: WebDep, visitor: VisitorDep, slug: str) -> HTMLResponse:
+    """Show what is known of a machine, to change it."""
+    needs(visitor, Role.OPERATOR)
+    machine = web.services.machines.get(slug, web.clock(), visitor.actor)
+    return _edit(request, web, visitor, values=_known(machine), slug=slug)
+
+
+@router.post("/machines/{slug}/edit")
+def change(
+    request: Request, web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep
+) -> Response:
+    """Change a machine."""
+    needs(visitor, Role.OPERATOR)
+    try:
+        values = _values(form)
+        values.pop("slug", None)
+        web.services.machines.change(visitor.actor, slug, web.clock(), **values)
+    except InvalidError as error:
+        return _edit(request, web, visitor, values=form.texts(), slug=slug, error=error)
+    return go(f"/machines/{slug}", "changed")
+
+
+@router.post("/machines/{slug}/retire")
+def retire(web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep) -> RedirectResponse:
+    """Take a machine out of the house; its records stay."""
+    needs(visitor, Role.OPERATOR)
+    web.services.machines.retire(visitor.actor, slug, web.clock())
+    return go("/", "retired")
+
+
+def _edit(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    *,
+    values: dict[str, str],
+    slug: str,
+    error: InvalidError | None = None,
+) -> HTMLResponse:
+    return page(
+        request,
+        web,
+        visitor,
+        "machine_edit.html",
+        status=422 if error else 200,
+        values=values,
+        slug=slug,
+        problem=sentence_of(web, error) if error else "",
+        field=error.field if error else "",
+    )
+
+
+def _known(machine: MachineView) -> dict[str, str]:
+    limits = machine.limits
+    values = {
+        "name": machine.name,
+        "kind": machine.kind,
+        "control": machine.control.value,
+        "profile": machine.profile or "",
+        "port": machine.port or "",
+        "baud": str(machine.baud or ""),
+        "stop_note": machine.stop_note,
+        "nozzle_max_c": f"{limits.nozzle_max_c:g}",
+        "bed_max_c": f"{limits.bed_max_c:g}",
+        "nozzle_mm": f"{limits.nozzle_mm:g}",
+        "filament_mm": f"{limits.filament_mm:g}",
+        "spindle_max_rpm": f"{limits.spindle_max_rpm:g}",
+    }
+    for axis, length in zip("xyz", limits.envelope_mm, strict=True):
+        values[f"envelope_{axis}_mm"] = f"{length:g}"
+    return values
+
+
+def _values(form: Form) -> dict[str, object]:
+    """Return the form as the keys that machine files have too."""
+    values: dict[str, object] = {key: form.text(key) for key in _TEXTS if form.text(key)}
+    for key in _NUMBERS:
+        if form.text(key):
+            values[key] = _number(form, key)
+    axes = [f"envelope_{axis}_mm" for axis in "xyz"]
+    if any(form.text(key) for key in axes):
+        values["envelope_mm"] = [_number(form, key) for key in axes]
+    return values
+
+
+def _number(form: Form, key: str) -> float | int:
+    try:
+        number = float(form.text(key).replace(",", "."))
+    except ValueError:
+        raise InvalidError("form.number", field=key, key=key) from None
+    return int(number) if number.is_integer() else number

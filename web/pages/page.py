@@ -1,0 +1,91 @@
+"""What every page shares: the frame around it, and where to go after a form."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from jobs.domain.people import Role
+from web.auth import Visitor
+from web.context import Web
+
+SAID = frozenset(
+    {
+        "armed",
+        "booked",
+        "by-hand",
+        "cancelled",
+        "changed",
+        "checked",
+        "created",
+        "disarmed",
+        "fetched",
+        "held",
+        "inspected",
+        "moved",
+        "paused",
+        "queued",
+        "released",
+        "resumed",
+        "retired",
+        "retried",
+        "revoked",
+        "source-added",
+        "source-removed",
+        "started",
+    }
+)
+
+
+def page(
+    request: Request,
+    web: Web,
+    visitor: Visitor | None,
+    template: str,
+    *,
+    status: int = 200,
+    books: bool | None = None,
+    **values: object,
+) -> HTMLResponse:
+    """Return a whole page in the frame: navigation, stop, and what was just done."""
+    said = request.query_params.get("said", "")
+    # As it was when the page began to be made: what changed meanwhile is then news to it.
+    house = getattr(request.state, "house", 0)
+    html = web.renderer.html(
+        template,
+        here=request.url.path,
+        visitor=visitor,
+        csrf=visitor.sign_in.csrf if visitor and visitor.sign_in else "",
+        role=visitor.actor.role.value if visitor else "",
+        is_operator=bool(visitor and visitor.may(Role.OPERATOR)),
+        is_admin=bool(visitor and visitor.may(Role.ADMIN)),
+        books=web.books() if books is None and visitor else bool(books),
+        said=said if said in SAID else "",
+        now=web.clock(),
+        house=house,
+        **values,
+    )
+    return HTMLResponse(html, status)
+
+
+def go(path: str, said: str = "") -> RedirectResponse:
+    """Go on to *path* after a form, and let it say what was done."""
+    if said:
+        path += ("&" if "?" in path else "?") + f"said={said}"
+    return RedirectResponse(path, 303)
+
+
+def safe_next(path: str) -> str:
+    r"""Return *path* if it stays in this house, else the front page.
+
+    >>> safe_next("/jobs/new?x=1"), safe_next("//evil.example"), safe_next("https://evil.example")
+    ('/jobs/new?x=1', '/', '/')
+    >>> safe_next("/\\evil.example"), safe_next(""), safe_next("/\t/evil.example")
+    ('/', '/', '/')
+    """
+    if not path.startswith("/") or path[1:2] in ("/", "\\") or not path.isprintable():
+        return "/"
+    parts = urlsplit(path)
+    return path if not parts.netloc and not parts.scheme else "/"

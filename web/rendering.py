@@ -1,0 +1,291 @@
+"""Turn values into pages: templates, the lab's own clock, and amounts a person reads."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime, format_skeleton
+from babel.numbers import format_decimal
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from jobs.domain.calendar import Interval
+from jobs.domain.policy import Refusal
+from jobs.domain.preflight import Finding
+from jobs.domain.sentences import Catalogue
+
+_HERE = Path(__file__).parent
+FAR = timedelta(days=365)  # "free until" beyond this is "free"
+_HEATERS = {"T": "nozzle", "B": "bed", "C": "chamber", "P": "probe", "A": "air"}  # as Marlin says
+_HEATER_ORDER = ("nozzle", "bed", "chamber", "probe", "air")
+_CODE_WITH_FIELDS = re.compile(r"([a-z][\w.-]*)(?: \((.*)\))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Clockwork:
+    """Instants as people in this lab read them.
+
+    :param locale: a language of Babel's; the pseudo-locale of tests reads as English here.
+    """
+
+    zone: ZoneInfo
+    locale: Locale
+
+    @classmethod
+    def of(cls, zone: ZoneInfo, locale: str) -> Clockwork:
+        """Build one for a locale's name."""
+        try:
+            return cls(zone, Locale.parse(locale))
+        except (UnknownLocaleError, ValueError):
+            return cls(zone, Locale("en"))
+
+    def _tag(self, at: datetime, text: str) -> Markup:
+        instant = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Markup('<time datetime="{}">{}</time>').format(instant, text)
+
+    def time(self, at: datetime) -> Markup:
+        """Return the time of day."""
+        return self._tag(at, format_skeleton("Hm", at, tzinfo=self.zone, locale=self.locale))
+
+    def moment(self, at: datetime) -> Markup:
+        """Return day and time, such as `Mon 3 Aug 14:05`."""
+        text = format_datetime(at, "EEE d MMM HH:mm", tzinfo=self.zone, locale=self.locale)
+        return self._tag(at, text)
+
+    def span(self, interval: Interval) -> Markup:
+        """Return an interval; the day is said again only where it changes."""
+        same = self.day_of(interval.start) == self.day_of(interval.end - timedelta(microseconds=1))
+        end = self.time(interval.end) if same else self.moment(interval.end)
+        return Markup("<span>{}–{}</span>").format(self.moment(interval.start), end)
+
+    def hours(self, interval: Interval) -> Markup:
+        """Return an interval within a known day."""
+        return Markup("{}–{}").format(self.time(interval.start), self.time(interval.end))
+
+    def day(self, iso: str) -> Markup:
+        """Return a local day, such as `Monday 3 August`."""
+        text = format_date(date.fromisoformat(iso), "EEEE d MMMM", locale=self.locale)
+        return Markup('<time datetime="{}">{}</time>').format(iso, text)
+
+    def short_day(self, iso: str) -> Markup:
+        """Return a local day for a narrow column, such as `Mon 3`."""
+        text = format_date(date.fromisoformat(iso), "EEE d", locale=self.locale)
+        return Markup('<time datetime="{}">{}</time>').format(iso, text)
+
+    def day_of(self, at: datetime) -> date:
+        """Return the local day of an instant."""
+        return at.astimezone(self.zone).date()
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """Return a number in the locale's way."""
+        return str(format_decimal(round(value, digits), locale=self.locale))
+
+
+class Sentences:
+    """The catalogue, with the codes that pages ask for by value."""
+
+    def __init__(self, catalogue: Catalogue, clockwork: Clockwork) -> None:
+        self._catalogue = catalogue
+        self._clockwork = clockwork
+
+    def text(self, code: str, /, **fields: str | int | float) -> str:
+        """Return one sentence."""
+        return self._catalogue.text(code, **fields)
+
+    def refusal(self, refusal: Refusal) -> str:
+        """Return the sentence of one reason; instants in it become local times."""
+        fields = {key: self._field(value) for key, value in refusal.fields.items()}
+        return self.text(f"reason.{refusal.reason.value}", **fields)
+
+    def finding(self, finding: Finding) -> str:
+        """Return the sentence of one finding."""
+        return self.text(f"finding.{finding.code.value}", **finding.fields)
+
+    def problem(self, code: str, value: str) -> str:
+        """Return what is wrong in a design's manifest."""
+        return self.text(f"problem.{code}", value=value)
+
+    def message(self, text: str) -> str:
+        """Return what a person should know of a machine; "" if nothing.
+
+        :param text: a code, perhaps with fields: `port.not_found (port=/dev/ender)`.
+        """
+        if not text:
+            return ""
+        parts = _CODE_WITH_FIELDS.fullmatch(text)
+        code = f"error.{parts[1]}" if parts else ""
+        if parts is None or code not in self._catalogue.codes:
+            return self.text("page.machine.says", text=text)
+        pairs = re.split(r", (?=\w+=)", parts[2] or "")
+        return self.text(code, **dict(pair.split("=", 1) for pair in pairs if "=" in pair))
+
+    def why(self, code: str) -> str:
+        """Return why a run ended badly, by its stable code."""
+        for full in (f"page.why.{code}", f"error.{code}"):
+            if full in self._catalogue.codes:
+                return self.text(full)
+        return self.text("page.why.other", code=code)
+
+    def heater(self, name: str) -> str:
+        """Return what a person calls a heater that a machine names in its own way."""
+        word, number = heater(name)
+        if not word:
+            return name
+        return self.text(f"page.temperature.{word}") + (f" {number}" if number else "")
+
+    def duration(self, seconds: float | None) -> str:
+        """Return a length of time in the two units that matter."""
+        if seconds is None:
+            return "–"
+        minutes = int(seconds + 30) // 60
+        if seconds < 60:
+            return self.text("page.duration.seconds", seconds=max(0, int(seconds)))
+        if minutes < 60:
+            return self.text("page.duration.minutes", minutes=minutes)
+        if minutes % 60 == 0 and minutes < 48 * 60:
+            return self.text("page.duration.whole-hours", hours=minutes // 60)
+        if minutes < 48 * 60:
+            return self.text(
+                "page.duration.hours", hours=minutes // 60, minutes=f"{minutes % 60:02d}"
+            )
+        hours = (minutes + 30) // 60
+        return self.text("page.duration.days", days=hours // 24, hours=hours % 24)
+
+    def mass(self, grams: float | None) -> str:
+        """Return a mass with its unit."""
+        if grams is None:
+            return "–"
+        return f"{self._clockwork.number(grams, 1 if grams < 100 else 0)} g"
+
+    def _field(self, value: str | int | float) -> str | int | float:
+        if not isinstance(value, str) or "T" not in value:
+            return value
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+        if at.tzinfo is None:
+            return value
+        return format_datetime(
+            at, "EEE d MMM HH:mm", tzinfo=self._clockwork.zone, locale=self._clockwork.locale
+        )
+
+
+def heater(name: str) -> tuple[str, int]:
+    """Return which heater is meant and its number among several; "" if it is none we know.
+
+    >>> heater("T"), heater("T1"), heater("bed"), heater("pinda")
+    (('nozzle', 0), ('nozzle', 2), ('bed', 0), ('', 0))
+    """
+    if name in _HEATER_ORDER:
+        return name, 0
+    letter, number = name[:1], name[1:]
+    if letter in _HEATERS and (not number or (number.isdecimal() and len(number) < 3)):
+        return _HEATERS[letter], int(number) + 1 if number else 0
+    return "", 0
+
+
+def heater_order(name: str) -> tuple[int, int, str]:
+    """Return where a heater stands in a list: the nozzle first, strangers last.
+
+    >>> sorted(["B", "X", "T1", "T0", "C"], key=heater_order)
+    ['T0', 'T1', 'B', 'C', 'X']
+    """
+    word, number = heater(name)
+    return (_HEATER_ORDER.index(word) if word else len(_HEATER_ORDER), number, name)
+
+
+def temperature(actual: float, target: float | None) -> str:
+    """Return actual and target.
+
+    >>> temperature(209.6, 215.0), temperature(24.2, 0.0), temperature(24.2, None)
+    ('210 / 215 °C', '24 °C', '24 °C')
+    """
+    return f"{actual:.0f} / {target:.0f} °C" if target else f"{actual:.0f} °C"
+
+
+def percent(fraction: float) -> int:
+    """Return whole percents; 100 only when all is done.
+
+    >>> percent(0.417), percent(0.999), percent(1.0)
+    (41, 99, 100)
+    """
+    return min(100, int(fraction * 100))
+
+
+class Renderer:
+    """The templates with everything they may call."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        zone: ZoneInfo,
+        locale: str,
+        vendor: Path,
+        shared: Mapping[str, object],
+    ) -> None:
+        self.clockwork = Clockwork.of(zone, locale)
+        self.sentences = Sentences(catalogue, self.clockwork)
+        self._environment = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(
+            shared,
+            _=catalogue.text,
+            problem_of=self.sentences.problem,
+            is_known_heater=lambda name: bool(heater(name)[0]),
+            asset=_assets(_HERE / "static", vendor),
+            has_htmx=(vendor / "htmx.min.js").is_file(),
+            lang=self.clockwork.locale.language,
+            far=FAR,
+        )
+        self._environment.filters.update(
+            time=self.clockwork.time,
+            moment=self.clockwork.moment,
+            span=self.clockwork.span,
+            hours=self.clockwork.hours,
+            day=self.clockwork.day,
+            short_day=self.clockwork.short_day,
+            number=self.clockwork.number,
+            # A number and its unit stay on one line.
+            duration=lambda seconds: self.sentences.duration(seconds).replace(" ", "\N{NBSP}"),
+            mass=self.sentences.mass,
+            refusal=self.sentences.refusal,
+            finding=self.sentences.finding,
+            message=self.sentences.message,
+            why=self.sentences.why,
+            heater=self.sentences.heater,
+            percent=percent,
+        )
+        self._environment.globals["temperature"] = temperature
+
+    def html(self, template: str, **values: object) -> str:
+        """Return a template filled in; a name it lacks is an error, never a blank."""
+        return self._environment.get_template(template).render(**values)
+
+
+def _assets(static: Path, vendor: Path) -> Callable[[str], str]:
+    """Return the address of each static file, ending in its hash, so caches may keep it."""
+    addresses = {
+        f"{prefix}{file.name}": f"/static/{prefix}{file.name}?v={_short_hash(file)}"
+        for folder, prefix in ((static, ""), (vendor, "vendor/"))
+        if folder.is_dir()
+        for file in folder.iterdir()
+        if file.is_file()
+    }
+    return addresses.__getitem__
+
+
+def _short_hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,102 @@
+// Live values: changes text in place; a page whose structure changed fetches its parts again.
+const MIN_GAP_MS = 2500;
+const word = document.getElementById("live-word");
+let lastRefresh = 0;
+let pending = 0;
+let lastHouse = Number(document.body.dataset.house);
+
+function setText(node, text) {
+  if (node && node.textContent !== text) node.textContent = text;
+}
+
+function update(box, machine) {
+  for (const node of box.querySelectorAll("[data-f]")) {
+    const name = node.dataset.f;
+    if (name === "progress") node.value = machine.progress ?? 0;
+    else setText(node, machine[name] ?? "");
+  }
+  for (const node of box.querySelectorAll("[data-t]")) {
+    setText(node, machine.temperatures[node.dataset.t] ?? "–");
+  }
+  for (const pill of box.querySelectorAll("[data-pill]")) pill.dataset.state = machine.state;
+}
+
+// Swapping a part under a person's hands would lose their place: then it waits.
+function isBusy(part) {
+  return part.contains(document.activeElement) || part.querySelector("details[open]") !== null;
+}
+
+function refresh() {
+  clearTimeout(pending);
+  const wait = lastRefresh + MIN_GAP_MS - Date.now();
+  if (wait > 0) {
+    pending = setTimeout(refresh, wait);
+    return;
+  }
+  lastRefresh = Date.now();
+  if (!window.htmx || document.hidden) return;
+  for (const part of document.querySelectorAll("[data-refresh][id]")) {
+    if (isBusy(part)) pending = setTimeout(refresh, MIN_GAP_MS);
+    else {
+      const address = new URL(location.href);
+      address.searchParams.delete("said");
+      const select = `#${part.id}`;
+      window.htmx.ajax("GET", address.pathname + address.search, {
+        target: select, select, swap: "outerHTML",
+      });
+    }
+  }
+}
+
+function onMachines(event) {
+  const { house, machines } = JSON.parse(event.data);
+  const watched = document.querySelector("[data-watch]")?.dataset.watch;
+  let isChanged = watched === "machines" || (watched !== undefined && house !== lastHouse);
+  lastHouse = house;
+  for (const machine of machines) {
+    for (const box of document.querySelectorAll(`[data-machine="${machine.slug}"]`)) {
+      update(box, machine);
+      if (box.dataset.key !== undefined && box.dataset.key !== machine.key) {
+        isChanged = true;
+        const name = box.querySelector("[translate=no]")?.textContent ?? machine.slug;
+        if (box.dataset.state !== machine.state) setText(word, `${name}: ${machine.state_text}`);
+        box.dataset.state = machine.state;
+      }
+    }
+  }
+  if (isChanged) refresh();
+}
+
+let source = null;
+
+// A browser keeps few connections to one house: a hidden page gives its own back.
+function watch() {
+  if (document.hidden) {
+    source?.close();
+    source = null;
+  } else if (source === null) {
+    source = new EventSource(document.body.dataset.events);
+    source.addEventListener("machines", onMachines);
+  }
+}
+document.addEventListener("visibilitychange", watch);
+addEventListener("pagehide", () => source?.close());
+
+// Closing the stop sheet with Escape gives the keyboard back to its button.
+document.addEventListener("keydown", (event) => {
+  const sheet = document.querySelector("details.stop[open]");
+  if (event.key !== "Escape" || !sheet) return;
+  sheet.open = false;
+  sheet.querySelector("summary").focus();
+});
+
+// A file that is too large is said before it travels.
+document.addEventListener("change", (event) => {
+  const { target } = event;
+  if (target.type !== "file" || !target.dataset.limit) return;
+  const isTooLarge = target.files.length > 0 && target.files[0].size > Number(target.dataset.limit);
+  target.setCustomValidity(isTooLarge ? target.dataset.tooLarge : "");
+  target.reportValidity();
+});
+
+watch();
