@@ -1,0 +1,160 @@
+"""What can be typed: every command with its arguments, and nothing of what carries it out."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction["_Parser"]  # noqa: SLF001 - its only name
+
+
+class _Help(argparse.HelpFormatter):
+    """Writes help from codes. Only a person who asks for help waits for the catalogue."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        # argparse fills in %-fields of its own, and our sentences have none.
+        return _sentence(action.help).replace("%", "%%") if action.help else None
+
+    def _format_text(self, text: str) -> str:
+        return super()._format_text(_sentence(text))
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose texts are codes of the catalogue; its sub-commands are of its kind."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{"formatter_class": _Help, "add_help": False, **given})
+        self.add_argument("-h", "--help", action="help", help="cli.help.help")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the whole command line."""
+    parser = _Parser(prog="fabnode", description="cli.help.fabnode")
+    parser.add_argument("--verbose", action="store_true", help="cli.help.verbose")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_node(commands)
+    _add_books(commands)
+    _add_machines(commands)
+    _add_wire(commands)
+    _add_files(commands)
+    return parser
+
+
+def _add_node(commands: Commands) -> None:
+    run = commands.add_parser("run", help="cli.help.run")
+    run.add_argument("--bind", type=_bind, metavar="ADDRESS:PORT", help="cli.help.run.bind")
+    run.add_argument(
+        "--hosts",
+        choices=["spawn", "systemd"],
+        default="spawn",
+        help="cli.help.run.hosts",
+    )
+    init = commands.add_parser("init", help="cli.help.init")
+    init.add_argument("--site", help="cli.help.init.site")
+    init.add_argument("--timezone", help="cli.help.init.timezone")
+    demo = commands.add_parser("demo", help="cli.help.demo")
+    demo.add_argument("--exit", action="store_true", help="cli.help.demo.exit")
+    demo.add_argument("--speed", type=_speed, default=120.0, help="cli.help.demo.speed")
+    demo.add_argument("--port", type=_port, default=0, help="cli.help.demo.port")
+
+
+def _add_books(commands: Commands) -> None:
+    ledger = commands.add_parser("ledger", help="cli.help.ledger")
+    verbs = ledger.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verify = verbs.add_parser("verify", help="cli.help.ledger.verify")
+    verify.add_argument("--json", action="store_true", help="cli.help.json")
+    admin = commands.add_parser("admin", help="cli.help.admin")
+    admin_verbs = admin.add_subparsers(dest="verb", required=True, metavar="VERB")
+    admin_verbs.add_parser("reset", help="cli.help.admin.reset")
+
+
+def _add_machines(commands: Commands) -> None:
+    machine = commands.add_parser("machine", help="cli.help.machine")
+    verbs = machine.add_subparsers(dest="verb", required=True, metavar="VERB")
+    listing = verbs.add_parser("list", help="cli.help.machine.list")
+    listing.add_argument("--json", action="store_true", help="cli.help.json")
+    add = verbs.add_parser("add", help="cli.help.machine.add")
+    add.add_argument("slug", help="cli.help.machine.slug")
+    add.add_argument(
+        "--from",
+        dest="file",
+        required=True,
+        type=Path,
+        metavar="MACHINE.toml",
+        help="cli.help.machine.from",
+    )
+    retire = verbs.add_parser("retire", help="cli.help.machine.retire")
+    retire.add_argument("slug", help="cli.help.machine.slug")
+    ports = commands.add_parser("ports", help="cli.help.ports")
+    ports.add_argument("--json", action="store_true", help="cli.help.json")
+
+
+def _add_wire(commands: Commands) -> None:
+    send = commands.add_parser("send", help="cli.help.send")
+    send.add_argument("file", type=Path, help="cli.help.file")
+    send.add_argument("--port", required=True, help="cli.help.send.port")
+    send.add_argument("--profile", required=True, help="cli.help.send.profile")
+    send.add_argument("--baud", type=_baud, help="cli.help.send.baud")
+    send.add_argument("--json", action="store_true", help="cli.help.json")
+    send.add_argument("--unchecked", action="store_true", help="cli.help.send.unchecked")
+    stop = commands.add_parser("stop", help="cli.help.stop")
+    which = stop.add_mutually_exclusive_group(required=True)
+    which.add_argument("slug", nargs="?", help="cli.help.stop.slug")
+    which.add_argument("--all", action="store_true", help="cli.help.stop.all")
+    simulate = commands.add_parser("simulate", help="cli.help.simulate")
+    simulate.add_argument("profile", metavar="PROFILE", help="cli.help.simulate.profile")
+    simulate.add_argument("--link", type=Path, required=True, help="cli.help.simulate.link")
+    simulate.add_argument("--speed", type=_speed, default=1.0, help="cli.help.simulate.speed")
+    simulate.add_argument("--seed", type=int, default=0, help="cli.help.simulate.seed")
+    simulate.add_argument(
+        "--fault", action="append", default=[], metavar="SPEC", help="cli.help.simulate.fault"
+    )
+
+
+def _add_files(commands: Commands) -> None:
+    inspect = commands.add_parser("inspect", help="cli.help.inspect")
+    inspect.add_argument("file", type=Path, help="cli.help.file")
+    inspect.add_argument("--json", action="store_true", help="cli.help.json")
+    check = commands.add_parser("check", help="cli.help.check")
+    check.add_argument("file", type=Path, help="cli.help.file")
+    check.add_argument(
+        "--machine", required=True, metavar="SLUG|MACHINE.toml", help="cli.help.check.machine"
+    )
+    check.add_argument("--json", action="store_true", help="cli.help.json")
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 < speed < math.inf:
+        raise argparse.ArgumentTypeError(_sentence("cli.want.above-0"))
+    return speed
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(_sentence("cli.want.port"))
+    return port
+
+
+def _bind(text: str) -> str:
+    _, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise argparse.ArgumentTypeError(_sentence("cli.want.bind"))
+    return text
+
+
+def _baud(text: str) -> int:
+    baud = int(text)
+    if baud <= 0:
+        raise argparse.ArgumentTypeError(_sentence("cli.want.whole"))
+    return baud
+
+
+def _sentence(code: str) -> str:
+    from node.cli.words import text
+
+    return text(code)

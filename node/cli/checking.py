@@ -1,0 +1,104 @@
+"""`fabnode inspect` and `fabnode check`: look into a file; both open it in a worker only."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jobs.domain.errors import InvalidError
+from jobs.domain.machine import MachineLimits
+from jobs.domain.preflight import Finding, Verdict, verdict
+from jobs.kinds import forbidden_commands
+from jobs.services.workers import Task, WorkerResult, run_worker
+from node.cli.machines import known_slug, read_machine
+from node.cli.offline import opened
+from node.cli.profiles import read_profile
+from node.cli.words import out, print_json, text
+
+
+def inspect(args: argparse.Namespace) -> int:
+    """Say what a G-code or mesh file is."""
+    done = _work(Task.INSPECT, args.file, {})
+    report = _without_findings(done.result)
+    findings = _findings(done)
+    if args.json:
+        print_json({**report, "findings": [finding.to_json() for finding in findings]})
+    else:
+        for key, value in report.items():
+            if isinstance(value, str | int | float) and not isinstance(value, bool):
+                out(f"{key}: {value}")
+        _say_findings(findings)
+    return 0 if done.ok else 1
+
+
+def check(args: argparse.Namespace) -> int:
+    """Say what speaks against running a file; exit code 1 only if it is blocked."""
+    kind, profile_name, limits = _machine(args.machine)
+    profile = read_profile(profile_name)
+    done = _work(
+        Task.PREPARE,
+        args.file,
+        {
+            "limits": limits.to_json(),
+            "dialect": profile.dialect,
+            "kind": kind,
+            "forbidden": list(forbidden_commands(kind, profile.dialect, profile.forbidden)),
+        },
+    )
+    findings = _findings(done)
+    result = verdict(findings)
+    if args.json:
+        print_json(
+            {
+                "verdict": result.value,
+                "findings": [finding.to_json() for finding in findings],
+                "report": done.result.get("report"),
+            }
+        )
+    else:
+        out(text(f"verdict.{result.value}"))
+        _say_findings(findings)
+    return 1 if result is Verdict.BLOCK else 0
+
+
+def _machine(named: str) -> tuple[str, str, MachineLimits]:
+    """Return kind, profile and limits of a machine of the house or of a TOML file."""
+    if named.endswith(".toml"):
+        spec = read_machine(Path(named), "machine")
+        kind, profile, limits = spec.kind, spec.profile, spec.limits
+    else:
+        with opened() as node:
+            machine = node.services.machines.get(known_slug(named), datetime.now(UTC), None)
+        kind, profile, limits = machine.kind, machine.profile, machine.limits
+    if not profile:
+        raise InvalidError("machine.no-profile", field="profile", machine=named)
+    return kind, profile, limits
+
+
+def _work(task: Task, file: Path, request: Mapping[str, object]) -> WorkerResult:
+    if not file.is_file():
+        raise InvalidError("file.unreadable", file=str(file), reason="no such file")
+    # The worker sees a plain name: what a path looks like must not matter to a reader.
+    name = "upload" + "".join(char for char in file.suffix.lower() if char.isalnum() or char == ".")
+    return run_worker(task, request, {name: file})
+
+
+def _findings(done: WorkerResult) -> list[Finding]:
+    raw = done.result.get("findings")
+    listed = raw if isinstance(raw, Sequence) and not isinstance(raw, str) else ()
+    findings = [Finding.from_json(each) for each in listed if isinstance(each, Mapping)]
+    died = done.finding()
+    return findings if died is None else [*findings, died]
+
+
+def _without_findings(result: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in result.items() if key != "findings"}
+
+
+def _say_findings(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        where = "" if finding.line is None else f"{text('cli.line', line=finding.line)}: "
+        sentence = text(f"finding.{finding.code}", **finding.fields)
+        out(f"{text(f'severity.{finding.severity}')}: {where}{sentence}")

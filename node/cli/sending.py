@@ -1,0 +1,118 @@
+"""`fabnode send`: stream one file to one port, without any node."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from drivers.sending import Result, SendResult, send_file
+from drivers.snapshot import Snapshot
+from node.cli.profiles import read_profile
+from node.cli.words import err, print_json, say, text
+
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def send(args: argparse.Namespace) -> int:
+    """Stream one file; Ctrl-C ends it well, with heat and spindle off."""
+    profile = read_profile(args.profile)
+    with _interrupted() as is_interrupted, _bar(silent=args.json) as show:
+        result = send_file(
+            args.file,
+            args.port,
+            profile,
+            baud=args.baud,
+            on_progress=show,
+            should_stop=is_interrupted,
+            allow_unchecked=args.unchecked,
+        )
+    _tell(result, args.port, as_json=args.json)
+    if result.result is Result.DONE:
+        return 0
+    return 130 if result.result is Result.CANCELLED else 1
+
+
+def _tell(result: SendResult, port: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "lines": result.lines,
+                "time_s": round(result.time_s, 3),
+                "resends": result.resends,
+                "result": result.result.value,
+            }
+        )
+    elif result.result is Result.CANCELLED and result.time_s == 0:
+        say("cli.send-not-begun")
+    else:
+        say(
+            f"cli.send-{result.result.value}",
+            lines=result.lines,
+            time_s=f"{result.time_s:.1f}",
+            resends=result.resends,
+        )
+    if result.reason:
+        sentence = text(f"error.{result.reason}", port=port)
+        if result.line:
+            sentence = text("cli.send-blame", line=result.line, sentence=sentence)
+        if result.text:
+            sentence = f"{sentence} {text('cli.send-said', text=result.text)}"
+        err(sentence)
+
+
+@contextmanager
+def _interrupted() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C, SIGTERM and a terminal that goes away into a wish to end well.
+
+    Heat off first, then the exit.
+    """
+    asked = False
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+
+    # Under nohup a lost terminal is meant to change nothing.
+    wanted = [each for each in _ENDS if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, ask) for number in wanted}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _bar(*, silent: bool) -> Iterator[Callable[[Snapshot], None]]:
+    if silent or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    # No thread of its own: a terminal that goes away must be noticed where it can be borne.
+    progress = Progress(*columns, console=Console(stderr=True), auto_refresh=False)
+    task = progress.add_task(text("cli.sending"), total=None)
+
+    def show(now: Snapshot) -> None:
+        # The machine matters more than its picture.
+        with suppress(OSError):
+            progress.update(task, completed=now.acked, total=now.total or None, refresh=True)
+
+    with suppress(OSError):
+        progress.start()
+    try:
+        yield show
+    finally:
+        with suppress(OSError):
+            progress.stop()

@@ -1,0 +1,118 @@
+"""`node.toml`: read, checked, and never guessed at; a typo names the right key."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jobs.domain.errors import InvalidError
+
+_SITE = r"^[a-z0-9-]{1,32}$"
+
+
+class MqttConfig(BaseModel):
+    """The broker that the node speaks to; without `host` the outbox only keeps."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = ""
+    port: int = Field(default=1883, ge=1, le=65535)
+    username: str = ""
+    password: str = ""
+    tls: bool = False
+    ca_cert: str = ""
+
+
+class NodeConfig(BaseModel):
+    """Everything of `node.toml`; machines, people and stock live in the database."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    site: str = Field(default="lab", pattern=_SITE)
+    timezone: str = "UTC"
+    bind: str = "0.0.0.0:8080"
+    tls_cert: str = ""
+    tls_key: str = ""
+    database: str = ""
+    language: str = "en"
+    mqtt: MqttConfig = MqttConfig()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The lab's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen at; port 0 means any free one."""
+        host, _, port = self.bind.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+def read_config(home: Path) -> NodeConfig:
+    """Return the configuration in *home*; without a file, the defaults.
+
+    :raises InvalidError: naming the file, the key and what is wanted.
+    """
+    path = home / "node.toml"
+    if not path.exists():
+        return NodeConfig()
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidError("config.not-toml", file=str(path), problem=str(error)) from error
+    except OSError as error:
+        problem = error.strerror or "?"
+        raise InvalidError("config.unreadable", file=str(path), problem=problem) from error
+    try:
+        config = NodeConfig.model_validate(values)
+    except ValidationError as error:
+        raise _named(path, error) from error
+    _check(path, config)
+    return config
+
+
+def _named(path: Path, error: ValidationError) -> InvalidError:
+    """Return the first thing wrong, with the nearest right key where the key is unknown."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        model: type[BaseModel] = MqttConfig if key.startswith("mqtt.") else NodeConfig
+        word = key.rpartition(".")[2]
+        near = difflib.get_close_matches(word, model.model_fields, n=1, cutoff=0.5)
+        if near:
+            return InvalidError(
+                "config.unknown-key-near", field=key, file=str(path), key=key, nearest=near[0]
+            )
+        known = ", ".join(model.model_fields)
+        return InvalidError("config.unknown-key", field=key, file=str(path), key=key, known=known)
+    return InvalidError(
+        "config.bad-value", field=key, file=str(path), key=key, problem=str(first["msg"])
+    )
+
+
+def _check(path: Path, config: NodeConfig) -> None:
+    def bad(key: str, problem: str) -> InvalidError:
+        return InvalidError("config.bad-value", field=key, file=str(path), key=key, problem=problem)
+
+    try:
+        _ = config.zone
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise bad("timezone", "an IANA name such as Europe/Berlin is wanted") from error
+    try:
+        _, port = config.address
+    except ValueError as error:
+        raise bad("bind", "address:port is wanted, such as 0.0.0.0:8080") from error
+    if not 0 <= port <= 65535:
+        raise bad("bind", "the port lies between 0 and 65535")
+    if bool(config.tls_cert) != bool(config.tls_key):
+        raise bad("tls_cert", "tls_cert and tls_key go together")
+
+
+def database_url(home: Path, config: NodeConfig) -> str:
+    """Return where the node keeps its books."""
+    return config.database or f"sqlite:///{home / 'fabnode.db'}"
