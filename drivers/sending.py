@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import re
 import select
 import time
 from array import array
@@ -15,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from drivers.dialects import DIALECTS, Dialect, suspect
 from drivers.errors import PortError, ProgramError
-from drivers.gcode import bare, first_forbidden
 from drivers.profile import FirmwareProfile
 from drivers.session import Session
 from drivers.snapshot import Cancelled, Event, Failed, Finished, Phase, Snapshot
@@ -61,10 +60,12 @@ class FileProgram(AbstractContextManager["FileProgram"]):
 
     Twelve bytes of memory a line, whatever its length; the file is mapped, not read.
 
+    :param dialect: of the machine: what a comment is, and which words are commands.
     :raises ProgramError: `program.unreadable` if there is no such file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, dialect: Dialect = DIALECTS["marlin"]) -> None:
+        self._bare, self._first_of = dialect.bare, dialect.first_of
         try:
             with path.open("rb") as file:
                 self._size = path.stat().st_size
@@ -96,18 +97,18 @@ class FileProgram(AbstractContextManager["FileProgram"]):
         :param line_max: most bytes of a line, newline included.
         :raises ProgramError: naming the 1-based line.
         """
-        suspect = _suspect(forbidden)
+        suspicious = suspect(forbidden)
         start = source = 0
         while self._map is not None and start < self._size:
             end = self._map.find(b"\n", start)
             end = self._size if end < 0 else end
             source += 1
-            if line := bare(self._map[start:end]):
+            if line := self._bare(self._map[start:end]):
                 if len(line) >= line_max:
                     raise ProgramError(
                         "program.line_too_long", line=source, bytes=len(line), limit=line_max - 1
                     )
-                if suspect.search(line) and (word := first_forbidden(line, forbidden)):
+                if suspicious.search(line) and (word := self._first_of(line, forbidden)):
                     raise ProgramError("program.forbidden", line=source, command=word)
                 self._starts.append(start)
                 self._sources.append(source)
@@ -124,7 +125,7 @@ class FileProgram(AbstractContextManager["FileProgram"]):
             return b""
         start = self._starts[index]
         end = self._map.find(b"\n", start)
-        return bare(self._map[start : end if end >= 0 else self._size])
+        return self._bare(self._map[start : end if end >= 0 else self._size])
 
     def source_line(self, index: int) -> int:
         """Return the 1-based line of the file."""
@@ -150,7 +151,7 @@ def send_file(
     :raises ProgramError: if the file may not be sent; nothing has been sent then.
     :raises PortError: if the port cannot be opened.
     """
-    with FileProgram(path) as program:
+    with FileProgram(path, DIALECTS[profile.dialect]) as program:
         program.scan(() if allow_unchecked else profile.forbidden, profile.max_line_bytes)
         sending = _Sending(port, replace(profile, baud=baud or profile.baud), program)
         try:
@@ -229,15 +230,3 @@ class _Sending:
         state = self.session.snapshot(now)
         took = now - self._began if self._began is not None else 0.0
         return SendResult(state.acked, took, state.resends, result, reason, line, text)
-
-
-def _suspect(forbidden: Sequence[str]) -> re.Pattern[bytes]:
-    """Return a pattern that finds every line in which one of *forbidden* may stand.
-
-    It only sorts out the many lines that are harmless; `first_forbidden` decides.
-    """
-    codes = {word[1:].partition(".")[0] for word in forbidden if not word.startswith("$")}
-    parts = [rb"[GMTgmt]\s*0*(?:%s)(?!\d)" % "|".join(sorted(codes)).encode()] if codes else []
-    if any(word.startswith("$") for word in forbidden):
-        parts.append(rb"^\$")
-    return re.compile(b"|".join(parts) or rb"(?!)")

@@ -1,15 +1,20 @@
 """The grammar of each firmware family: pure functions from a received line to what it means.
 
-A parser is total: it never raises, because noise on the wire is normal.
+A parser is total: it never raises, because noise on the wire is normal. `DIALECTS` also holds
+how a family reads the lines of a program, so that nothing above has to know G-code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from drivers.dialects import grbl, marlin
+from drivers.dialects.grammar import Dialect, suspect
+from drivers.gcode import bare, commands, dwell
 
-DIALECTS: Mapping[str, Callable[[str], object]] = {
-    "marlin": marlin.parse,
-    "grbl": grbl.parse,
+DIALECTS: Mapping[str, Dialect] = {
+    "marlin": Dialect(marlin.parse, bare, commands, lambda line: dwell(line, 0.001)),
+    "grbl": Dialect(grbl.parse, bare, commands, lambda line: dwell(line, 1.0)),
 }
+
+__all__ = ["DIALECTS", "Dialect", "suspect"]

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 
+from drivers.dialects import DIALECTS, suspect
 from drivers.flow import Line, Part, Program
 from drivers.profile import FirmwareProfile
 from drivers.snapshot import (
@@ -65,8 +66,9 @@ class StreamEngine(ABC):
         self._starvation = 0.0
         self._starved_since: float | None = None
         self._rate: deque[tuple[float, int]] = deque()
-        self._waits = frozenset(word.encode() for word in profile.waits)
-        self._expected = {word.encode(): time for word, time in profile.expected_s.items()}
+        self._dialect = DIALECTS[profile.dialect]
+        self._may_wait = suspect(profile.waits)
+        self._may_last = suspect(profile.expected_s)
 
     @property
     def phase(self) -> Phase:
@@ -238,7 +240,10 @@ class StreamEngine(ABC):
         self._timers[name] = now + delay
 
     def _line(self, text: bytes, part: Part, index: int = -1) -> Line:
-        return Line(text, part, index, text.partition(b" ")[0] in self._waits)
+        waits = self._may_wait.search(text) is not None and (
+            self._dialect.first_of(text, self._profile.waits) is not None
+        )
+        return Line(text, part, index, waits)
 
     def _lines(self, texts: Iterable[str]) -> list[Line]:
         return [self._line(text.encode("ascii", "ignore"), Part.EXTRA) for text in texts]
@@ -272,10 +277,11 @@ class StreamEngine(ABC):
         """Return how much longer than usual *line* may take [s]."""
         if line is None:
             return 0.0
-        word, _, rest = line.text.partition(b" ")
-        usual = self._expected.get(word, 0.0)
-        if word == b"G4":
-            usual = max(usual, _dwell(rest, self._profile.dialect == "grbl"))
+        usual = self._dialect.dwell(line.text)
+        if self._may_last.search(line.text) is not None:
+            known = self._profile.expected_s
+            times = [known[word] for word in self._dialect.commands(line.text) if word in known]
+            usual = max([usual, *times])
         return usual
 
     def _source_line(self) -> int:
@@ -340,17 +346,3 @@ class StreamEngine(ABC):
             return 0.0
         since, acked = self._rate[0]
         return (self._acked - acked) / (now - since) if now > since else 0.0
-
-
-def _dwell(words: bytes, seconds: bool) -> float:
-    """Return the time of a G4 [s]: Marlin counts P in ms, Grbl in s."""
-    for word in words.split():
-        try:
-            number = float(word[1:])
-        except ValueError:
-            continue
-        if word[:1] in b"Ss" or seconds:
-            return number
-        if word[:1] in b"Pp":
-            return number / 1000.0
-    return 0.0

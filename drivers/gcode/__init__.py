@@ -8,7 +8,7 @@ from drivers.gcode.lexer import (
     bare,
     checksum,
     commands,
-    first_forbidden,
+    dwell,
     numbered,
     words,
 )
@@ -20,7 +20,7 @@ __all__ = [
     "bare",
     "checksum",
     "commands",
-    "first_forbidden",
+    "dwell",
     "numbered",
     "words",
 ]

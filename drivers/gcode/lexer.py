@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import reduce
 from operator import xor
 
@@ -16,6 +15,7 @@ _NUMBER_AND_CHECKSUM = re.compile(rb"^ *[Nn]\d+ *|\*\d* *$")
 _UNSENDABLE = bytes(sorted(REALTIME_BYTES | frozenset(range(0x20)) - {0x09} | {0x7F}))
 _WORD = re.compile(rb"([A-Za-z])\s*([-+]?(?:\d+\.?\d*|\.\d+))")
 _COMMAND = re.compile(rb"([GMTgmt])\s*0*(\d+(?:\.\d+)?)")
+_DWELL = re.compile(rb"[Gg]\s*0*4(?![\d.])")
 # What follows these is text for people, where "G1" or "S3" is no word.
 _TEXT_COMMAND = re.compile(rb"[Mm]\s*0*(?:117|118|16|23|28|30|32|928|486|550|587)(?!\d)")
 
@@ -67,16 +67,18 @@ def commands(line: bytes) -> list[str]:
     ]
 
 
-def first_forbidden(line: bytes, forbidden: Sequence[str]) -> str | None:
-    """Return the first command of *line* that is forbidden; an entry `$` means all of them.
+def dwell(line: bytes, unit_of_p: float) -> float:
+    """Return how long a bare line waits by a G4 of its own [s]; S is seconds everywhere.
 
-    >>> first_forbidden(b"G1 X1 M0500", ["M500"]), first_forbidden(b"$100=1", ["$"])
-    ('M500', '$100')
+    :param unit_of_p: of its P word [s]: Marlin counts milliseconds, Grbl seconds.
+
+    >>> dwell(b"G4P500", 0.001), dwell(b"G4 P2.5", 1.0), dwell(b"G4 S3", 0.001), dwell(b"G1 P9", 1)
+    (0.5, 2.5, 3.0, 0.0)
     """
-    for word in commands(line):
-        if word in forbidden or (word[:1] == "$" and "$" in forbidden):
-            return word
-    return None
+    if _DWELL.search(line) is None:
+        return 0.0
+    given = dict(words(line))
+    return given.get("S", given.get("P", 0.0) * unit_of_p)
 
 
 def checksum(body: bytes) -> int:

@@ -6,8 +6,8 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 
+from drivers.dialects import DIALECTS
 from drivers.errors import DriverError, HostError, WireError
-from drivers.gcode import bare, commands
 from drivers.host.config import HostConfig
 from drivers.host.machine import Machine
 from drivers.host.programs import ProgramStore
@@ -161,10 +161,11 @@ class Desk:
         """
         text = text_of(message, "line").strip()
         line = text.encode("ascii", "replace")
-        if not 0 < len(line) <= MAX_COMMAND_BYTES or bare(line).decode() != text:
+        dialect = DIALECTS[self._config.profile.dialect]
+        if not 0 < len(line) <= MAX_COMMAND_BYTES or dialect.bare(line).decode() != text:
             raise HostError("host.bad_command", line=text[:MAX_COMMAND_BYTES])
         profile = self._config.profile
-        for word in commands(line):
+        for word in dialect.commands(line):
             if word in profile.forbidden or (
                 # "$" forbids settings; homing and, after an alarm, unlocking are a person's to ask.
                 "$" in profile.forbidden

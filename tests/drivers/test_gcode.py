@@ -34,8 +34,8 @@ def test_any_single_flipped_bit_changes_the_checksum(number, text):
 
 @given(st.text(max_size=120))
 def test_parsers_survive_any_text(text):
-    for parse in DIALECTS.values():
-        parse(text)
+    for dialect in DIALECTS.values():
+        dialect.parse(text)
 
 
 @given(st.binary(max_size=80))
