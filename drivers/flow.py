@@ -113,26 +113,30 @@ class CharacterCounting:
 class NumberedWindow:
     """Numbered lines with checksum, several at a time, and the way back after a resend.
 
-    The bytes that may still be in the receive ring never exceed `rx_bytes`, so nothing
-    overflows even if the firmware has taken nothing from it yet. It answers in order but
-    mostly without a number, and an answer can be lost; two kinds of answer correct the count:
-    one with a number (ADVANCED_OK), and one that only M105 can get.
+    The unanswered bytes never exceed `rx_bytes`, so nothing overflows even if the firmware
+    has taken nothing from its ring yet. It answers in order but mostly without a number, and
+    an answer can be lost; two kinds of answer correct the count: one with a number
+    (ADVANCED_OK), and one that only M105 can get.
 
     :param rx_bytes: usable receive buffer [bytes].
     :param lines_max: most unanswered lines; one less than the firmware's command queue, so
         that it always reads on and a stop behind them is seen at once.
+    :param slots: lines that the firmware takes out of the ring at once, whatever it executes;
+        0 if it leaves them there.
 
-    *Source:* MarlinFirmware/Marlin:Marlin/src/gcode/queue.cpp.
+    *Source:* MarlinFirmware/Marlin:Marlin/src/gcode/queue.cpp; `manage_inactivity` in
+    Marlin/src/MarlinCore.cpp, which reads the ring also while a command waits.
     """
 
-    # Room for one M105 when the answers to all else were lost.
+    # Room for one M105 when the answers to all else were lost, where lines stay in the ring.
     RESERVE = 20
     _KEPT = 64  # answered lines kept for a resend that reaches behind its answer
     _WIDEN_FIRST, _WIDEN_LAST = 32, 512
 
-    def __init__(self, rx_bytes: int, lines_max: int) -> None:
+    def __init__(self, rx_bytes: int, lines_max: int, slots: int = 0) -> None:
         self._rx_bytes = rx_bytes
-        self._budget = max(rx_bytes - self.RESERVE, rx_bytes // 2)
+        self._slots = slots
+        self._budget = rx_bytes if slots > 1 else max(rx_bytes - self.RESERVE, rx_bytes // 2)
         self._sent: deque[_Sent] = deque()
         self._again: deque[Line] = deque()
         self._widen_after = self._WIDEN_FIRST
@@ -182,11 +186,15 @@ class NumberedWindow:
             return not self.bytes
         if self.unanswered >= self.lines_max or self._sent[-1].line.alone:
             return False
-        return self.bytes + self._size(line) <= self._budget
+        if self.bytes + self._size_at_most(line) <= self._budget:
+            return True
+        return self.bytes + len(numbered(self.next, line.text)) <= self._budget
 
     def may_ask(self, line: Line) -> bool:
-        """Tell whether *line* fits if the reserve is used."""
-        return self.bytes + self._size(line) <= self._rx_bytes
+        """Tell whether *line* fits behind lines of which the firmware has had time to take."""
+        first = len(self._sent) - self.unanswered + self._slots
+        left = sum(self._sent[at].size for at in range(first, len(self._sent)))
+        return left + self._size_at_most(line) <= self._rx_bytes
 
     def send(self, line: Line) -> bytes:
         """Return the bytes of *line* under the next number, and count them."""
@@ -278,6 +286,6 @@ class NumberedWindow:
         self._sent = deque(_Sent(entry.number, 0, entry.line) for entry in kept)
         self.bytes = 0
 
-    def _size(self, line: Line) -> int:
+    def _size_at_most(self, line: Line) -> int:
         # "N", a space, "*", three digits of checksum, newline, and one newline before.
         return len(line.text) + len(str(self.next)) + 8

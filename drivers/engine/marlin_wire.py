@@ -38,7 +38,9 @@ class MarlinWire(StreamEngine):
         super().__init__(profile, now)
         one = profile.flow is Flow.SEND_RESPONSE
         self._lines_max = 1 if one else max(profile.command_queue - 1, 1)
-        self._window = NumberedWindow(profile.rx_bytes, self._lines_max)
+        self._window = NumberedWindow(
+            profile.rx_bytes, self._lines_max, 0 if one else profile.command_queue
+        )
         self._raw = bytearray()
         self._goal = Goal.NOTHING
         self._forced: Line | None = None

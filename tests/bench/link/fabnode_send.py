@@ -1,0 +1,40 @@
+"""Send one file with the session of fabnode; prints the processor time of a line as JSON."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from drivers.profile import load_profile
+from drivers.sending import send_file
+
+
+def main() -> None:
+    path, port, baud = sys.argv[1:4]
+    profile = load_profile("marlin-2")
+    if baud == "0":
+        # Without a pace the kernel's queue would be bounded by that of the profile.
+        profile, baud = replace(profile, baud=4_000_000), "4000000"
+    began, before = time.perf_counter(), _processor_s()
+    result = send_file(Path(path), port, replace(profile, boot_wait_s=0.2), baud=int(baud))
+    used = _processor_s() - before
+    report = {
+        "result": str(result.result),
+        "reason": result.reason,
+        "processor_us_per_line": used / max(result.lines, 1) * 1e6,
+        "wall_s": time.perf_counter() - began,
+    }
+    print(json.dumps(report))
+
+
+def _processor_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main()
