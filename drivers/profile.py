@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
@@ -12,6 +13,16 @@ from drivers.dialects import DIALECTS
 from drivers.errors import ProfileError
 
 _NOTHING: Mapping[str, float] = MappingProxyType({})
+_NO_BYTES: Mapping[str, str] = MappingProxyType({})
+
+#: What a byte outside the stream may be good for; `firmware_profiles/README.md` explains each.
+REALTIME = (
+    *("status", "full_status", "hold", "resume", "reset", "jog_cancel", "tool_done"),
+    *("feed_100", "feed_up_10", "feed_down_10", "feed_up_1", "feed_down_1"),
+    *("rapid_100", "rapid_50", "rapid_25"),
+    *("spindle_100", "spindle_up_10", "spindle_down_10", "spindle_up_1", "spindle_down_1"),
+    "spindle_toggle",
+)
 
 
 class Flow(StrEnum):
@@ -49,6 +60,7 @@ class FirmwareProfile:
     park: tuple[str, ...] = ()
     usb: tuple[str, ...] = ()
     expected_s: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    realtime: Mapping[str, str] = field(default_factory=lambda: _NO_BYTES)  # by REALTIME
     verified_on: str = ""  # real board and date; empty while nobody has
 
     def to_json(self) -> dict[str, object]:
@@ -153,7 +165,24 @@ def _read(kind: str, key: str, value: object, file: str) -> object:
             isinstance(item, int | float) and item > 0 for item in value.values()
         ):
             return MappingProxyType({word: float(item) for word, item in value.items()})
+        case "Mapping[str, str]", dict():
+            return _realtime(value, file)
     raise ProfileError("profile.bad_value", file=file, key=key, wanted=_WANTED.get(kind, kind))
+
+
+def _realtime(values: Mapping[str, object], file: str) -> Mapping[str, str]:
+    """Return the realtime bytes; a word nobody would send is a typo."""
+    for word, byte in values.items():
+        if word not in REALTIME:
+            from difflib import get_close_matches
+
+            near = get_close_matches(word, REALTIME, n=1, cutoff=0.0)[0]
+            raise ProfileError("profile.unknown_key", file=file, key=word, nearest=near)
+        # Anything else would stand in the middle of a line instead of outside the stream.
+        if not isinstance(byte, str) or not re.fullmatch(r"[?!~\x18\x80-\xff]", byte):
+            wanted = "one byte of ? ! ~ 0x18 or 0x80-0xff"
+            raise ProfileError("profile.bad_value", file=file, key=word, wanted=wanted)
+    return MappingProxyType({word: str(byte) for word, byte in values.items()})
 
 
 _WANTED = {
@@ -164,4 +193,5 @@ _WANTED = {
     "Flow": " or ".join(Flow),
     "tuple[str, ...]": "a list of texts",
     "Mapping[str, float]": "a table of numbers above 0",
+    "Mapping[str, str]": "a table of bytes",
 }

@@ -30,6 +30,11 @@ class Snapshot:
     :param message: code of what a person should know now.
     :param stopped: something ended badly; a person must look before the next start.
     :param starvation_s: time in which nothing was owed although lines were left.
+    :param controller: the controller's own word for its state, such as `Hold:0`; "" if it has none.
+    :param overrides: of `feed`, `rapid`, `spindle` or `flow` [percent], as far as known.
+    :param acts: what a person may have it do now, by `drivers.acts.Act`.
+    :param homed: its position is that of the machine.
+    :param laser: the firmware drives a beam, not a spindle; None if it has not told.
     """
 
     phase: Phase
@@ -48,6 +53,11 @@ class Snapshot:
     message: str = ""
     stopped: bool = False
     starvation_s: float = 0.0
+    controller: str = ""
+    overrides: Mapping[str, int] = field(default_factory=dict)
+    acts: tuple[str, ...] = ()
+    homed: bool = False
+    laser: bool | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""
@@ -68,6 +78,11 @@ class Snapshot:
             "message": self.message,
             "stopped": self.stopped,
             "starvation_s": round(self.starvation_s, 3),
+            "controller": self.controller,
+            "overrides_percent": dict(self.overrides),
+            "acts": list(self.acts),
+            "homed": self.homed,
+            "laser": self.laser,
         }
 
     @classmethod
@@ -81,6 +96,9 @@ class Snapshot:
                 name: (float(pair[0]), float(pair[1])) for name, pair in temperatures.items()
             }
         plain["position"] = values.get("position_mm", {})
+        plain["overrides"] = values.get("overrides_percent", {})
+        acts = values.get("acts")
+        plain["acts"] = tuple(str(act) for act in acts) if isinstance(acts, list) else ()
         plain["phase"] = Phase(str(values["phase"]))
         return cls(**plain)  # type: ignore[arg-type]
 

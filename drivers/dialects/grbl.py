@@ -31,6 +31,8 @@ class Status:
     :param detail: what follows the colon: `Hold:0` is at rest, `Hold:1` still slows down.
     :param position: X, Y, Z [mm] in the coordinates that `is_machine` tells.
     :param spindle: speed [1/min], None if not reported.
+    :param overrides: of feed, rapid and spindle [percent]; empty if not reported.
+    :param is_homed: told by grblHAL only, and only when it changes.
     """
 
     state: str
@@ -40,6 +42,8 @@ class Status:
     offset: tuple[float, ...] = ()
     spindle: float | None = None
     feed: float | None = None
+    overrides: tuple[int, ...] = ()
+    is_homed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,22 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`[OPT:…]`: the true sizes of its buffers."""
+    """`[OPT:…]`: letters of its build, and the true sizes of its buffers.
+
+    :param rx_bytes: 0 if it does not tell, as FluidNC.
+    """
 
     planner_blocks: int
     rx_bytes: int
+    letters: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of `$$`."""
+
+    number: int
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +94,11 @@ class Said:
     text: str
 
 
-Reply = Answered | Alarm | Status | Started | Options | Version | Message | Said
+Reply = Answered | Alarm | Status | Started | Options | Setting | Version | Message | Said
 
 _BANNER = re.compile(r"(Grbl(?:HAL)? \d\S*)", re.IGNORECASE)
-_OPTIONS = re.compile(r"\[OPT:[^,\]]*,(\d{1,5}),(\d{1,5})(?:,[^\]]*)?\]")
+_OPTIONS = re.compile(r"\[OPT:([^,\]]*)(?:,(\d{1,5}),(\d{1,5})(?:,[^\]]*)?)?\]")
+_SETTING = re.compile(r"\$(\d{1,3})=(-?\d{1,9}(?:\.\d{1,6})?)(?: *\(.*\))?")
 _FLOAT = re.compile(r"[-+]?\d+(?:\.\d+)?")
 OK = Answered()
 
@@ -93,6 +110,8 @@ def parse(text: str) -> Reply:
     (Answered(code=0), Answered(code=20), Alarm(code=1), Said(text='o?k'))
     >>> parse("<Hold:1|MPos:1.000,2.000,-3.000|FS:500,8000>").detail
     1
+    >>> parse("[OPT:VNMSL,100,1024,3,0]"), parse("[OPT:PHS]").rx_bytes, parse("$32=1")
+    (Options(planner_blocks=100, rx_bytes=1024, letters='VNMSL'), 0, Setting(number=32, value=1.0))
     """
     text = text.strip()
     if text == "ok":
@@ -101,6 +120,8 @@ def parse(text: str) -> Reply:
         return _status(text)
     if text.startswith("["):
         return _bracket(text)
+    if match := _SETTING.fullmatch(text):
+        return Setting(int(match[1]), float(match[2]))
     head, colon, code = text.partition(":")
     if colon and code.isascii() and code.isdecimal() and len(code) < 4:
         if head == "error":
@@ -115,7 +136,7 @@ def parse(text: str) -> Reply:
 
 def _bracket(text: str) -> Reply:
     if match := _OPTIONS.fullmatch(text):
-        return Options(int(match[1]), int(match[2]))
+        return Options(int(match[2] or 0), int(match[3] or 0), match[1])
     if text.startswith("[VER:") and text.endswith("]"):
         return Version(text[5:-1].rstrip(":"))
     if text.startswith("[MSG:") and text.endswith("]"):
@@ -140,6 +161,8 @@ def _status(text: str) -> Reply:
         _numbers(fields.get("WCO", "")),
         speeds[1] if len(speeds) > 1 else None,
         feed[0] if feed else None,
+        tuple(int(part) for part in _numbers(fields.get("Ov", ""))),
+        {"0": False, "1": True}.get(fields.get("H", "").partition(",")[0]),
     )
 
 

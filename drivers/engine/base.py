@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 
+from drivers.acts import Act, Order, Reach
 from drivers.dialects import DIALECTS, suspect
 from drivers.flow import Line, Part, Program
 from drivers.profile import FirmwareProfile
@@ -25,6 +26,8 @@ from drivers.snapshot import (
 _LINE_MAX = 4096  # longest line a firmware may say [bytes]; beyond it is noise
 _EXTRAS_MAX = 64  # commands that may wait between program lines
 _RATE_WINDOW = 5.0  # over which lines per second are counted [s]
+_NONE: frozenset[Act] = frozenset()
+UNHOMED_JOG = 10.0  # longest, while nobody knows where the machine stands [mm]
 
 RUNNING = frozenset({Phase.STREAMING, Phase.PAUSED, Phase.CANCELLING})
 
@@ -63,6 +66,11 @@ class StreamEngine(ABC):
         self._resends = 0
         self._message = ""
         self._stopped = False
+        self._controller = ""
+        self._overrides: dict[str, int] = {}
+        self._homed = False
+        self._laser: bool | None = None
+        self._jog_until = 0.0  # when what was jogged so far is done, by its feedrate
         self._starvation = 0.0
         self._starved_since: float | None = None
         self._rate: deque[tuple[float, int]] = deque()
@@ -182,6 +190,23 @@ class StreamEngine(ABC):
         self._extras.append(self._line(line, Part.EXTRA))
         return True
 
+    def acts(self) -> frozenset[Act]:
+        """Return what a person may have the machine do in its present state."""
+        return _NONE
+
+    def act(self, order: Order, reach: Reach, now: float) -> str:
+        """Have the machine do something besides a program.
+
+        :param reach: of the machine as the lab knows it; what the firmware tells goes before.
+        :returns: "" if it was taken, else the code of the "no".
+        """
+        if order.act not in self.acts():
+            return "host.not_now"
+        return self._act(order, reach, now)
+
+    def _act(self, order: Order, reach: Reach, now: float) -> str:  # noqa: ARG002 (the seam)
+        return "host.not_now"
+
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at this instant."""
         starved = now - self._starved_since if self._starved_since is not None else 0.0
@@ -202,6 +227,11 @@ class StreamEngine(ABC):
             message=self._message,
             stopped=self._stopped,
             starvation_s=self._starvation + starved,
+            controller=self._controller,
+            overrides=dict(self._overrides),
+            acts=tuple(sorted(self.acts())),
+            homed=self._homed,
+            laser=self._laser,
         )
 
     # -- what a dialect does ----------------------------------------------------------------

@@ -2,53 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from enum import Enum, auto
 from typing import assert_never
 
 from drivers.dialects import grbl
-from drivers.engine.base import RUNNING, StreamEngine
-from drivers.flow import CharacterCounting, Line, Part
-from drivers.profile import FirmwareProfile, Flow
+from drivers.engine.base import RUNNING
+from drivers.engine.grbl_acts import POLL_HAND, GrblActs, Step
+from drivers.flow import Line, Part
+from drivers.profile import FirmwareProfile
 from drivers.snapshot import Cancelled, Connected, Finished, Phase, Said
 
 _CHUNK = 4096  # most bytes handed out at a time
-# These touch the EEPROM, which closes the interrupts: a byte that comes meanwhile is lost.
-# Source: gnea/grbl:doc/markdown/interface.md, "EEPROM Issues".
-_EEPROM = re.compile(rb"\$|G\s*(?:10|28|30|5[4-9])(?!\d)", re.IGNORECASE)
-_RESET = b"\x18"
 _POLL_IDLE = 1.0  # between two `?` while nothing runs [s]
 _POLL_HOLD = 0.1  # between two `?` while it comes to a standstill [s]
 _BANNER_WAIT = 3.0  # after a reset [s]
+_NO_BANNER = 0.5  # after a reset, until a state proves it as well: FluidNC may say no banner [s]
+_PARK_WAIT = 20.0  # more for the way up [s]
 _OFF_WAIT = 3.0  # for the answers to the switch-off list [s]
 _RECOVER = 2.0  # from a stop or failure to the next conversation [s]
 _IDLE_MAX = 12  # idle reports while an answer is owed, until it counts as lost
 
 
-class _Step(Enum):
-    """How far a procedure has come."""
-
-    NOTHING = auto()
-    HELLO = auto()  # waits for any sign of life
-    ASKED = auto()  # waits for the answer to $I
-    HOLDING = auto()  # waits for the standstill
-    RESETTING = auto()  # waits for the banner
-    OFF = auto()  # waits for the answers to the switch-off list
-
-
-class GrblEngine(StreamEngine):
+class GrblEngine(GrblActs):
     """Stream to a Grbl, which has neither numbers nor checksums: one doubt ends the program."""
 
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
         super().__init__(profile, now)
-        one = profile.flow is Flow.SEND_RESPONSE
-        self._flow = CharacterCounting(profile.rx_bytes, 1 if one else 1_000_000)
-        self._step = _Step.NOTHING
-        self._state = ""
         self._offset: tuple[float, ...] = (0.0, 0.0, 0.0)
         self._idle_seen = 0
-        self._paused_said = False
+        self._reset_at = now
         self._after_reset: Cancelled | None = None
 
     # -- out --------------------------------------------------------------------------------
@@ -80,9 +62,6 @@ class GrblEngine(StreamEngine):
         self._idle_seen = 0
         return line
 
-    def _line(self, text: bytes, part: Part, index: int = -1) -> Line:
-        return Line(text, part, index, _EEPROM.search(text) is not None)
-
     # -- commands ---------------------------------------------------------------------------
 
     def connect(self, now: float) -> None:
@@ -92,37 +71,44 @@ class GrblEngine(StreamEngine):
         self._connected = False
         self._timers.clear()
         self._forget()
-        self._step = _Step.HELLO
+        self._step = Step.HELLO
         self._after("hello", self._profile.boot_wait_s, now)
 
     def _hello(self, now: float) -> None:
         """Ask for a sign of life; a controller that came up without a reset has no banner."""
         self._forget()
-        self._step = _Step.HELLO
-        self._urgent += b"?"
+        self._step = Step.HELLO
+        self._unheard += 1
+        self._ask_all()
         self._after("hello", _POLL_IDLE, now)
 
     def _forget(self) -> None:
         self._flow.clear()
         self._extras.clear()
         self._urgent.clear()
+        self._rings.clear()
+        self._wanted.clear()
+        self._jogs = 0
         self._after_reset = None
         self._timers.pop("answer", None)
 
     def _introduce(self, now: float) -> None:
         """It is alive: ask who it is, if it may answer that now."""
         if self._state in ("Idle", "Alarm", "Check", ""):
-            self._step = _Step.ASKED
-            # The empty line ends whatever noise stands in its line buffer.
-            self._extras.extend((Line(b""), self._line(b"$I", Part.LAST)))
+            self._step = Step.ASKED
+            # The empty line ends whatever noise stands in its line buffer. Asked twice: a size
+            # that grows is believed only then.
+            asks = (self._line(line, Part.EXTRA) for line in (b"$I", b"$$"))
+            self._extras.extend((Line(b""), *asks, self._line(b"$I", Part.LAST)))
             self._after("hello", _BANNER_WAIT, now)
         else:
             self._ready(now)
 
     def _ready(self, now: float) -> None:
-        self._step = _Step.NOTHING
+        self._step = Step.NOTHING
         self._timers.pop("hello", None)
         self._connected = True
+        self._unheard = 0
         self._phase = Phase.IDLE
         self._events.append(Connected(self._firmware))
         self._after("poll", _POLL_IDLE, now)
@@ -130,20 +116,20 @@ class GrblEngine(StreamEngine):
     def _begin(self, now: float) -> None:
         self._idle_seen = 0
         self._paused_said = False
-        self._step = _Step.NOTHING
+        self._step = Step.NOTHING
         if self._state == "Alarm":
             self._extras.extend(self._lines(self._profile.homing))
         self._after("poll", 0.0, now)
 
     def _halt(self, now: float) -> None:
         self._paused_said = False
-        self._urgent += b"!"
+        self._urgent += self._byte("hold")
         self._mark_starving(False, now)
         self._after("poll", _POLL_HOLD, now)
         self._after("hold", self._profile.cancel_s, now)
 
     def _go_on(self, now: float) -> None:
-        self._urgent += b"~"
+        self._urgent += self._byte("resume")
         self._timers.pop("hold", None)
         self._idle_seen = 0
         self._await_answer(now)
@@ -154,28 +140,40 @@ class GrblEngine(StreamEngine):
 
     def _hold_then_reset(self, now: float) -> None:
         """Come to a standstill, then reset: so the position is kept."""
-        self._step = _Step.HOLDING
-        self._urgent[:0] = b"!"
-        self._urgent += b"?"
+        self._step = Step.HOLDING
+        self._urgent[:0] = self._byte("hold")
+        self._urgent += self._status_byte
         self._timers.pop("answer", None)
         self._after("poll", _POLL_HOLD, now)
         self._after("hold", self._profile.cancel_s, now)
 
     def _reset(self, now: float) -> None:
-        self._step = _Step.RESETTING
+        self._step = Step.RESETTING
         self._flow.clear()
         self._extras.clear()
-        self._urgent += _RESET
+        self._urgent += self._byte("reset")
         self._timers.clear()
+        self._await_banner(now)
+
+    def _await_banner(self, now: float) -> None:
+        self._critical = False
+        self._jogs = 0
+        self._wanted.clear()
+        self._reset_at = now
         self._after("banner", _BANNER_WAIT, now)
+        self._after("poll", _NO_BANNER, now)
 
     def _switch_off(self, now: float) -> None:
-        self._step = _Step.OFF
+        self._step = Step.OFF
+        self._timers.pop("banner", None)
+        self._timers.pop("poll", None)
         self._extras.extend(self._lines(self._profile.switch_off))
-        self._after("off", _OFF_WAIT, now)
+        if self._phase is Phase.CANCELLING and self._homed and not self._laser:
+            self._extras.extend(self._lines(self._profile.park))
+        self._after("off", _OFF_WAIT + (_PARK_WAIT if self._homed else 0.0), now)
 
     def _made_safe(self, now: float) -> None:
-        self._step = _Step.NOTHING
+        self._step = Step.NOTHING
         self._timers.pop("off", None)
         if self._phase is Phase.CANCELLING and self._after_reset is not None:
             self._over(self._after_reset)
@@ -186,9 +184,9 @@ class GrblEngine(StreamEngine):
 
     def _emergency(self, now: float) -> None:
         self._forget()
-        self._step = _Step.RESETTING
+        self._step = Step.RESETTING
         self._urgent += self._profile.emergency.encode("latin-1")
-        self._after("banner", _BANNER_WAIT, now)
+        self._await_banner(now)
 
     def _make_safe(self, now: float) -> None:
         self._connected = False
@@ -211,7 +209,9 @@ class GrblEngine(StreamEngine):
             case grbl.Alarm():
                 self._alarm(reply.code, now)
             case grbl.Options():
-                self._flow.rx_bytes = min(self._profile.rx_bytes, max(reply.rx_bytes - 1, 16))
+                self._take_options(reply)
+            case grbl.Setting():
+                self._take_setting(reply)
             case grbl.Version():
                 self._firmware = f"Grbl {reply.text}"
             case grbl.Message():
@@ -229,25 +229,28 @@ class GrblEngine(StreamEngine):
             self._timers.pop("answer", None)
         if line is None:
             return
+        self._jog_answered(line)
         if code and line.place >= 0:
             self._fail("machine.error", line.place, f"error:{code}", now)
             return
         self._line_answered(line)
         self._idle_seen = 0
-        if self._step is _Step.ASKED and line.part is Part.LAST:
+        if not code and line.text == b"$H":
+            self._homed = True
+        if self._step is Step.ASKED and line.part is Part.LAST:
             self._ready(now)
-        elif self._step is _Step.OFF and not len(self._flow) and not self._extras:
+        elif self._step is Step.OFF and not len(self._flow) and not self._extras:
             self._made_safe(now)
         elif code and self._phase is Phase.STREAMING and line.text in self._homing_lines():
             self._fail("machine.not_homed", -1, f"error:{code}", now)
-        elif code and line.text and self._step is _Step.NOTHING:
+        elif code and line.text and self._step is Step.NOTHING:
             self._note("machine.refused", f"{line.text.decode('ascii', 'replace')}: error:{code}")
 
     def _homing_lines(self) -> deque[bytes]:
         return deque(text.encode("ascii", "ignore") for text in self._profile.homing)
 
     def _status(self, status: grbl.Status, now: float) -> None:
-        self._state = status.state
+        self._take_status(status, now)
         if len(status.offset) >= 3:
             self._offset = status.offset[:3]
         if len(status.position) >= 3:
@@ -256,11 +259,16 @@ class GrblEngine(StreamEngine):
             self._position = {axis: value + by for axis, value, by in spots}
         if status.spindle is not None:
             self._spindle_on = status.spindle > 0
-        if self._step is _Step.HELLO:
+        if self._step is Step.HELLO:
+            self._unheard = 0
             self._introduce(now)
-        elif self._step is _Step.HOLDING:
-            if status.state in ("Idle", "Alarm", "Check", "Sleep") or _at_rest(status):
+        elif self._step is Step.HOLDING:
+            if status.state in ("Idle", "Alarm", "Check", "Sleep", "Tool") or _at_rest(status):
                 self._reset(now)
+        elif self._step is Step.RESETTING:
+            if now >= self._reset_at + _NO_BANNER and status.state in ("Idle", "Alarm"):
+                self._flow.clear()
+                self._switch_off(now)
         elif self._phase is Phase.PAUSED:
             if not self._paused_said and (_at_rest(status) or status.state == "Idle"):
                 self._paused_said = True
@@ -272,9 +280,10 @@ class GrblEngine(StreamEngine):
     def _status_of_run(self, status: grbl.Status, now: float) -> None:
         if status.state != "Idle":
             self._idle_seen = 0
-            if status.state in ("Hold", "Door") and self._message != "machine.held":
-                self._message = "machine.held"
-                self._note("machine.held", status.state)
+            code = "machine.tool_change" if status.state == "Tool" else "machine.held"
+            if status.state in ("Hold", "Door", "Tool") and self._message != code:
+                self._message = code
+                self._note(code, status.state)
             elif status.state == "Run":
                 self._message = ""
             return
@@ -290,28 +299,32 @@ class GrblEngine(StreamEngine):
         if not self._firmware.startswith("Grbl 1.1h"):
             self._firmware = firmware
         self._spindle_on = False
-        if self._step is _Step.RESETTING:
-            self._timers.pop("banner", None)
+        self._controller = ""
+        if self._step is Step.RESETTING:
             self._state = "Reset"
             self._flow.clear()
             self._switch_off(now)
         elif self._phase in RUNNING:
+            self._homed = False
             self._state = "Reset"
             self._fail("machine.reset", self._acked - 1, firmware, now)
         elif self._phase in (Phase.CONNECTING, Phase.IDLE):
+            # A reset that a person asked for keeps the place; one without a cause does not.
+            self._homed = self._homed and self._step is Step.HELLO
+            self._critical = False
             self._phase = Phase.CONNECTING
             self._connected = False
             self._forget()
-            self._step = _Step.HELLO
+            self._step = Step.HELLO
             self._after("hello", 0.1, now)
 
     def _alarm(self, code: int, now: float) -> None:
-        self._state = "Alarm"
-        if self._phase in RUNNING and self._step is _Step.NOTHING:
+        self._take_alarm(code)
+        if self._phase in RUNNING and self._step is Step.NOTHING:
             self._fail("machine.alarm", self._acked - 1, f"ALARM:{code}", now)
-        elif self._step is _Step.HOLDING:
+        elif self._step is Step.HOLDING:
             self._reset(now)
-        elif self._step is _Step.NOTHING and self._phase is Phase.IDLE:
+        elif self._step is Step.NOTHING and self._phase is Phase.IDLE:
             self._stopped = True
             self._note("machine.alarm", f"ALARM:{code}")
 
@@ -342,17 +355,25 @@ class GrblEngine(StreamEngine):
                 self._hello(now)
 
     def _poll(self, now: float) -> None:
-        holding = self._step is _Step.HOLDING or self._phase is Phase.PAUSED
-        if holding and not self._paused_said:
+        holding = self._step is Step.HOLDING or self._phase is Phase.PAUSED
+        hasty = self._step is Step.RESETTING or self._wanted
+        if hasty or (holding and not self._paused_said):
             every = _POLL_HOLD
         elif self._phase in RUNNING:
             every = self._profile.poll_s
+        elif self._jogs or self._state in ("Jog", "Run", "Hold", "Home", "Door"):
+            every = POLL_HAND
         else:
             every = _POLL_IDLE
         self._after("poll", every, now)
-        self._urgent += b"?"
+        if self._wanted:
+            self._ask_all()
+        else:
+            self._urgent += self._status_byte
+        if self._critical:
+            return  # mute until its reset, which a person has to ask for
         patience = self._profile.silence_s + self._expected_time(self._flow.oldest)
-        if now - self._heard_at > patience and self._step is _Step.NOTHING:
+        if now - self._heard_at > patience and self._step is Step.NOTHING:
             if self._phase in RUNNING:
                 oldest = self._flow.oldest
                 index = oldest.place if oldest is not None else -1
@@ -374,7 +395,7 @@ class GrblEngine(StreamEngine):
 
     def _not_at_rest(self, now: float) -> None:
         """The standstill was not confirmed in time."""
-        if self._step is _Step.HOLDING:
+        if self._step is Step.HOLDING:
             self._reset(now)
         elif self._phase is Phase.PAUSED and not self._paused_said:
             self._paused_said = True

@@ -16,6 +16,7 @@ LONGEST = 79
 BOOT_S = 0.3
 ALARM_S = 0.5  # Grbl does nothing for so long after saying an alarm
 LINE_S = 0.0008
+OVERRIDE_S = 0.00005  # from an override's byte to its effect, if the main program has time
 
 BANNER = "\r\nGrbl 1.1h ['$' for help]\r\n"
 REALTIME = re.compile(rb"[?!~\x18\x80-\xff]")
@@ -27,6 +28,9 @@ class GrblSimulator(GrblSystem):
 
     name = "grbl-1.1"
     urgent = REALTIME
+    immediate = b"?!~"
+    banner = BANNER
+    longest = LONGEST
     newline = re.compile(rb"[\r\n?!~\x18\x80-\xff]")
 
     def _boot(self) -> None:
@@ -45,15 +49,17 @@ class GrblSimulator(GrblSystem):
         self._is_critical = False
         self._status_asked = False
         self._interrupts_off = False
-        self._is_jogging = self._cancels_jog = False
+        self._is_jogging = self._cancels_jog = self._is_spindle_held = False
+        self.timers.clear()
         self._wco_countdown = self._override_countdown = 0
         self._feed_override, self._rapid_override, self._spindle_override = 100, 100, 100
+        self._override_flags: set[int] = set()
         self.planner.set_overrides(1.0, 1.0)
         self._modes_reset()
 
     @property
     def is_suspended(self) -> bool:
-        return self.mode in (Mode.HOLD, Mode.DOOR, Mode.SLEEP)
+        return self.mode in (Mode.HOLD, Mode.DOOR, Mode.SLEEP, Mode.TOOL)
 
     # The main program.
 
@@ -68,9 +74,14 @@ class GrblSimulator(GrblSystem):
     def _session(self) -> MainProgram:
         """From the banner on; a soft reset begins here again."""
         self._boots = False
-        self._say(BANNER)
+        self._say(self.banner)
         if self.mode is Mode.ALARM:
             self._say("[MSG:'$H'|'$X' to unlock]\r\n")
+        yield from self._loop()
+
+    def _loop(self) -> MainProgram:
+        """Read a line, obey, answer, for ever."""
+        self._boots = False
         while True:
             if self._ready is None:
                 if not self.ring.data:
@@ -96,7 +107,7 @@ class GrblSimulator(GrblSystem):
             self._fail(1)
 
     def _obey(self, text: str) -> Execution:
-        if len(text) > LONGEST:
+        if len(text) > self.longest:
             return 11
         if not text:
             return 0
@@ -134,19 +145,24 @@ class GrblSimulator(GrblSystem):
         if self._interrupts_off:
             self.record.add(self.now, "deaf", count=len(data))
             return b""
-        if not REALTIME.search(data):
+        if not self.urgent.search(data):
             return data
         rest = bytearray()
         for byte in data:
+            byte = self._meaning(byte)
             if byte == 0x18:
                 self._soft_reset()
                 rest.clear()
-            elif byte >= 0x80 or byte in b"?!~":
+            elif byte >= 0x80 or byte in self.immediate:
                 if not self._is_critical or byte == 0x3F:
                     self._realtime(byte)
             else:
                 rest.append(byte)
         return bytes(rest)
+
+    def _meaning(self, byte: int) -> int:
+        """Return the Grbl byte that *byte* stands for in this firmware."""
+        return byte
 
     def _realtime(self, byte: int) -> None:
         match byte:
@@ -165,10 +181,21 @@ class GrblSimulator(GrblSystem):
                 if self._is_jogging:
                     self._cancel_jog()
             case _ if byte >= 0x90:
-                self._override(byte)
+                # One flag for each step: two that come before the main program has looked
+                # are one.
+                self._override_flags.add(byte)
+                self.timers.setdefault("overrides", self._looks_at() + OVERRIDE_S)
+
+    def _looks_at(self) -> float:
+        """When the main program looks at its flags next."""
+        busy = self._pause.until if not self._pause.idle and self._pause.ready is None else None
+        return self.now if busy is None else max(busy, self.now)
 
     def _tick(self, timer: str) -> None:
-        raise AssertionError(timer)  # Grbl has no timers of its own
+        assert timer == "overrides", timer
+        for byte in sorted(self._override_flags):
+            self._override(byte)
+        self._override_flags.clear()
 
     def _hold(self, mode: Mode) -> None:
         if self.mode in (Mode.ALARM, Mode.CHECK, Mode.HOMING, Mode.SLEEP):
@@ -187,6 +214,8 @@ class GrblSimulator(GrblSystem):
     def _cycle_start(self) -> None:
         if self.mode in (Mode.HOLD, Mode.DOOR) and self.planner.is_held:
             self.mode = Mode.NORMAL
+            if self._is_spindle_held:
+                self._toggle_spindle()
             self.planner.resume(self.now)
         elif self.mode is Mode.NORMAL:
             self.planner.release(self.now)
@@ -206,10 +235,19 @@ class GrblSimulator(GrblSystem):
                 self._adjust(byte, step(self._spindle_override, (10, -10, 1, -1)[byte - 0x9A]))
             case 0xA0:
                 self.modes.coolant = 9 if self.modes.coolant == 8 else 8
+            case 0x9E:
+                if self.mode is Mode.HOLD and self.planner.is_held:
+                    self._toggle_spindle()
             case _:
                 return
         self._override_countdown = 0
         self.planner.set_overrides(self._feed_override / 100, self._rapid_override / 100)
+
+    def _toggle_spindle(self) -> None:
+        """Stop the spindle in a hold, or have it turn again."""
+        self._is_spindle_held = not self._is_spindle_held
+        word = "M5" if self._is_spindle_held else f"M{self.modes.spindle}"
+        self.record.add(self.now, "spindle", word=word, speed_rpm=self.modes.speed)
 
     def _adjust(self, byte: int, value: int) -> None:
         if byte >= 0x99:
@@ -286,7 +324,8 @@ class GrblSimulator(GrblSystem):
         parts = [state, f"{'MPos' if mask & 1 else 'WPos'}:{self._triple(shown)}"]
         if mask & 2:
             parts.append(f"Bf:{self.planner.free},{self.ring.free}")
-        spindle = self.modes.speed if self.modes.spindle != 5 else 0.0
+        turns = self.modes.spindle != 5 and not self._is_spindle_held
+        spindle = self.modes.speed if turns else 0.0
         parts.append(f"FS:{self.planner.speed(self.now) * 60:.0f},{spindle:.0f}")
         is_busy = state not in ("Idle", "Alarm", "Check", "Sleep")
         if self._wco_countdown > 0:
@@ -299,10 +338,12 @@ class GrblSimulator(GrblSystem):
             self._override_countdown -= 1
         else:
             self._override_countdown = 19 if is_busy else 9
-            overrides = (self._feed_override, self._rapid_override, self._spindle_override)
-            parts.append("Ov:" + ",".join(map(str, overrides)))
-            accessories = {3: "S", 4: "C"}.get(self.modes.spindle, "")
-            accessories += "F" if self.modes.coolant == 8 else ""
-            if accessories:
-                parts.append(f"A:{accessories}")
+            parts += self._overrides_told()
         return f"<{'|'.join(parts)}>\r\n"
+
+    def _overrides_told(self) -> list[str]:
+        overrides = (self._feed_override, self._rapid_override, self._spindle_override)
+        accessories = {3: "S", 4: "C"}.get(self.modes.spindle, "")
+        accessories += "F" if self.modes.coolant == 8 else ""
+        told = ["Ov:" + ",".join(map(str, overrides))]
+        return [*told, f"A:{accessories}"] if accessories else told

@@ -31,6 +31,7 @@ class Mode(StrEnum):
     HOLD = "Hold"
     DOOR = "Door"
     SLEEP = "Sleep"
+    TOOL = "Tool"  # grblHAL waits for a tool
 
 
 class GrblFrame(Firmware):

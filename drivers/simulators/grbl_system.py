@@ -19,6 +19,7 @@ HELP = "[HLP:$$ $# $G $I $N $x=val $Nx=line $J=line $SLP $C $X $H ~ ! ? ctrl-x]\
 class GrblSystem(GrblMotion):
     """The commands that are no G-code."""
 
+    build_info = "[VER:1.1h.20190830:]\r\n[OPT:V,15,128]\r\n"
     _is_deaf: bool  # to `?`
     _really_at: Vector = ORIGIN  # in check mode, where nothing moves
 
@@ -83,7 +84,7 @@ class GrblSystem(GrblMotion):
                     return 5
                 yield from self._home()
             case "$I":
-                self._say("[VER:1.1h.20190830:]\r\n[OPT:V,15,128]\r\n")
+                self._say(self.build_info)
             case "$N":
                 self._say("$N0=\r\n$N1=\r\n")
             case "$#":

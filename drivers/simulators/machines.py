@@ -16,7 +16,9 @@ from typing import Self
 from drivers.errors import SimulatorError
 from drivers.simulators.faults import Faults
 from drivers.simulators.firmware import Board, Firmware, Record
+from drivers.simulators.fluidnc import FluidNcSimulator
 from drivers.simulators.grbl import GrblSimulator
+from drivers.simulators.grblhal import GrblHalSimulator
 from drivers.simulators.marlin import Marlin1Simulator, MarlinSimulator
 from drivers.simulators.plant import Vector
 from drivers.simulators.ptys import Line, run_until_stopped
@@ -45,6 +47,18 @@ SIMULATORS: Mapping[str, Model] = {
         Board((300.0, 400.0, 80.0), 115_200, 128, 15),
         frozenset(),
         "a router, Grbl 1.1h",
+    ),
+    "grblhal": Model(
+        GrblHalSimulator,
+        Board((300.0, 400.0, 80.0), 115_200, 1023, 35, cpu=8.0),
+        frozenset(),
+        "a router, grblHAL",
+    ),
+    "fluidnc": Model(
+        FluidNcSimulator,
+        Board((300.0, 400.0, 80.0), 115_200, 256, 16, cpu=12.0),
+        frozenset(),
+        "a router, FluidNC",
     ),
 }
 
@@ -88,7 +102,7 @@ def build(profile: str, wishes: Wishes, record: Record | None = None) -> Firmwar
         stock.baud if wishes.baud is None else wishes.baud,
         stock.rx_bytes,
         stock.planner_blocks,
-        wishes.cpu,
+        stock.cpu * wishes.cpu,
         frozenset(wishes.options),
         dict(wishes.settings or {}),
     )

@@ -85,10 +85,13 @@ def test_what_marlin_says(text, reply):
 
 
 def test_what_grbl_says():
-    assert grbl.parse("[OPT:V,15,128]") == grbl.Options(15, 128)
+    assert grbl.parse("[OPT:V,15,128]") == grbl.Options(15, 128, "V")
     assert grbl.parse("Grbl 1.1h ['$' for help]") == grbl.Started("Grbl 1.1h")
     assert grbl.parse("error:0").code != 0
     assert grbl.parse(">G54:ok") == grbl.Said(">G54:ok")
+    assert grbl.parse(">G20:error:3") == grbl.Said(">G20:error:3")
+    assert grbl.parse("<Tool|MPos:0,0,0|Ov:90,50,110|H:1,7>").overrides == (90, 50, 110)
+    assert grbl.parse("<Tool|MPos:0,0,0|Ov:90,50,110|H:1,7>").is_homed is True
 
 
 def test_the_modal_state_follows_units_and_modes():

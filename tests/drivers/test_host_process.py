@@ -242,7 +242,7 @@ def test_stop_is_obeyed_from_any_connection_in_any_phase(lab):
 # What a host may say to a machine that nobody has started again: it asks, and switches off.
 QUIET = {
     "marlin-2": {"M110", "M115", "M105", "M155", "M108", "M112"},
-    "grbl-1.1": {"$I", ""},
+    "grbl-1.1": {"$I", "$$", ""},
 }
 
 

@@ -65,7 +65,7 @@ class GrblModel:
         if newline and not self.state.startswith("Hold"):
             self.received = rest
             if line == b"$I":
-                self.out += b"[VER:1.1h.20190830:]\r\n[OPT:V,15,128]\r\n"
+                self.out += b"[VER:1.1h.20190830:]\r\n[OPT:V,15,%d]\r\n" % self.ring
             elif line:
                 self.executed.append(line)
                 self.eeprom_not_alone |= b"G10" in line and bool(rest)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.profile import load_profile
 from drivers.simulators import FAULTS, SIMULATORS, PtyMachine, SimulatorError, simulate
 from drivers.simulators.__main__ import main
 
@@ -49,7 +50,7 @@ def heard(fd: int, wanted: bytes, seconds: float = 5.0) -> bytes:
 
 @pytest.mark.parametrize("profile", SIMULATORS)
 def test_opening_the_port_boots_the_board(profile: str) -> None:
-    hello = b"for help]\r\n" if profile.startswith("grbl") else b"start\n"
+    hello = b"for help]\r\n" if load_profile(profile).dialect == "grbl" else b"start\n"
     with PtyMachine(profile, speed=50.0) as machine, opened(machine.port) as fd:
         assert hello in heard(fd, hello)
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drivers.profile import profile_names
 from jobs.domain.errors import InvalidError
 from node.cli.machines import read_machine
 
@@ -83,7 +84,7 @@ def test_a_port_that_is_none_is_refused(fabnode, gcode, port):
 def test_an_unknown_profile_is_answered_with_the_known_ones(fabnode, gcode, name):
     said = fabnode("send", gcode, "--port", "/dev/nowhere", "--profile", name)
     assert said.code == 1
-    assert "Choose one of: grbl-1.1, marlin-1, marlin-2." in said.complaint
+    assert f"Choose one of: {', '.join(profile_names())}." in said.complaint
 
 
 @pytest.mark.parametrize(
