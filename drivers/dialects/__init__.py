@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from drivers.dialects import grbl, marlin
+from drivers.dialects import farmbot, farmbot_lines, grbl, marlin
 from drivers.dialects.grammar import Dialect, suspect
 from drivers.gcode import bare, commands, dwell
 
 DIALECTS: Mapping[str, Dialect] = {
     "marlin": Dialect(marlin.parse, bare, commands, lambda line: dwell(line, 0.001)),
     "grbl": Dialect(grbl.parse, bare, commands, lambda line: dwell(line, 1.0)),
+    "farmbot": Dialect(
+        farmbot.parse, farmbot_lines.bare, farmbot_lines.commands, farmbot_lines.dwell
+    ),
 }
 
 __all__ = ["DIALECTS", "Dialect", "suspect"]

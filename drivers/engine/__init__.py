@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drivers.engine.base import StreamEngine
+from drivers.engine.farmbot import FarmBotEngine
 from drivers.engine.grbl import GrblEngine
 from drivers.engine.marlin import MarlinEngine
 from drivers.profile import FirmwareProfile
 
-ENGINES: Mapping[str, type[StreamEngine]] = {"marlin": MarlinEngine, "grbl": GrblEngine}
+ENGINES: Mapping[str, type[StreamEngine]] = {
+    "marlin": MarlinEngine,
+    "grbl": GrblEngine,
+    "farmbot": FarmBotEngine,
+}
 
-__all__ = ["ENGINES", "GrblEngine", "MarlinEngine", "StreamEngine", "stream_engine"]
+__all__ = [
+    "ENGINES",
+    "FarmBotEngine",
+    "GrblEngine",
+    "MarlinEngine",
+    "StreamEngine",
+    "stream_engine",
+]
 
 
 def stream_engine(profile: FirmwareProfile, now: float) -> StreamEngine:

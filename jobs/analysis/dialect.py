@@ -13,15 +13,20 @@ _MARLIN_M = (82, 83, 84, 104, 105, 106, 107, 109, 140, 190, 201, 203, 204, 205, 
 _GRBL_G = (40, 43.1, 49, 61, 91.1, 93, 94)
 _GRBL_M = (2, 8, 30)
 _SPINDLE_M = (3, 4, 5)
+FARMBOT = "farmbot"  # it can be told from the others, and no more
+# Its commands on pins and settings; after an F that is a feedrate there is no P.
+_FARMBOT_F = (20, 21, 22, 23, 41, 42, 43, 44, 61)
 
 
 def guess_dialect(data: bytes, words: Words) -> str:
-    r"""Return `marlin`, `grbl`, or `unknown` when nothing tells.
+    r"""Return `marlin`, `grbl`, `farmbot`, or `unknown` when nothing tells.
 
     >>> from jobs.analysis.words import read_words
     >>> guess_dialect(b"", read_words(b"M104S200\n")), guess_dialect(b"", read_words(b"G1X1\n"))
     ('marlin', 'unknown')
     """
+    if _has_farm_commands(words):
+        return FARMBOT
     named = flavor(data)
     if named.startswith(_MARLIN_FLAVORS):
         return "marlin"
@@ -45,3 +50,10 @@ def _has_modal_lines(words: Words) -> bool:
     command = (words.letter == ord("G")) | (words.letter == ord("M"))
     bare = head & np.isin(words.letter, np.frombuffer(b"XYZ", np.uint8))
     return bool((command & ~head).any() or bare.any())
+
+
+def _has_farm_commands(words: Words) -> bool:
+    head = np.diff(words.line, prepend=-1) > 0
+    command = head & (words.letter == ord("F")) & np.isin(words.value, _FARMBOT_F)
+    after = np.flatnonzero(command[:-1]) + 1
+    return bool((~head[after] & (words.letter[after] == ord("P"))).any())

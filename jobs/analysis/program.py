@@ -10,7 +10,7 @@ import numpy as np
 
 from jobs.analysis.blocks import Blocks
 from jobs.analysis.checks import check_program
-from jobs.analysis.dialect import guess_dialect
+from jobs.analysis.dialect import FARMBOT, guess_dialect
 from jobs.analysis.examined import Examined
 from jobs.analysis.motion import read_moves
 from jobs.analysis.report import Program, describe
@@ -89,10 +89,14 @@ def prepare_program(
         return _refused(findings)
     data = path_in.read_bytes()
     findings = _hidden_bytes(data)
+    if dialect and dialect not in _DIALECTS:
+        return _refused([*findings, _not_examined(dialect)])
     stream, program, guessed = read_program(data, machine, dialect)
     if len(stream) == 0:
         return _refused([Finding(FindingCode.EMPTY, Severity.BLOCK)])
-    wanted = dialect if dialect in _DIALECTS else guessed
+    if guessed == FARMBOT and not dialect:
+        return _refused([*findings, _not_examined(guessed)])
+    wanted = dialect or guessed
     findings += check_program(Examined(stream, program, guessed, wanted, kind, forbidden, machine))
     report = _report(data, stream, program, machine)
     planned = np.cumsum(program.times.total()).astype("<f4")
@@ -128,6 +132,11 @@ def _refused(findings: list[Finding]) -> dict[str, object]:
         "planned_s": 0.0,
         "mass_g": None,
     }
+
+
+def _not_examined(dialect: str) -> Finding:
+    """Return the finding that nobody here can tell what the program would do."""
+    return Finding(FindingCode.NOT_EXAMINED, Severity.BLOCK, None, {"dialect": dialect})
 
 
 def _unreadable(path: Path) -> list[Finding]:

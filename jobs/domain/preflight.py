@@ -29,6 +29,7 @@ class FindingCode(StrEnum):
     UNKNOWN_COMMAND = "unknown-command"  # command
     WRONG_DIALECT = "wrong-dialect"  # found, wanted
     WRONG_KIND = "wrong-kind"  # found, wanted
+    NOT_EXAMINED = "not-examined"  # dialect
     REALTIME_BYTE = "realtime-byte"  # byte
     MALFORMED_LINE = "malformed-line"  # count
     LINE_TOO_LONG = "line-too-long"  # bytes, limit_bytes

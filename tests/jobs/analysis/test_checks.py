@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from jobs.analysis.dialect import guess_dialect
 from jobs.analysis.program import LARGEST_PROGRAM_BYTES, prepare_program
+from jobs.analysis.stream import make_stream
+from jobs.analysis.words import read_words
 from jobs.domain.machine import MachineLimits
 from jobs.kinds import KINDS
 
@@ -244,3 +247,25 @@ def test_ten_thousand_different_bad_commands_stay_a_hundred_findings(prepared: P
     findings = prepared(data, "fdm")["findings"]
     assert isinstance(findings, list)
     assert len(findings) == 100
+
+
+FARM = b"F22 P2 V1 Q0\nG00 X10 Y20 Z0 Q1\nF41 P8 V1 M0 Q2\n"
+
+
+@pytest.mark.parametrize("dialect", ["farmbot", ""])
+def test_a_program_that_nobody_here_can_read_is_blocked_in_one_sentence(tmp_path, dialect) -> None:
+    upload = tmp_path / "upload.gcode"
+    upload.write_bytes(FARM)
+    made = prepare_program(upload, tmp_path / "out", ROUTER, dialect, (), None, "mill")
+    assert _codes(made) == {"not-examined": ("block", None)}
+    assert (made["verdict"], made["stream_sha256"]) == ("block", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_program_for_a_farmbot_runs_on_nothing_else(prepared: Prepare, kind: str) -> None:
+    assert "wrong-dialect" in _codes(prepared(FARM, kind))
+
+
+def test_a_feedrate_on_a_line_of_its_own_makes_no_farmbot() -> None:
+    assert guess_dialect(b"", read_words(b"F41\nG1X1\nF20\nP1\n")) != "farmbot"
+    assert guess_dialect(b"", read_words(make_stream(FARM).data)) == "farmbot"

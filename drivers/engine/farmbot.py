@@ -1,0 +1,285 @@
+"""The engine for FarmBot: one command at a time, each with a number, each read back."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from drivers.dialects import farmbot, farmbot_lines
+from drivers.dialects.farmbot import Why
+from drivers.engine.base import RUNNING
+from drivers.engine.farmbot_wire import FarmBotWire, Owed
+from drivers.flow import Line, Part
+from drivers.snapshot import Cancelled, Connected, Finished, Phase, Said
+
+_SETTLE = 0.3  # after a boot line [s]
+_STOP_AGAIN = 1.0  # until E is repeated: a command that only waits throws it away [s]
+_STOPS_MAX = 30
+_RECOVER = 1.0  # from a confirmed stop to the next conversation [s]
+_CONFIG_OK = 2  # the parameter that approves all others
+# Refused while locked, harmless if not: so the answer tells whether a stop has arrived.
+_PROOF = b"F42 P13 M0"
+_CODES = {
+    Why.INVALID: "machine.refused",
+    Why.LOCKED: "machine.halted",
+    Why.NOT_CONFIGURED: "machine.not_configured",
+}
+
+
+class FarmBotEngine(FarmBotWire):
+    """Stream to a FarmBot: what is in doubt ends the program and locks the machine."""
+
+    # -- commands ---------------------------------------------------------------------------
+
+    def connect(self, now: float) -> None:
+        """Begin the conversation anew; a running program fails."""
+        self._fail("machine.reconnected", -1, "", now)
+        self._phase = Phase.CONNECTING
+        self._connected = False
+        self._timers.clear()
+        self._forget()
+        self._urgent.clear()
+        self._after("hello", self._profile.boot_wait_s, now)
+
+    def _hello(self, now: float) -> None:
+        self._phase = Phase.CONNECTING
+        self._forget()
+        self._is_dirty = True
+        self._extras.append(Line(b"F83", Part.ASK))
+        self._after("watch", self._profile.poll_s, now)
+
+    def _begin(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
+        self._trouble = ""
+        if self._is_locked or not self._is_configured:
+            self._extras.extend(self._lines(self._profile.homing))
+
+    def _halt(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
+        # It cannot stand still within a move but by losing the move.
+        self._pause_due = True
+        if self._owed is None and not self._extras:
+            self._rest()
+
+    def _go_on(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
+        self._pause_due = False
+
+    def _wind_down(self, now: float) -> None:
+        if self._owed is not None and self._owed.line.part is Part.PROGRAM:
+            self._urgent += b"@"
+            self._is_dirty = True  # if the move had just ended, it stays before the next line
+        self._extras.extend(self._lines(self._profile.switch_off))
+        self._after("cancel", self._profile.cancel_s, now)
+        if self._owed is None and not self._extras:
+            self._rest()
+
+    def _emergency(self, now: float) -> None:
+        self._forget()
+        self._stops = 0
+        self._lock(now)
+
+    def _make_safe(self, now: float) -> None:
+        self._connected = False
+        self._emergency(now)
+
+    def _lock(self, now: float) -> None:
+        """Say E, and a command that only a locked machine refuses."""
+        self._stops += 1
+        self._is_dirty = True
+        proof = b"%s Q%d\n" % (_PROOF, self._next_q())
+        self._urgent += self._profile.emergency.encode("latin-1") + proof
+        self._after("stopped", _STOP_AGAIN, now)
+
+    # -- in ---------------------------------------------------------------------------------
+
+    def _hear(self, line: bytes, now: float) -> None:
+        reply = farmbot.parse(line.decode("ascii", "replace"))
+        match reply:
+            case farmbot.Heard():
+                self._read_back(reply.text, now)
+            case farmbot.Begun() | farmbot.Running() | farmbot.Homed():
+                self._sign_of_life(reply, now)
+            case farmbot.Finished():
+                self._finished(reply.q, now)
+            case farmbot.Failed():
+                self._ended_badly(reply, now)
+            case farmbot.Refused():
+                self._refused(reply, now)
+            case farmbot.Idle():
+                self._is_locked = False
+                self._idle(now)
+            case farmbot.Position():
+                self._position = {"X": reply.x, "Y": reply.y, "Z": reply.z}
+                self._place_heard(reply.q, now)
+            case farmbot.Booted():
+                self._booted(now)
+            case _:
+                self._told(reply)
+
+    def _told(
+        self,
+        reply: farmbot.Shortened
+        | farmbot.TimedOut
+        | farmbot.Parameter
+        | farmbot.Version
+        | farmbot.Comment
+        | farmbot.Said,
+    ) -> None:
+        """Take in what changes nothing at once."""
+        match reply:
+            case farmbot.Shortened():
+                self._note("machine.says", f"{reply.axis} ends at {reply.at:g} mm")
+                if self._owed is not None and self._owed.target is not None:
+                    self._owed.target[reply.axis] = reply.at
+            case farmbot.TimedOut():
+                self._trouble = f"R7{'XYZ'.index(reply.axis) + 1} "
+            case farmbot.Parameter():
+                if reply.number == _CONFIG_OK:
+                    self._is_configured = reply.value == 1.0
+            case farmbot.Version():
+                self._firmware = f"FarmBot {reply.text}"
+            case farmbot.Comment() | farmbot.Said():
+                self._events.append(Said(reply.text))
+            case _:
+                assert_never(reply)
+
+    def _ended_badly(self, reply: farmbot.Failed, now: float) -> None:
+        owed = self._owed
+        if owed is None or owed.q != reply.q:
+            return
+        if self._phase is Phase.CANCELLING:
+            self._settled(owed, now)
+        elif owed.line.place >= 0:
+            text = f"{self._trouble}R03 V{reply.code}"
+            self._fail("machine.error", owed.line.place, text, now)
+        else:
+            self._note("machine.refused", f"{owed.text}: R03 V{reply.code}")
+            self._settled(owed, now)
+
+    def _refused(self, reply: farmbot.Refused, now: float) -> None:
+        was_locked = self._is_locked
+        self._is_locked = self._is_locked or reply.why is Why.LOCKED
+        if self._phase in (Phase.STOPPED, Phase.FAULT):
+            if reply.why is Why.LOCKED and "recover" not in self._timers:
+                self._timers.clear()
+                self._after("recover", _RECOVER, now)
+            return
+        owed = self._owed
+        if owed is not None and owed.q == reply.q and owed.q:
+            if owed.line.place >= 0 and self._phase is not Phase.CANCELLING:
+                code = _CODES[reply.why]
+                self._fail(code, owed.line.place, f"{owed.text}: {reply.why}", now)
+                return
+            self._note("machine.refused", f"{owed.text}: {reply.why}")
+            self._settled(owed, now)
+        elif reply.why is Why.LOCKED and not was_locked:
+            # Somebody pressed the button, or a damaged byte was an E.
+            if self._phase in RUNNING:
+                index = owed.line.place if owed is not None else -1
+                self._fail("machine.halted", index, "R87", now)
+            elif self._phase is Phase.IDLE:
+                self._stopped = True
+                self._note("machine.halted", "R87")
+
+    def _booted(self, now: float) -> None:
+        self._is_locked = self._is_dirty = False
+        if self._phase in RUNNING:
+            index = self._owed.line.place if self._owed is not None else self._acked - 1
+            self._fail("machine.reset", index, "", now)
+        elif self._phase in (Phase.STOPPED, Phase.FAULT):
+            self._timers.clear()
+            self._after("recover", _RECOVER, now)
+        else:
+            self._connected = False
+            self._phase = Phase.CONNECTING
+            self._forget()
+            self._timers.clear()
+            self._after("hello", _SETTLE, now)
+
+    # -- what follows -----------------------------------------------------------------------
+
+    def _settled(self, owed: Owed, now: float) -> None:
+        """A command is over; go on with what the phase wants."""
+        self._owed = self._question = None
+        self._timers.pop("answer", None)
+        self._line_answered(owed.line)
+        if farmbot_lines.commands(owed.line.text) == ["F9"]:
+            self._is_locked = False
+        if owed.line.part is Part.ASK:
+            self._extras.append(Line(b"F21 P%d" % _CONFIG_OK, Part.LAST))
+        elif owed.line.part is Part.LAST:
+            self._ready(now)
+        elif not self._extras:
+            self._rest()
+
+    def _ready(self, now: float) -> None:
+        self._connected = True
+        self._phase = Phase.IDLE
+        self._events.append(Connected(self._firmware))
+        self._after("watch", self._profile.poll_s, now)
+
+    def _rest(self) -> None:
+        """Nothing is owed and nothing waits: what was that the end of?"""
+        if self._phase is Phase.CANCELLING:
+            self._timers.pop("cancel", None)
+            self._over(Cancelled())
+        elif self._phase is Phase.PAUSED and self._pause_due:
+            self._pause_due = False
+            self._paused()
+        elif self._phase is Phase.STREAMING and self._next_of_program() is None:
+            self._acked = len(self._program) if self._program else 0
+            self._over(Finished())
+
+    # -- time -------------------------------------------------------------------------------
+
+    def _ring(self, name: str, now: float) -> None:
+        match name:
+            case "hello":
+                self._hello(now)
+            case "answer":
+                self._unanswered(now)
+            case "watch":
+                self._watch(now)
+            case "cancel":
+                self._unconfirmed(now)
+            case "stopped":
+                if self._stops < _STOPS_MAX:
+                    self._lock(now)
+                else:
+                    self._after("recover", _RECOVER, now)
+            case "recover":
+                self._hello(now)
+
+    def _watch(self, now: float) -> None:
+        self._after("watch", self._profile.poll_s, now)
+        owed = self._owed
+        patience = self._profile.silence_s + (self._expected_time(owed.line) if owed else 0.0)
+        if now - self._heard_at <= patience:
+            return
+        if self._phase in RUNNING:
+            self._fail("machine.silent", owed.line.place if owed else -1, "", now)
+        elif self._connected:
+            self._note("machine.silent")
+            self.connect(now)
+
+    def _lost(self, owed: Owed, now: float) -> None:
+        """Nobody can say whether a command was executed: it is not sent again."""
+        if self._phase is Phase.CONNECTING:
+            self._hello(now)
+        elif self._phase is Phase.CANCELLING:
+            self._unconfirmed(now)
+        elif self._phase in RUNNING:
+            self._fail("machine.answer_lost", owed.line.place, owed.text, now)
+        else:
+            self._note("machine.no_answer", owed.text)
+            self._settled(owed, now)
+
+    def _unconfirmed(self, now: float) -> None:
+        self._fail("machine.cancel_unconfirmed", -1, "", now)
+
+    def _garbled(self, owed: Owed, text: str, now: float) -> None:
+        """It obeys another line than was sent: stop it before it has gone far."""
+        if self._phase is Phase.CANCELLING:
+            self._unconfirmed(now)
+        elif self._phase in RUNNING:
+            self._fail("machine.garbled", owed.line.place, text[:100], now)
+        elif self._phase is Phase.IDLE:
+            self._note("machine.garbled", text[:100])
+            self.stop(now)
