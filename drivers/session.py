@@ -12,6 +12,7 @@ from drivers.transport import Transport
 
 QUEUE_TIME = 0.020  # of bytes that may wait in the kernel, so that a stop is never late [s]
 _LOOK_AGAIN = 0.005  # until the kernel's queue has moved on [s]
+_MUCH = 4096  # bytes in one piece, read or written, after which there may be more
 _ROUNDS = 64  # of engine and wire in one call; the selector's others want their turn too
 
 
@@ -64,7 +65,8 @@ class Session:
             data = self._transport.read()
             for event in self._engine.receive(data, now):
                 self._publish(event)
-            if not self._write(now) and not data:
+            # A second look costs as much as the first: only where there may be more.
+            if not self._write(now) and len(data) < _MUCH:
                 break
 
     def connect(self, now: float) -> None:
@@ -123,7 +125,7 @@ class Session:
         self._transport.close()
 
     def _write(self, now: float) -> bool:
-        """Write what may be written; True if all went and more may be asked for."""
+        """Write what may be written; True if all of much went, so more may be asked for."""
         self._write_urgent(now)
         if not self._pending:
             self._pending = self._engine.data_to_send(now)
@@ -141,7 +143,7 @@ class Session:
         self._blocked = written < len(portion)
         if self._pending and not self._blocked:
             self._look_at = now + _LOOK_AGAIN
-        return not self._pending
+        return written >= _MUCH and not self._pending
 
     def _write_urgent(self, now: float) -> None:
         flush = self._engine.flush_first

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from drivers.profile import load_profile
 from drivers.sending import send_file
+from drivers.snapshot import Snapshot
 
 
 def main() -> None:
@@ -19,13 +20,22 @@ def main() -> None:
     if baud == "0":
         # Without a pace the kernel's queue would be bounded by that of the profile.
         profile, baud = replace(profile, baud=4_000_000), "4000000"
-    began, before = time.perf_counter(), _processor_s()
-    result = send_file(Path(path), port, replace(profile, boot_wait_s=0.2), baud=int(baud))
-    used = _processor_s() - before
+    seen: list[tuple[int, float]] = []  # lines acknowledged, processor time
+
+    def note(state: Snapshot) -> None:
+        if state.acked:
+            seen.append((state.acked, _processor_s()))
+
+    began = time.perf_counter()
+    result = send_file(
+        Path(path), port, replace(profile, boot_wait_s=0.2), baud=int(baud), on_progress=note
+    )
+    # From one look at the stream to another: start and end are not what a line costs.
+    (first, before), (last, after) = seen[0], seen[-1]
     report = {
         "result": str(result.result),
         "reason": result.reason,
-        "processor_us_per_line": used / max(result.lines, 1) * 1e6,
+        "processor_us_per_line": (after - before) / max(last - first, 1) * 1e6,
         "wall_s": time.perf_counter() - began,
     }
     print(json.dumps(report))

@@ -30,7 +30,7 @@ RING_BYTES = 127  # of a ring of 128
 SLOTS = 4
 SPIN_S = 0.0002  # what is due sooner is waited for without sleeping: timers are coarser than a line
 LOOK_S = 0.5  # between two looks whether it is over
-CLAIM = re.compile(rb"N(\d+) ?(.*)\*(\d+)$")
+CLAIM = re.compile(rb"N(-?\d+) ?(.*)\*(\d+)$")
 HEAT = b"ok T:21.0 /0.0 B:21.0 /0.0 @:0 B@:0\n"
 GREETING = b"FIRMWARE_NAME:Neutral 1.0 PROTOCOL_VERSION:1.0 MACHINE_TYPE:Link EXTRUDER_COUNT:1\n"
 
