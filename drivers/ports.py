@@ -1,16 +1,18 @@
-"""Find a machine's port by what is plugged in, never by a ttyUSB number."""
+"""Find a machine's port by what is plugged in, never by a ttyUSB number, and open nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from serial.tools import list_ports
-
+from drivers.holders import Holder, holders
+from drivers.identity import Identity, port_matches
 from drivers.profile import FirmwareProfile
 
-_BY_ID = Path("/dev/serial/by-id")
+ROOT = Path("/")
+_NAMES = ("ttyUSB*", "ttyACM*", "ttyXRUSB*", "ttyAMA*", "ttyS*", "rfcomm*")
+_NO_UART = "0"  # of /sys/class/tty/ttyS*/type: a name without hardware behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,55 +21,153 @@ class FoundPort:
 
     :param port: its name that stays the same when plugged in again, where there is one.
     :param device: its name of today.
-    :param usb: vendor and product, as `2c99:0002`; empty for other buses.
-    :param profiles: names of the profiles whose boards often look like this.
+    :param by_id: its link by vendor, product and serial number, "" without one.
+    :param by_path: its link by USB socket, "" without one.
+    :param profiles: names of the profiles whose boards often look like this: a guess.
+    :param holder: who has it open, as far as can be seen.
     """
 
     port: str
     device: str
-    usb: str
-    serial_number: str
-    description: str
-    profiles: tuple[str, ...]
+    identity: Identity
+    description: str = ""
+    by_id: str = ""
+    by_path: str = ""
+    profiles: tuple[str, ...] = ()
+    holder: Holder | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
         return {
             "port": self.port,
             "device": self.device,
-            "usb": self.usb,
-            "serial_number": self.serial_number,
+            "by_id": self.by_id,
+            "by_path": self.by_path,
+            "usb": self.identity.usb,
+            "serial_number": self.identity.serial,
+            "usb_position": self.identity.position,
             "description": self.description,
             "profiles": list(self.profiles),
+            "holder": self.holder.to_json() if self.holder else None,
         }
 
 
-def find_ports(profiles: Iterable[FirmwareProfile]) -> list[FoundPort]:
+def find_ports(
+    profiles: Iterable[FirmwareProfile] = (), root: Path = ROOT, *, look_for_holders: bool = True
+) -> list[FoundPort]:
     """Return the ports of this computer, those on USB first.
 
+    Everything is read from /dev, /sys and /proc: opening a port may reset a board.
+
     :param profiles: the profiles to guess from; a guess only, as one USB chip serves many.
+    :param root: the folder that holds `dev` and `sys`.
     """
     known = list(profiles)
-    stable = _stable_names()
+    by_id = _links(root / "dev/serial/by-id")
+    by_path = _links(root / "dev/serial/by-path")
     found = []
-    for each in list_ports.comports():
-        usb = f"{each.vid:04x}:{each.pid:04x}" if each.vid and each.pid else ""
-        device = str(each.device)
-        found.append(
-            FoundPort(
-                stable.get(device, device),
-                device,
-                usb,
-                each.serial_number or "",
-                each.description if each.description != "n/a" else "",
-                tuple(profile.name for profile in known if usb and usb in profile.usb),
-            )
-        )
-    return sorted(found, key=lambda port: (not port.usb, port.port))
+    for device in _devices(root):
+        identity, description = _usb(root, device.name)
+        named, placed = by_id.get(device.name, ""), by_path.get(device.name, "")
+        # Two boards without a serial number share one name by-id: it leads to either of them.
+        stable = named if identity.serial or not placed else placed
+        guesses = tuple(one.name for one in known if identity.usb and identity.usb in one.usb)
+        port = stable or str(device)
+        found.append(FoundPort(port, str(device), identity, description, named, placed, guesses))
+    if look_for_holders:
+        found = _with_holders(found)
+    return sorted(found, key=lambda each: (not each.identity.usb, each.port))
 
 
-def _stable_names(folder: Path = _BY_ID) -> dict[str, str]:
-    """Return today's device of each name under by-id."""
+def identity_of(port: str, root: Path = ROOT) -> Identity:
+    """Return what is known of *port* without opening it: its USB side."""
+    path = Path(port)
+    names = [path.name] if path.parent == root / "dev" else []
+    if path.is_symlink():
+        names.append(path.readlink().name)  # by-id and by-path lead to ../../ttyUSB0
+    for name in (*names, path.resolve().name):
+        identity, _ = _usb(root, name)
+        if identity.usb:
+            return identity
+    return Identity()
+
+
+def locate(port: str, known: Identity | None, root: Path = ROOT) -> str:
+    """Return where the board *known* is today; *port* where it cannot be told.
+
+    :param port: where it is configured to be.
+    :returns: "" if the board at *port* is another one, and ours is nowhere.
+    """
+    if known is None or not known.usb:
+        return port
+    if Path(port).exists() and port_matches(known, identity_of(port, root)):
+        return port
+    found = [
+        each.device
+        for each in find_ports((), root, look_for_holders=False)
+        if port_matches(known, each.identity)
+    ]
+    if len(found) == 1:
+        return found[0]
+    return "" if Path(port).exists() else port
+
+
+def _devices(root: Path) -> Sequence[Path]:
+    found = [path for pattern in _NAMES for path in (root / "dev").glob(pattern)]
+    return [path for path in sorted(found) if path.exists() and not _is_empty(root, path.name)]
+
+
+def _is_empty(root: Path, name: str) -> bool:
+    return name.startswith("ttyS") and _text(root / "sys/class/tty" / name / "type") == _NO_UART
+
+
+def _links(folder: Path) -> dict[str, str]:
+    """Return the link of each of today's names in a folder of /dev/serial."""
     if not folder.is_dir():
         return {}
-    return {str(link.resolve()): str(link) for link in sorted(folder.iterdir())}
+    links = [link for link in sorted(folder.iterdir()) if link.is_symlink() and link.exists()]
+    return {link.readlink().name: str(link) for link in links}
+
+
+def _usb(root: Path, name: str) -> tuple[Identity, str]:
+    """Return what the kernel says of the USB device behind a tty, and its description."""
+    at = root / "sys/class/tty" / name / "device"
+    if not at.exists():
+        return Identity(), ""
+    folder = at.resolve()
+    interface = ""
+    for _ in range(5):  # tty, interface, device; a port driver may stand between
+        if (folder / "bInterfaceNumber").is_file():
+            interface = folder.name
+        if (folder / "idVendor").is_file():
+            usb = f"{_text(folder / 'idVendor')}:{_text(folder / 'idProduct')}".lower()
+            words = (_text(folder / "manufacturer"), _text(folder / "product"))
+            place = interface or folder.name
+            serial = _text(folder / "serial")
+            return Identity(usb, serial, place), " ".join(word for word in words if word)
+        folder = folder.parent
+    return Identity(), ""
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", "replace").strip()[:100]
+    except OSError:
+        return ""
+
+
+def _with_holders(found: list[FoundPort]) -> list[FoundPort]:
+    held = holders([each.device for each in found])
+    return [
+        FoundPort(
+            each.port,
+            each.device,
+            each.identity,
+            each.description,
+            each.by_id,
+            each.by_path,
+            each.profiles,
+            held.get(each.device),
+        )
+        for each in found
+    ]

@@ -59,6 +59,8 @@ class FirmwareProfile:
     switch_off: tuple[str, ...] = ()
     park: tuple[str, ...] = ()
     usb: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()  # texts of its answer to M115 or $I that no other firmware says
+    identify: tuple[str, ...] = ()  # lines that beep or show a text and change nothing
     expected_s: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     realtime: Mapping[str, str] = field(default_factory=lambda: _NO_BYTES)  # by REALTIME
     verified_on: str = ""  # real board and date; empty while nobody has

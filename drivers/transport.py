@@ -9,12 +9,12 @@ import os
 import socket
 import struct
 import termios
-from pathlib import Path
 from typing import Protocol
 
 import serial
 
 from drivers.errors import PortError
+from drivers.holders import holder
 
 
 class Transport(Protocol):
@@ -41,6 +41,12 @@ class Transport(Protocol):
     def discard_output(self) -> None:
         """Throw away what has not left the kernel's queue."""
 
+    def set_baud(self, baud: int) -> None:
+        """Speak at another rate [bit/s] without closing, which may reset a board.
+
+        :raises PortError: `port.lost` or `port.refused`.
+        """
+
     def reset_on_close(self) -> None:
         """Let DTR fall with the next `close`, which resets most boards when they are opened."""
 
@@ -57,7 +63,8 @@ def open_transport(port: str, baud: int) -> Transport:
     """Open *port*: a device path, or `socket://host:port`.
 
     :param baud: bits per second; without meaning for sockets and ptys.
-    :raises PortError: `port.not_found`, `port.busy` or `port.refused`.
+    :raises PortError: `port.not_found`, `port.busy`, `port.busy_by` (a holder is seen) or
+        `port.refused`.
     """
     if port.startswith("socket://"):
         return _SocketTransport(port)
@@ -124,6 +131,14 @@ class _SerialTransport(_Descriptor):
         except termios.error as error:
             raise PortError("port.lost", port=self._port) from error
 
+    def set_baud(self, baud: int) -> None:
+        try:
+            self._serial.baudrate = baud
+            self._settle()
+            termios.tcflush(self._descriptor, termios.TCIFLUSH)
+        except (serial.SerialException, OSError, ValueError, termios.error) as error:
+            raise _refusal(self._port, error) from error
+
     def reset_on_close(self) -> None:
         with contextlib.suppress(OSError, termios.error):
             settings = termios.tcgetattr(self._descriptor)
@@ -141,14 +156,18 @@ class _SerialTransport(_Descriptor):
         """Keep others out, and keep DTR up when we go: hanging up would reset the board."""
         try:
             fcntl.ioctl(self._descriptor, termios.TIOCEXCL)
-            settings = termios.tcgetattr(self._descriptor)
-            settings[2] &= ~termios.HUPCL
-            # So that an empty read means "hung up" and not "nothing yet".
-            settings[6][termios.VMIN] = 1
-            termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
+            self._settle()
         except (OSError, termios.error) as error:
             self._serial.close()
             raise _refusal(self._port, error) from error
+
+    def _settle(self) -> None:
+        """Set what pyserial leaves as it was or changes with each rate."""
+        settings = termios.tcgetattr(self._descriptor)
+        settings[2] &= ~termios.HUPCL
+        # So that an empty read means "hung up" and not "nothing yet".
+        settings[6][termios.VMIN] = 1
+        termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
 
 
 class _SocketTransport(_Descriptor):
@@ -172,6 +191,9 @@ class _SocketTransport(_Descriptor):
     def discard_output(self) -> None:
         """Do nothing: what the kernel has of a TCP stream cannot be taken back."""
 
+    def set_baud(self, baud: int) -> None:
+        """Do nothing: a serial server keeps its rate to itself."""
+
     def reset_on_close(self) -> None:
         pass  # a serial server keeps the lines to itself
 
@@ -186,19 +208,8 @@ def _refusal(port: str, error: Exception) -> PortError:
     if number == errno.ENOENT or "No such file" in text:
         return PortError("port.not_found", port=port)
     if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text or "busy" in text:
-        return PortError("port.busy", port=port, holder=_holder(port))
+        who = holder(port)
+        if who is None:
+            return PortError("port.busy", port=port)
+        return PortError("port.busy_by", port=port, holder=who.label, pid=who.pid)
     return PortError("port.refused", port=port, problem=text)
-
-
-def _holder(port: str) -> str:
-    """Return the name of the process that has *port* open, if we may see it."""
-    wanted = Path(port).resolve()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if process.name != str(os.getpid()) and any(
-                each.resolve() == wanted for each in (process / "fd").iterdir()
-            ):
-                return (process / "comm").read_text("utf-8").strip()
-        except OSError:
-            continue
-    return ""

@@ -15,3 +15,8 @@ def find_home() -> Path:
     if (_SYSTEM_HOME / "node.toml").exists():
         return _SYSTEM_HOME
     return Path.home() / ".local" / "share" / "fabnode"
+
+
+def find_devices() -> Path:
+    """Return the folder that holds `dev` and `sys`: FABNODE_DEVICES for tests, else `/`."""
+    return Path(os.environ.get("FABNODE_DEVICES") or "/")

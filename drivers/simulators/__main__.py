@@ -9,6 +9,7 @@ from pathlib import Path
 from drivers.errors import SimulatorError
 from drivers.simulators.faults import FAULTS
 from drivers.simulators.machines import SIMULATORS, Wishes, simulate
+from drivers.simulators.usb import Plug
 
 
 def envelope(text: str) -> tuple[float, float, float]:
@@ -62,6 +63,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="N=VALUE",
         help="a stored firmware setting, such as 22=1 (Grbl)",
     )
+    words.add_argument(
+        "--usb",
+        type=Plug.read,
+        metavar="VENDOR:PRODUCT[:SERIAL[:POSITION]]",
+        help="its USB side; the link must lie in the `dev` of a folder that stands for /",
+    )
+    words.add_argument(
+        "--hears-rates", action="store_true", help="hear a host at another rate as noise"
+    )
     return words
 
 
@@ -73,6 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
         cpu=given.cpu,
         options=tuple(given.options),
         settings=dict(given.settings),
+        plug=given.usb,
+        hears_rates=given.hears_rates,
     )
     try:
         simulate(given.profile, given.link, given.speed, given.seed, given.fault, given.log, wishes)

@@ -24,6 +24,7 @@ FAULTS = {
     "thermistor-at-line": "the executed line after which a thermometer reads open (Marlin)",
     "limit-at-line": "the executed line after which a limit switch closes (Grbl)",
     "unplug-at-line": "the executed line after which the port goes away",
+    "replug-at-line": "the executed line after which the port goes and returns as another",
 }
 _CHANCES = {"lost-ok", "corrupt-in", "corrupt-out", "drop-in", "drop-out"}
 
@@ -84,7 +85,7 @@ class Faults:
 
     def at_line(self, count: int) -> list[str]:
         """What befalls the board once it has executed `count` lines since power on."""
-        words = ("reset", "silence", "thermistor", "limit", "unplug")
+        words = ("reset", "silence", "thermistor", "limit", "unplug", "replug")
         return [word for word in words if self._number.get(f"{word}-at-line") == count]
 
     def _spoil(self, data: bytes, drop: float, flip: float) -> bytes:

@@ -94,6 +94,7 @@ class Firmware(ABC):
         self.executed = 0  # lines since power on
         self.overflowed = 0  # bytes lost because the ring was full
         self.is_unplugged = False
+        self.is_replugged = False  # the port is to go and to come back under another name
         self.is_silent = False  # nothing said, nothing done, until the next reset
         byte_s = 10.0 / board.baud if board.baud else 0.0
         self._incoming = Incoming(byte_s)
@@ -280,4 +281,6 @@ class Firmware(ABC):
             self.is_silent = True
         if "unplug" in befalls:
             self.is_unplugged = True
+        if "replug" in befalls:
+            self.is_replugged = True
         return befalls

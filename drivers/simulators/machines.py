@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,7 @@ from drivers.simulators.grblhal import GrblHalSimulator
 from drivers.simulators.marlin import Marlin1Simulator, MarlinSimulator
 from drivers.simulators.plant import Vector
 from drivers.simulators.ptys import Line, run_until_stopped
+from drivers.simulators.usb import Plug
 
 READY_S = 20.0  # of wall time: how long a machine's process may take to open its port
 
@@ -79,6 +80,8 @@ class Wishes:
     cpu: float = 1.0
     options: tuple[str, ...] = ()
     settings: Mapping[str, float] | None = None
+    plug: Plug | None = None  # the USB side; the link then lies in a `dev` of its own root
+    hears_rates: bool = False  # a host at another rate is heard as noise
 
 
 def build(profile: str, wishes: Wishes, record: Record | None = None) -> Firmware:
@@ -129,28 +132,34 @@ def simulate(
     if not speed > 0:
         raise SimulatorError("simulator.speed")
     w = wishes or Wishes()
-    given = Wishes(
-        seed or w.seed, tuple(faults) or w.faults, w.envelope, w.baud, w.cpu, w.options, w.settings
-    )
+    given = replace(w, seed=seed or w.seed, faults=tuple(faults) or w.faults)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(log.open("w", buffering=1)) if log else None
         firmware = build(profile, given, Record(file, keeps=False))
-        line = Line(link)
-        stack.callback(line.close)
-        run_until_stopped(firmware, line, speed)
+        line = Line(link, given.plug)
+        run_until_stopped(firmware, line, speed, hears_rates=given.hears_rates)
 
 
 class PtyMachine:
     """A simulated machine in a process of its own, for tests.
+
+    :param port: where its link shall lie, if not in a folder of its own.
 
     >>> with PtyMachine("marlin-2", speed=100.0) as machine:
     ...     machine.port.name
     'port'
     """
 
-    def __init__(self, profile: str, *, speed: float = 1.0, arguments: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        profile: str,
+        *,
+        speed: float = 1.0,
+        arguments: Iterable[str] = (),
+        port: Path | None = None,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="machine-")
-        self.port = Path(self._folder.name) / "port"
+        self.port = port or Path(self._folder.name) / "port"
         self.log = Path(self._folder.name) / "facts.jsonl"
         self._arguments = [
             *(sys.executable, "-m", "drivers.simulators", profile),

@@ -18,9 +18,12 @@ from pathlib import Path
 from types import FrameType
 
 from drivers.simulators.firmware import Firmware
+from drivers.simulators.uart import baud_of, misread
+from drivers.simulators.usb import Plug, UsbSide, next_name
 
 AHEAD_S = 0.002  # of wall time: how many bytes may be taken from the port before their time
 NEAR_S = 0.0001  # of wall time: what comes sooner is done at once
+AWAY_S = 1.0  # of wall time: from the loss of a port to its return
 UNREAD = 65_536  # bytes kept for a host that does not read
 
 _IN_OPEN, _IN_CLOSE = 0x20, 0x18
@@ -33,9 +36,11 @@ class Line:
     The host's end stays open here, so that a host that leaves does not hang up the line.
     Opening it raises DTR, which resets the board, unless the host before had switched
     HUPCL off: exactly as on a board with a USB serial chip.
+
+    :param plug: its USB side, for a link in the `dev` of a folder that stands for `/`.
     """
 
-    def __init__(self, link: Path) -> None:
+    def __init__(self, link: Path, plug: Plug | None = None) -> None:
         self.master, self.slave = pty.openpty()
         tty.setraw(self.slave)
         flags = termios.tcgetattr(self.slave)
@@ -48,10 +53,18 @@ class Line:
         self._watch = _watch(self.name)
         if self._watch is None:
             self.opened = 1
-        self._link = link
+        self._link, self._plug = link, plug
         fresh = link.with_name(f".{link.name}.{os.getpid()}")
         fresh.symlink_to(self.name)
         fresh.replace(link)
+        self._usb = UsbSide(link.parent.parent, plug) if plug else None
+        if self._usb is not None:
+            self._usb.plug_in(link.name)
+
+    @property
+    def baud(self) -> int:
+        """Return the rate that the host has set [bit/s]."""
+        return baud_of(self.slave)
 
     def fds(self) -> list[int]:
         return [self.master] if self._watch is None else [self.master, self._watch]
@@ -80,7 +93,13 @@ class Line:
             self._has_dtr = False
         termios.tcflush(self.slave, termios.TCIFLUSH)
 
+    def again(self) -> Line:
+        """Return the line as it comes back after a loss: another pty, under the next name."""
+        return Line(self._link.with_name(next_name(self._link.name)), self._plug)
+
     def close(self) -> None:
+        if self._usb is not None:
+            self._usb.pull_out()
         with contextlib.suppress(FileNotFoundError):
             if self._link.is_symlink() and str(self._link.readlink()) == self.name:
                 self._link.unlink()
@@ -115,9 +134,13 @@ class Runner:
     """Moves bytes and time between a pty and a simulated board.
 
     :param speed: how many times faster than the clock on the wall the machine lives.
+    :param hears_rates: whether a host at another rate than the board's is heard as noise.
     """
 
-    def __init__(self, firmware: Firmware, line: Line, speed: float) -> None:
+    def __init__(
+        self, firmware: Firmware, line: Line, speed: float, *, hears_rates: bool = False
+    ) -> None:
+        self._hears_rates = hears_rates
         self._firmware = firmware
         self._line = line
         self._speed = speed
@@ -134,6 +157,11 @@ class Runner:
         with contextlib.suppress(BlockingIOError):
             os.write(self._rope, b"!")
 
+    @property
+    def line(self) -> Line:
+        """Return the line of now: another one after a loss."""
+        return self._line
+
     def now(self) -> float:
         return (time.monotonic() - self._began) * self._speed
 
@@ -146,12 +174,16 @@ class Runner:
             os.close(self._rope)
 
     def _live(self) -> None:
-        firmware, line = self._firmware, self._line
+        firmware = self._firmware
         while not self._is_over:
+            line = self._line
             now = self.now()
             self._hand_over(firmware.read(now + NEAR_S * self._speed))
             if firmware.is_unplugged:
                 break
+            if firmware.is_replugged:
+                self._come_back()
+                continue
             room = firmware.room(self._ahead)
             readable = [fd for fd in line.fds() if fd != line.master or room]
             readable.append(self._bell)
@@ -162,7 +194,24 @@ class Runner:
                 firmware.reset(self.now())
             if line.master in ready:
                 with contextlib.suppress(BlockingIOError):
-                    firmware.write(os.read(line.master, room), max(self.now(), firmware.now))
+                    data = self._wire(os.read(line.master, room), inwards=True)
+                    firmware.write(data, max(self.now(), firmware.now))
+
+    def _come_back(self) -> None:
+        """Lose the port and get another; the board lives on meanwhile."""
+        self._line.close()
+        self._unread.clear()
+        select.select([self._bell], [], [], AWAY_S)
+        self._firmware.read(self.now())
+        self._firmware.is_replugged = False
+        self._line = self._line.again()
+
+    def _wire(self, data: bytes, *, inwards: bool) -> bytes:
+        board = self._firmware.board.baud
+        if not self._hears_rates or not board or not data:
+            return data
+        host = self._line.baud
+        return misread(data, host, board) if inwards else misread(data, board, host)
 
     def _patience(self, room: int) -> float | None:
         """How long nothing needs to be done [s of wall time]."""
@@ -175,16 +224,21 @@ class Runner:
     def _hand_over(self, said: bytes) -> None:
         if not self._line.opened:
             return  # nobody listens; a serial line keeps nothing
-        self._unread += said
+        self._unread += self._wire(said, inwards=False)
         del self._unread[UNREAD:]
         if self._unread:
             with contextlib.suppress(BlockingIOError):
                 del self._unread[: os.write(self._line.master, self._unread)]
 
 
-def run_until_stopped(firmware: Firmware, line: Line, speed: float) -> None:
-    """Live until SIGTERM, SIGINT or an unplugged cable."""
-    runner = Runner(firmware, line, speed)
+def run_until_stopped(
+    firmware: Firmware, line: Line, speed: float, *, hears_rates: bool = False
+) -> None:
+    """Live until SIGTERM, SIGINT or an unplugged cable; the line is closed then."""
+    runner = Runner(firmware, line, speed, hears_rates=hears_rates)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, runner.stop)
-    runner.run()
+    try:
+        runner.run()
+    finally:
+        runner.line.close()

@@ -60,7 +60,7 @@ def _act(args: argparse.Namespace) -> int:
         case "check":
             from node.cli.checking import check as act
         case "ports":
-            from node.cli.machines import ports as act
+            from node.cli.ports import ports as act
         case "machine":
             from node.cli.machines import machine as act
         case "run":

@@ -90,6 +90,7 @@ def _add_machines(commands: Commands) -> None:
     retire.add_argument("slug", help="cli.help.machine.slug")
     ports = commands.add_parser("ports", help="cli.help.ports")
     ports.add_argument("--json", action="store_true", help="cli.help.json")
+    ports.add_argument("--probe", metavar="PORT", help="cli.help.ports.probe")
 
 
 def _add_wire(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""`fabnode machine …` and `fabnode ports`: the machines of the lab."""
+"""`fabnode machine …`: the machines of the lab."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drivers.ports import find_ports
 from jobs.domain.errors import InvalidError, NotFoundError
 from jobs.domain.machine import SLUG
 from jobs.services.machines import MachineSpec, parse_machine
 from node.cli.offline import console_actor, opened
-from node.cli.profiles import read_profiles
 from node.cli.words import out, print_json, say
 from node.control import nudge
 
@@ -97,18 +95,4 @@ def _retire(args: argparse.Namespace) -> int:
         home = node.home
     nudge(home)
     say("cli.machine-retired", slug=args.slug)
-    return 0
-
-
-def ports(args: argparse.Namespace) -> int:
-    """List the serial ports of this computer."""
-    found = find_ports(read_profiles())
-    if args.json:
-        print_json({"ports": [port.to_json() for port in found]})
-    elif not found:
-        say("cli.no-ports")
-    else:
-        for port in found:
-            likely = ", ".join(port.profiles)
-            out("  ".join(part for part in (port.port, port.description, likely) if part))
     return 0

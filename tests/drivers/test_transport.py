@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import pty
 import socket
-from pathlib import Path
 
 import pytest
 
 from drivers.errors import PortError
-from drivers.ports import _stable_names, find_ports
-from drivers.profile import load_profile
 from drivers.transport import open_transport
 
 
@@ -69,9 +66,3 @@ def test_a_socket_is_a_port_too():
 def test_a_port_that_is_none_is_refused(port):
     with pytest.raises(PortError):
         open_transport(port, 115200)
-
-
-def test_ports_are_named_by_what_is_plugged_in(tmp_path: Path):
-    (tmp_path / "usb-board").symlink_to("/dev/null")
-    assert _stable_names(tmp_path) == {"/dev/null": str(tmp_path / "usb-board")}
-    assert all(port.port for port in find_ports([load_profile("grbl-1.1")]))

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 import jobs.designs
+from drivers.simulators import PtyMachine
+from drivers.simulators.usb import Plug
+from drivers.transport import open_transport
 from jobs.services.ledger import Ledger
 from jobs.services.workshop import Workshop
 
@@ -147,6 +150,45 @@ def test_ports_are_one_object_and_none_is_opened(fabnode):
     assert (said.code, said.err) == (0, "")
     assert isinstance(said.json["ports"], list)
     assert fabnode("ports").code == 0
+
+
+def test_ports_are_told_by_usb_identity_with_a_guess_and_who_has_them(
+    fabnode, tmp_path, monkeypatch
+):
+    root = tmp_path / "computer"
+    (root / "dev").mkdir(parents=True)
+    plug = Plug("1a86", "7523", position="1-1.2")
+    usb = ("--usb", "1a86:7523::1-1.2")
+    with PtyMachine("marlin-2", port=root / "dev/ttyUSB0", arguments=usb) as machine:
+        monkeypatch.setenv("FABNODE_DEVICES", str(root))
+        transport = open_transport(str(machine.port), 250_000)
+        said = fabnode("ports")
+        assert said.code == 0
+        line, about, *_ = said.out.splitlines()
+        assert f"by-path/pci-0-usb-0:{plug.position}:1.0-port0" in line
+        assert "1a86:7523" in line
+        assert "at USB 1-1.2:1.0" in line
+        assert "marlin-2" in line
+        assert "a guess" in about
+        assert "may reset" in about
+        transport.close()
+        port = fabnode("ports", "--json").json["ports"][0]
+        assert (port["usb"], port["serial_number"], port["holder"]) == ("1a86:7523", "", None)
+
+
+def test_a_port_that_a_person_chose_is_asked_who_it_is(fabnode):
+    arguments = ("--hears-rates", "--baud", "115200")
+    with PtyMachine("grbl-1.1", arguments=arguments) as machine:
+        said = fabnode("ports", "--probe", machine.port, "--json")
+    assert (said.code, said.err) == (0, "")
+    assert (said.json["profile"], said.json["baud"]) == ("grbl-1.1", 115200)
+    assert said.json["firmware"].startswith("Grbl 1.1h")
+
+
+def test_a_port_that_is_not_there_is_one_sentence(fabnode):
+    said = fabnode("ports", "--probe", "/dev/nowhere")
+    assert said.code == 1
+    assert "There is no port /dev/nowhere" in said.complaint
 
 
 # The ledger

@@ -233,4 +233,4 @@ def test_a_port_that_another_program_holds_is_said(start, fabnode, quick_home, p
         sending.signal(signal.SIGINT)
         assert sending.wait().json["result"] == "cancelled"
     assert said.code == 1
-    assert "is in use by another program" in said.complaint
+    assert "is in use by fabnode (process " in said.complaint
