@@ -150,6 +150,13 @@ class HostClient:
         """Have one extra line sent, between those of the program."""
         self._ask(Do.COMMAND, line=line)
 
+    def keep_heat(self, by: str, seconds: int) -> None:
+        """Have heat stay on without a run for a while.
+
+        :param by: who asked, for all to see.
+        """
+        self._ask(Do.KEEP_HEAT, by=by, seconds=seconds)
+
     def reconnect(self) -> None:
         """Close the port and open it again, as after a stop once the machine was inspected."""
         self._ask(Do.RECONNECT)

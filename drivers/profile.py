@@ -23,6 +23,9 @@ REALTIME = (
     *("spindle_100", "spindle_up_10", "spindle_down_10", "spindle_up_1", "spindle_down_1"),
     "spindle_toggle",
 )
+# By heater letter: nozzle, bed, chamber.
+_RISE_S: Mapping[str, float] = MappingProxyType({"T": 20.0, "B": 60.0, "C": 600.0})
+_OVER_C: Mapping[str, float] = MappingProxyType({"T": 25.0, "B": 15.0, "C": 15.0})
 
 
 class Flow(StrEnum):
@@ -64,6 +67,13 @@ class FirmwareProfile:
     expected_s: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     realtime: Mapping[str, str] = field(default_factory=lambda: _NO_BYTES)  # by REALTIME
     verified_on: str = ""  # real board and date; empty while nobody has
+    heat_rise_c: float = 2.0  # what a heater must gain in its `heat_rise_s`
+    heat_rise_s: Mapping[str, float] = field(default_factory=lambda: _RISE_S)
+    heat_near_c: float = 5.0  # so near to its target it has arrived
+    heat_over_c: Mapping[str, float] = field(default_factory=lambda: _OVER_C)
+    heat_max_c: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    heat_stale_s: float = 10.0  # longest time without a report while a heater is on
+    idle_heat_off_s: float = 600.0  # heat without a run, until it is switched off
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""

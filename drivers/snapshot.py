@@ -35,6 +35,10 @@ class Snapshot:
     :param acts: what a person may have it do now, by `drivers.acts.Act`.
     :param homed: its position is that of the machine.
     :param laser: the firmware drives a beam, not a spindle; None if it has not told.
+    :param at_work: word of a long command whose answer is owed, such as G28; "" if none.
+    :param excused_s: time for which no report of temperatures could be expected.
+    :param heat_off_s: time until heat that nobody uses is switched off; None: nothing to do.
+    :param kept_by: who asked for that heat to stay on.
     """
 
     phase: Phase
@@ -58,6 +62,10 @@ class Snapshot:
     acts: tuple[str, ...] = ()
     homed: bool = False
     laser: bool | None = None
+    at_work: str = ""
+    excused_s: float = 0.0
+    heat_off_s: float | None = None
+    kept_by: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""
@@ -83,6 +91,10 @@ class Snapshot:
             "acts": list(self.acts),
             "homed": self.homed,
             "laser": self.laser,
+            "at_work": self.at_work,
+            "excused_s": round(self.excused_s, 1),
+            "heat_off_s": None if self.heat_off_s is None else round(self.heat_off_s),
+            "kept_by": self.kept_by,
         }
 
     @classmethod

@@ -32,6 +32,7 @@ class Do(StrEnum):
     CANCEL = "cancel"
     STOP = "stop"  # by
     COMMAND = "command"  # line
+    KEEP_HEAT = "keep_heat"  # by, seconds: have heat on without a run for a while
     RECONNECT = "reconnect"  # close the port and open it again
     STATE = "state"  # answers state
     EVENTS = "events"  # run, after: facts of that run up to this one are known already

@@ -232,6 +232,8 @@ class StreamEngine(ABC):
             acts=tuple(sorted(self.acts())),
             homed=self._homed,
             laser=self._laser,
+            at_work=self._at_work(),
+            excused_s=self._excused(now),
         )
 
     # -- what a dialect does ----------------------------------------------------------------
@@ -298,6 +300,14 @@ class StreamEngine(ABC):
             return False
         self._fail("program.line_too_long", line.place, "", now)
         return True
+
+    def _at_work(self) -> str:
+        """Return the word of a long command whose answer is owed, "" if there is none."""
+        return ""
+
+    def _excused(self, now: float) -> float:  # noqa: ARG002 (the seam's shape)
+        """Return for how long no report of temperatures could be expected [s]."""
+        return 0.0
 
     def _line_answered(self, line: Line) -> None:
         if line.place >= 0:

@@ -45,6 +45,7 @@ class MarlinReplies(MarlinWire):
                 self._last_taken = reply.last
                 self._doubt(now)  # in case that the Resend itself gets lost
             case marlin.Measured():
+                self._unasked_at = now
                 self._measured(reply.temperatures)
             case marlin.Busy():
                 self._busy(reply, now)

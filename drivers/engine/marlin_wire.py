@@ -57,6 +57,7 @@ class MarlinWire(StreamEngine):
         self._stopped_at = 0.0
         self._patience_until = 0.0
         self._answered_at = now
+        self._unasked_at = now  # a report of temperatures came by itself
         self._asked = 0
         self._asked_at = self._ask_heard_at = now
         self._pace = 0.05  # smoothed time from answer to answer [s]
@@ -146,6 +147,20 @@ class MarlinWire(StreamEngine):
         self._strikes = self._same_resends = 0
         self._last_taken = None
         self._ok_is_of_resend = False
+
+    def _at_work(self) -> str:
+        oldest = self._window.oldest
+        if oldest is None or self._may_last.search(oldest.text) is None:
+            return ""
+        known = self._profile.expected_s
+        return next((word for word in self._dialect.commands(oldest.text) if word in known), "")
+
+    def _excused(self, now: float) -> float:
+        # Asked behind a long command it cannot answer. One that has reported by itself since
+        # then does not wait for questions, and is held to it.
+        if not self._window.unanswered or self._unasked_at > self._answered_at:
+            return 0.0
+        return now - self._answered_at
 
     def _await_answer(self, now: float) -> None:
         """Count the time to the next answer anew."""

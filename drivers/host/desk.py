@@ -145,6 +145,9 @@ class Desk:
             accepted = session.cancel(now)
         elif do is Do.COMMAND:
             accepted = session.command(self._line(message), now)
+        elif do is Do.KEEP_HEAT:
+            by, seconds = text_of(message, "by"), whole_of(message, "seconds")
+            accepted = self._machine.keep_heat(by, seconds, now)
         elif do is Do.RECONNECT:
             if self._machine.run:
                 raise HostError("host.busy", run=self._machine.run)

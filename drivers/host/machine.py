@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from drivers.errors import DriverError, HostError
+from drivers.heat import HeatAlarm
 from drivers.host.config import HostConfig
+from drivers.host.guard import Guard
 from drivers.host.programs import StoredProgram
 from drivers.journal import Journal, Progress
-from drivers.snapshot import Phase, Snapshot
+from drivers.snapshot import Phase, Snapshot, TemperatureRead
 from drivers.wire import HostEvent
 
 RETRY_FIRST_S = 0.5
@@ -87,6 +89,7 @@ class Machine:
         self._stopped_by = ""
         self._talk_second = self._talked = 0
         self._last = Snapshot(phase=Phase.CONNECTING)
+        self._guard = Guard(config)
         self._retry_at = 0.0
         self._retry_s = RETRY_FIRST_S
         # A file, because switching off may have to wait for the port longer than we live.
@@ -117,13 +120,16 @@ class Machine:
 
     def deadline(self) -> float | None:
         """Return when `tick` must be called [s, monotonic]."""
-        return self._retry_at if self._session is None else self._session.deadline()
+        if self._session is None:
+            return self._retry_at
+        due, watched = self._session.deadline(), self._guard.deadline()
+        return watched if due is None else due if watched is None else min(due, watched)
 
     def snapshot(self, now: float) -> Snapshot:
         """Return what the machine is doing, without a port what it last did."""
         if self._session is not None:
             self._last = self._session.snapshot(now)
-        return replace(self._last, run=self.run)
+        return self._guard.dressed(replace(self._last, run=self.run), now)
 
     def tick(self, now: float) -> None:
         """Move bytes and time; open the port if that is due."""
@@ -135,7 +141,9 @@ class Machine:
             self._session.ready(now)
             self._last = self._session.snapshot(now)
             self._note_progress()
+            self._feel(now)
             self._take_in_rest()
+            self._supervise(now)
         except (DriverError, OSError) as error:
             self.lose_port(error, now)
             return
@@ -179,6 +187,7 @@ class Machine:
         log.info("%s: run %s starts, %d lines", self._config.machine, run, len(program))
         self._tell(fact)
         self._program = program
+        self._guard.forgive()
         try:
             if not self._session.start(program, now, run):
                 # It was idle a moment ago; what came between will be told by itself.
@@ -239,6 +248,9 @@ class Machine:
                 self._session.reset_on_close()
             self._session.close()
             self._session = None
+        self._guard.forget()
+        if resets:
+            self._guard.forgive()
         self._last = replace(self._last, phase=Phase.CONNECTING, connected=False)
         self._retry_s = RETRY_FIRST_S
         self._retry_at = now + self._retry_s
@@ -271,11 +283,48 @@ class Machine:
         self._last = replace(self._last, message="")
         self.tick(now)
 
-    def _switch_off(self, now: float) -> None:
-        """Send what makes the machine safe, nothing that moves."""
+    def keep_heat(self, by: str, seconds: float, now: float) -> bool:
+        """Let a person have heat on without a run; False if there is none to be switched off."""
+        kept = self._guard.keep(by[:MAX_TEXT], seconds, now)
+        if kept:
+            log.info("%s: heat is kept on for %.0f s by %s", self._config.machine, seconds, by)
+        return kept
+
+    def _feel(self, now: float) -> None:
+        for event in self._heard:
+            if isinstance(event, TemperatureRead):
+                self._guard.hear(event.temperatures, self._last, now)
+
+    def _supervise(self, now: float) -> None:
+        """Act on what the guard finds."""
+        if (alarm := self._guard.alarm(self._last, now)) is not None:
+            self._stop_for(alarm, now)
+        elif self._guard.heat_is_forgotten(self._last, now, is_running=bool(self.run)):
+            self._send_switch_off(now)
+            log.warning("%s: heat was on without a run and is switched off", self._config.machine)
+            self._tell(HostEvent("", 0, self._clock_us(), "heat_off"))
+
+    def _stop_for(self, alarm: HeatAlarm, now: float) -> None:
+        """Emergency stop because of a heater; first the wire, then the record."""
+        assert self._session is not None
+        self._stopped_by = "heater-watch"
+        self._session.stop(now)
+        log.error("%s: stopped because of a heater: %s", self._config.machine, alarm)
+        self._owe_switch_off()
+        fields: dict[str, object] = {"code": alarm.code, **alarm.fields()}
+        self._tell_fact("failed", fields | self._end_fields(), ends=True)
+        self._program = None
+        self._last = self._session.snapshot(now)
+        self._take_in_rest()
+
+    def _send_switch_off(self, now: float) -> None:
         assert self._session is not None
         for line in self._config.profile.switch_off:
             self._session.command(line.encode("ascii"), now)
+
+    def _switch_off(self, now: float) -> None:
+        """Send what makes the machine safe, nothing that moves."""
+        self._send_switch_off(now)
         self._is_due = False
         self._due_file.unlink(missing_ok=True)
         log.warning("%s: switched heat and spindle off after a gap", self._config.machine)
@@ -306,14 +355,24 @@ class Machine:
         if kind == "stopped":
             fields["by"], self._stopped_by = self._stopped_by, ""
         if kind in ENDS:
-            if self._journal.progress is not None:
-                fields |= _extent(self._journal.progress)
-                fields |= {"resends": self._last.resends, "starvation_s": self._last.starvation_s}
+            fields |= self._end_fields()
             self._program = None
         if kind in FACTS:
             self._tell_fact(kind, fields, ends=kind in ENDS)
         elif self._may_repeat(at_us := self._clock_us()):
             self._tell(HostEvent(self.run, 0, at_us, kind, fields))
+
+    def _end_fields(self) -> dict[str, object]:
+        """Return what every end of a run says; nothing outside a run."""
+        progress = self._journal.progress
+        if progress is None:
+            return {}
+        last = self._last
+        return {
+            **_extent(progress),
+            "resends": last.resends,
+            "starvation_s": last.starvation_s,
+        }
 
     def _may_repeat(self, at_us: int) -> bool:
         """Tell whether what is not kept may be told now: some firmwares talk at every line."""

@@ -22,6 +22,9 @@ FAULTS = {
     "reset-at-line": "the executed line after which the board restarts",
     "silence-at-line": "the executed line after which the board says and does nothing more",
     "thermistor-at-line": "the executed line after which a thermometer reads open (Marlin)",
+    "heater-at-line": "the executed line after which the nozzle's heater has fallen out (Marlin)",
+    "stuck-at-line": "the executed line after which its thermometer is stuck (Marlin)",
+    "runaway-at-line": "the executed line after which its heater cannot be switched off (Marlin)",
     "limit-at-line": "the executed line after which a limit switch closes (Grbl)",
     "unplug-at-line": "the executed line after which the port goes away",
     "replug-at-line": "the executed line after which the port goes and returns as another",
@@ -85,7 +88,10 @@ class Faults:
 
     def at_line(self, count: int) -> list[str]:
         """What befalls the board once it has executed `count` lines since power on."""
-        words = ("reset", "silence", "thermistor", "limit", "unplug", "replug")
+        words = (
+            *("reset", "silence", "thermistor", "limit", "unplug", "replug"),
+            *("heater", "stuck", "runaway"),
+        )
         return [word for word in words if self._number.get(f"{word}-at-line") == count]
 
     def _spoil(self, data: bytes, drop: float, flip: float) -> bytes:

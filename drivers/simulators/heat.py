@@ -23,6 +23,7 @@ class Heater:
         self.maximum = maximum
         self.target = 0.0
         self.power = 0.0  # duty, 0 to 1
+        self.fault = ""  # "heater": no warmth arrives; "stuck": it reads the same; "runaway"
         self._mass = self._read = room
         self._at = 0.0
 
@@ -33,7 +34,8 @@ class Heater:
     def advance(self, now: float) -> None:
         """Let time pass up to `now`."""
         gap = now - self._at
-        if gap > STEP and not self.target and abs(self._mass - self._room) < 0.05:
+        is_off = not self.target and not self.fault
+        if gap > STEP and is_off and abs(self._mass - self._room) < 0.05:
             self._at = now
             self.power = 0.0
             return
@@ -41,9 +43,13 @@ class Heater:
         while self._at + STEP <= now:
             self._at += STEP
             self.power = self._duty()
-            end = self._room + self._rise * self.power
+            if self.fault == "runaway":
+                self.power = 1.0  # its transistor has failed, and nothing opens the circuit
+            arrives = 0.0 if self.fault == "heater" else self.power
+            end = self._room + self._rise * arrives
             self._mass = end + (self._mass - end) * keep
-            self._read = self._mass + (self._read - self._mass) * follow
+            if self.fault != "stuck":
+                self._read = self._mass + (self._read - self._mass) * follow
 
     def _duty(self) -> float:
         """Full power far below the target, what holds it plus a share of the error near it."""

@@ -83,6 +83,11 @@ class MarlinSimulator(MarlinCommands):
         elif "thermistor" in befalls:
             self._say("Error:MINTEMP triggered, system stopped! Heater_ID: E0\n")
             self._kill("")
+        for word in ("heater", "stuck", "runaway"):
+            if word in befalls:
+                # As on a board built without thermal protection: nobody on it notices.
+                self.nozzle.advance(self.now)
+                self.nozzle.fault = word
 
     def _answer(self, line: Queued, answer: str) -> None:
         if self.faults.loses_answer():
