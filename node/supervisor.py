@@ -305,6 +305,10 @@ class Supervisor:
         """Open the machine's port anew, as after a stop once a person has looked."""
         return self._ask(slug, HostClient.reconnect)
 
+    def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
+        """Have heat stay on without a run for a while."""
+        return self._ask(slug, lambda client: client.keep_heat(by, seconds))
+
     def _ask(self, slug: str, what: Callable[[HostClient], None]) -> str | None:
         try:
             with self._connect(slug) as client:
@@ -337,6 +341,8 @@ def live_state(snapshot: Snapshot) -> LiveState:
         run=snapshot.run or None,
         stopped=snapshot.stopped,
         message=snapshot.message,
+        heat_off_s=snapshot.heat_off_s,
+        heat_kept_by=snapshot.kept_by,
         heard_at=None,
     )
 

@@ -77,6 +77,7 @@ def machine_json(sentences: Sentences, machine: MachineView) -> dict[str, object
             for name in sorted(machine.temperatures, key=heater_order)
         },
         "message": sentences.message(machine.message),
+        "heat": heat(sentences, machine),
         "spindle": spindle(sentences, machine),
         "progress": run.progress if run else None,
         "percent": f"{percent(run.progress)} %" if run else "",
@@ -101,6 +102,7 @@ def key_of(machine: MachineView) -> str:
         ",".join(sorted(machine.temperatures)),
         "turning" if machine.spindle_on else "",
         machine.message,
+        "hot" if machine.heat_off_s is not None else "",
     )
     return "|".join(parts)
 
@@ -110,6 +112,16 @@ def spindle(sentences: Sentences, machine: MachineView) -> str:
     if not machine.limits.spindle_max_rpm or machine.state is MachineState.OFFLINE:
         return ""
     return sentences.text("page.spindle.on" if machine.spindle_on else "page.spindle.off")
+
+
+def heat(sentences: Sentences, machine: MachineView) -> str:
+    """Return that heat is on without a job, and until when; "" if it is not."""
+    if machine.heat_off_s is None:
+        return ""
+    time = sentences.duration(machine.heat_off_s)
+    if machine.heat_kept_by:
+        return sentences.text("page.machine.heat-kept", name=machine.heat_kept_by, time=time)
+    return sentences.text("page.machine.heat-off", time=time)
 
 
 def position(position_mm: tuple[float, ...] | None) -> str:

@@ -124,13 +124,14 @@ class Sentences:
         if parts is None or code not in self._catalogue.codes:
             return self.text("page.machine.says", text=text)
         pairs = re.split(r", (?=\w+=)", parts[2] or "")
-        return self.text(code, **dict(pair.split("=", 1) for pair in pairs if "=" in pair))
+        fields = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        return self.text(code, **self._named(fields))
 
-    def why(self, code: str) -> str:
-        """Return why a run ended badly, by its stable code."""
+    def why(self, code: str, detail: Mapping[str, str | int | float] | None = None) -> str:
+        """Return why a run ended badly, by its stable code and the numbers that go with it."""
         for full in (f"page.why.{code}", f"error.{code}"):
             if full in self._catalogue.codes:
-                return self.text(full)
+                return self.text(full, **self._named(detail or {}))
         return self.text("page.why.other", code=code)
 
     def heater(self, name: str) -> str:
@@ -139,6 +140,13 @@ class Sentences:
         if not word:
             return name
         return self.text(f"page.temperature.{word}") + (f" {number}" if number else "")
+
+    def _named(self, fields: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+        """Return *fields* with a machine's name of a heater as people call it."""
+        named = dict(fields)
+        if isinstance(name := named.get("heater"), str):
+            named["heater"] = self.heater(name)
+        return named
 
     def duration(self, seconds: float | None) -> str:
         """Return a length of time in the two units that matter."""

@@ -231,6 +231,8 @@ def _view(
         armed=armed,
         to_check=machine.to_check_since is not None,
         stopped=live.stopped,
+        heat_off_s=live.heat_off_s,
+        heat_kept_by=live.heat_kept_by,
         next_taken=next_taken,
         free_now_until=free_until,
         stop_note=machine.stop_note,

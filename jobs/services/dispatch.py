@@ -96,6 +96,14 @@ class Dispatch:
         self._workshop.live.touch()
         return ArmingView(actor.name, arming.at, arming.expires_at, arming.simulated)
 
+    def keep_heat(self, actor: Actor, slug: str, minutes: int, now: datetime) -> None:
+        """Have heat stay on without a run for a while; the machine's page names the person."""
+        _must_be(actor, Role.MEMBER)
+        with self._workshop.database.read() as session:
+            _machine(session, slug)
+        _demand(self._workshop.gateway.keep_heat(slug, actor.name, 60 * minutes), slug)
+        log.info("%s: heat kept on by %s at %s", slug, actor.person_id, now.isoformat())
+
     def disarm(self, actor: Actor, slug: str, now: datetime) -> None:
         """Take the word back."""
         _must_be(actor, Role.MEMBER)

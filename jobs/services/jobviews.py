@@ -221,9 +221,14 @@ def attempt_views(session: Session, job_id: str) -> list[AttemptView]:
             armed_by=armed_by,
             reason=row.reason,
             record_id=record_id,
+            detail=_plain(row.detail),
         )
         for row, machine, armed_by, record_id in session.execute(query)
     ]
+
+
+def _plain(detail: Mapping[str, object]) -> dict[str, str | int | float]:
+    return {name: value for name, value in detail.items() if isinstance(value, str | int | float)}
 
 
 def findings_of(stored: Sequence[object] | None) -> list[Finding]:

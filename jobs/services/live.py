@@ -33,6 +33,8 @@ class LiveState:
     run: str | None = None
     stopped: bool = False
     message: str = ""
+    heat_off_s: float | None = None
+    heat_kept_by: str = ""
     heard_at: datetime | None = None
 
 

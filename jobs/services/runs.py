@@ -21,7 +21,10 @@ from jobs.store.tables import Allocation, Attempt, Machine, Preflight
 
 _STARTS = frozenset({"run_started", "started"})
 _EXTENT = ("acked", "sent", "total", "source_line", "resends")
-_DETAIL = ("by", "code", "text", "line", "starvation_s", "offset_bytes")
+_DETAIL = (
+    *("by", "code", "text", "line", "starvation_s", "offset_bytes"),
+    *("heater", "measured_c", "target_c", "limit_c", "limit_s"),
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_EXTENSION = timedelta(minutes=5)
 _MAX_US = 4_102_444_800_000_000  # the year 2100: a host's clock is not trusted beyond it

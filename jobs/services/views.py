@@ -93,6 +93,8 @@ class MachineView:
     armed: ArmingView | None
     to_check: bool
     stopped: bool
+    heat_off_s: float | None  # until heat that nobody uses is switched off; None: nothing to do
+    heat_kept_by: str
     next_taken: Interval | None  # the next reservation or run from now on
     free_now_until: datetime | None  # None: taken now; far future: open-ended
     stop_note: str
@@ -170,6 +172,7 @@ class AttemptView:
     armed_by: str | None
     reason: str | None
     record_id: str | None
+    detail: Mapping[str, str | int | float] = field(default_factory=dict)  # numbers of the reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,10 @@ class MachineGateway(Protocol):
         """Open the machine's port anew, as after a stop once a person has looked."""
         ...
 
+    def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
+        """Have heat stay on without a run for a while."""
+        ...
+
     def machines_changed(self) -> None:
         """Machines were added, changed or retired: write host files, start and end hosts."""
         ...

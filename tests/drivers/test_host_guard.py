@@ -130,6 +130,18 @@ def test_a_person_may_keep_heat_on_for_a_while_and_is_named(folder):
     lab.close()
 
 
+def test_what_one_person_asked_for_does_not_outlast_the_next_run(folder):
+    lab = Lab(folder, idle_heat_off_s=120.0)
+    lab.run(["M104 S200"])
+    lab.wait(10.0)
+    lab.machine.keep_heat("eva", 6000.0, lab.now)
+    lab.run(["M104 S210"], run="r2")
+    lab.wait(130.0)
+    assert lab.board.nozzle.target == 0.0
+    assert lab.state.kept_by == ""
+    lab.close()
+
+
 def test_nobody_keeps_heat_on_for_ever(folder):
     lab = Lab(folder)
     lab.run(["M104 S200"])

@@ -92,6 +92,9 @@ class FakeGateway:
     def reconnect(self, slug: str) -> str | None:
         return self._called("reconnect", slug)
 
+    def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
+        return self._called(f"keep-heat {by} {seconds}", slug)
+
     def machines_changed(self) -> None:
         pass
 

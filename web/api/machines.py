@@ -10,7 +10,7 @@ from fastapi import Body, Request
 from jobs.domain.people import Role
 from jobs.services.machine_specs import parse_machine
 from web.api.machines_json import AllocationOut, DayOut, IntervalOut, MachineOut, StopOut
-from web.api.wishes import StartIn, api_router
+from web.api.wishes import KeepHeatIn, StartIn, api_router
 from web.auth import CSRF_HEADER, ApiVisitorDep, Visitor, needs
 from web.context import Web, WebDep
 from web.pages.calendar import day_of
@@ -112,6 +112,13 @@ def pause(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
 def resume(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
     """Go on after a pause."""
     web.services.dispatch.resume(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/keep-heat")
+def keep_heat(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: KeepHeatIn) -> MachineOut:
+    """Have heat stay on without a job for a while; the machine's page names the asker."""
+    web.services.dispatch.keep_heat(visitor.actor, slug, wish.minutes, web.clock())
     return _machine(web, visitor, slug)
 
 

@@ -98,6 +98,8 @@ class MachineOut(BaseModel):
     armed: ArmingOut | None
     to_check: bool
     stopped: bool
+    heat_off_s: float | None
+    heat_kept_by: str
     next_taken: IntervalOut | None
     free_now_until: datetime | None
     stop_note: str
@@ -131,6 +133,8 @@ class MachineOut(BaseModel):
             armed=ArmingOut.model_validate(machine.armed) if machine.armed else None,
             to_check=machine.to_check,
             stopped=machine.stopped,
+            heat_off_s=machine.heat_off_s,
+            heat_kept_by=machine.heat_kept_by,
             next_taken=IntervalOut(start=taken.start, end=taken.end) if taken else None,
             free_now_until=machine.free_now_until,
             stop_note=machine.stop_note,

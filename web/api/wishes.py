@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from jobs.domain.people import Role
 
@@ -49,6 +49,12 @@ class StartIn(_In):
     """Which job a person starts at the machine."""
 
     job_id: ShortText
+
+
+class KeepHeatIn(_In):
+    """For how long heat may stay on without a job."""
+
+    minutes: Annotated[int, Field(ge=1, le=120)] = 30
 
 
 class BookIn(_In):

@@ -20,6 +20,8 @@ from web.pages.page import go, page
 
 router = APIRouter()
 
+KEEP_HEAT_MIN = 30  # what one press of the button is good for
+
 _NUMBERS = ("baud", "nozzle_max_c", "bed_max_c", "nozzle_mm", "filament_mm", "spindle_max_rpm")
 _TEXTS = ("slug", "name", "kind", "control", "profile", "port", "stop_note")
 
@@ -56,6 +58,7 @@ def show(
         visitor,
         "machine.html",
         card=card(web, machine),
+        keep_heat_min=KEEP_HEAT_MIN,
         jobs=_startable(web, visitor, machine),
         calendar=calendar_part(web, visitor, machine, date, length_of(length)),
     )
@@ -108,6 +111,15 @@ def resume(web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep) -
     """Go on after a pause."""
     web.services.dispatch.resume(visitor.actor, slug, web.clock())
     return go(f"/machines/{slug}", "resumed")
+
+
+@router.post("/machines/{slug}/keep-heat")
+def keep_heat(
+    web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep
+) -> RedirectResponse:
+    """Have heat stay on without a job for a while, under the person's name."""
+    web.services.dispatch.keep_heat(visitor.actor, slug, KEEP_HEAT_MIN, web.clock())
+    return go(f"/machines/{slug}", "heat-kept")
 
 
 @router.post("/machines/{slug}/inspected")

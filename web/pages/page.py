@@ -22,6 +22,7 @@ SAID = frozenset(
         "created",
         "disarmed",
         "fetched",
+        "heat-kept",
         "held",
         "inspected",
         "moved",

@@ -57,6 +57,9 @@ class FakeGateway:
     def stop(self, slug: str, by: str) -> str | None:
         return self._called("stop", slug)
 
+    def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
+        return self._called(f"keep-heat {by} {seconds}", slug)
+
     def machines_changed(self) -> None:
         self.changes += 1
 
