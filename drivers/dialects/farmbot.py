@@ -128,7 +128,12 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Booted:
-    """The board has just started: what was running is lost, and so is the position."""
+    """The board has just started: what was running is lost, and so is the position.
+
+    :param is_ready: it listens from here on.
+    """
+
+    is_ready: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,7 @@ _SHORTENED = re.compile(rf"R1[567] ([XYZ]){_NUMBER} Q(\d{{1,9}})")
 _PARAMETER = re.compile(rf"R2[13] P(\d{{1,4}}) V{_NUMBER}(?: Q\d{{1,9}})?")
 _VERSION = re.compile(r"R83 (\S{1,60}) Q\d{1,9}")
 _REPORT = re.compile(r"R(?:05|06|20|41|61|81|84|85|89)(?: .*)?|R99 .*")
-_BOOT = ("R99 Serial connection started", "R99 ARDUINO STARTUP COMPLETE")
+_BOOT = {"R99 Serial connection started": False, "R99 ARDUINO STARTUP COMPLETE": True}
 _TIMEOUTS = {"R71": "X", "R72": "Y", "R73": "Z"}
 
 
@@ -208,7 +213,7 @@ def _rare(text: str) -> Reply:
     if text in _TIMEOUTS:
         return TimedOut(_TIMEOUTS[text])
     if text in _BOOT:
-        return Booted()
+        return Booted(_BOOT[text])
     if match := _SHORTENED.fullmatch(text):
         return Shortened(match[1], float(match[2]), int(match[3]))
     if match := _PARAMETER.fullmatch(text):

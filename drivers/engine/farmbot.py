@@ -109,7 +109,7 @@ class FarmBotEngine(FarmBotWire):
                 self._position = {"X": reply.x, "Y": reply.y, "Z": reply.z}
                 self._place_heard(reply.q, now)
             case farmbot.Booted():
-                self._booted(now)
+                self._booted(reply, now)
             case _:
                 self._told(reply)
 
@@ -178,20 +178,21 @@ class FarmBotEngine(FarmBotWire):
                 self._stopped = True
                 self._note("machine.halted", "R87")
 
-    def _booted(self, now: float) -> None:
+    def _booted(self, reply: farmbot.Booted, now: float) -> None:
         self._is_locked = self._is_dirty = False
+        wait = _SETTLE if reply.is_ready else self._profile.boot_wait_s
         if self._phase in RUNNING:
             index = self._owed.line.place if self._owed is not None else self._acked - 1
             self._fail("machine.reset", index, "", now)
         elif self._phase in (Phase.STOPPED, Phase.FAULT):
             self._timers.clear()
-            self._after("recover", _RECOVER, now)
+            self._after("recover", wait, now)
         else:
             self._connected = False
             self._phase = Phase.CONNECTING
             self._forget()
             self._timers.clear()
-            self._after("hello", _SETTLE, now)
+            self._after("hello", wait, now)
 
     # -- what follows -----------------------------------------------------------------------
 

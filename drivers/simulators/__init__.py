@@ -1,4 +1,4 @@
-"""Machines that exist only as bytes and time: Marlin printers and Grbl routers on ptys.
+"""Machines that exist only as bytes and time: printers, routers and a FarmBot on ptys.
 
 Each firmware is written from its own specification and from what real boards were seen to
 answer, and imports nothing of the rest of `drivers`: a simulator that shared the engine's
@@ -6,6 +6,7 @@ code would share its mistakes.
 """
 
 from drivers.errors import SimulatorError
+from drivers.simulators.farmbot import FarmBotSimulator
 from drivers.simulators.faults import FAULTS, Faults
 from drivers.simulators.firmware import Board, Firmware, Record
 from drivers.simulators.grbl import GrblSimulator
@@ -16,6 +17,7 @@ __all__ = [
     "FAULTS",
     "SIMULATORS",
     "Board",
+    "FarmBotSimulator",
     "Faults",
     "Firmware",
     "GrblSimulator",

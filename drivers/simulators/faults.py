@@ -26,9 +26,11 @@ FAULTS = {
     "stuck-at-line": "the executed line after which its thermometer is stuck (Marlin)",
     "runaway-at-line": "the executed line after which its heater cannot be switched off (Marlin)",
     "limit-at-line": "the executed line after which a limit switch closes (Grbl)",
+    "jam-at-line": "the line in which an axis does not arrive in time (FarmBot)",
     "unplug-at-line": "the executed line after which the port goes away",
     "replug-at-line": "the executed line after which the port goes and returns as another",
 }
+_AT_LINE = [name.removesuffix("-at-line") for name in FAULTS if name.endswith("-at-line")]
 _CHANCES = {"lost-ok", "corrupt-in", "corrupt-out", "drop-in", "drop-out"}
 
 
@@ -88,11 +90,7 @@ class Faults:
 
     def at_line(self, count: int) -> list[str]:
         """What befalls the board once it has executed `count` lines since power on."""
-        words = (
-            *("reset", "silence", "thermistor", "limit", "unplug", "replug"),
-            *("heater", "stuck", "runaway"),
-        )
-        return [word for word in words if self._number.get(f"{word}-at-line") == count]
+        return [word for word in _AT_LINE if self._number.get(f"{word}-at-line") == count]
 
     def _spoil(self, data: bytes, drop: float, flip: float) -> bytes:
         if not drop and not flip:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from drivers.errors import SimulatorError
+from drivers.simulators.farmbot import FarmBotSimulator
 from drivers.simulators.faults import Faults
 from drivers.simulators.firmware import Board, Firmware, Record
 from drivers.simulators.fluidnc import FluidNcSimulator
@@ -60,6 +61,12 @@ SIMULATORS: Mapping[str, Model] = {
         Board((300.0, 400.0, 80.0), 115_200, 256, 16, cpu=12.0),
         frozenset(),
         "a router, FluidNC",
+    ),
+    "farmbot": Model(
+        FarmBotSimulator,
+        Board((2500.0, 1200.0, 400.0), 115_200, 63, 1),
+        frozenset({"fast-reports"}),
+        "a gardening robot, FarmBot 6.6",
     ),
 }
 

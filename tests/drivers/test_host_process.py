@@ -239,6 +239,23 @@ def test_stop_is_obeyed_from_any_connection_in_any_phase(lab):
         assert client.state().stopped
 
 
+@pytest.mark.parametrize("lab", [("farmbot", 1.0)], indirect=True)
+def test_a_stop_in_the_middle_of_a_move_is_obeyed_at_once_by_a_machine_of_another_tongue(lab):
+    lab.host()
+    with lab.ready() as client:
+        client.subscribe()
+        lab.start(client, ["F41P8V1M0", "G00X2400", "G00X0"])
+        wait_for(lambda: client.state().position.get("X", 0.0) > 1.0)
+        began = time.monotonic()
+        assert stop_now(lab.socket, "eva")
+        assert events_until(client, "stopped")[-1].fields["by"] == "eva"
+        wait_for(lambda: '"kind": "locked"' in lab.machine.log.read_text())
+        assert time.monotonic() - began < 0.5
+        wait_for(lambda: client.state().phase is Phase.IDLE)
+        assert client.state().stopped
+        assert "G00 X0" not in lab.executed()
+
+
 # What a host may say to a machine that nobody has started again: it asks, and switches off.
 QUIET = {
     "marlin-2": {"M110", "M115", "M105", "M155", "M108", "M112"},

@@ -48,9 +48,12 @@ def heard(fd: int, wanted: bytes, seconds: float = 5.0) -> bytes:
     return data
 
 
+HELLO = {"grbl": b"for help]\r\n", "marlin": b"start\n", "farmbot": b"STARTUP COMPLETE\r\n"}
+
+
 @pytest.mark.parametrize("profile", SIMULATORS)
 def test_opening_the_port_boots_the_board(profile: str) -> None:
-    hello = b"for help]\r\n" if load_profile(profile).dialect == "grbl" else b"start\n"
+    hello = HELLO[load_profile(profile).dialect]
     with PtyMachine(profile, speed=50.0) as machine, opened(machine.port) as fd:
         assert hello in heard(fd, hello)
 

@@ -124,7 +124,7 @@ def quick_home(home: Path) -> Path:
     """A data folder whose own profiles do not wait for a bootloader, which no pty has."""
     own = home / "firmware_profiles"
     own.mkdir()
-    for name in ("marlin-2", "grbl-1.1"):
+    for name in ("marlin-2", "grbl-1.1", "farmbot"):
         text = (resources.files("firmware_profiles") / f"{name}.toml").read_text("utf-8")
         lines = [
             "boot_wait_s = 0.3" if line.startswith("boot_wait_s") else line
