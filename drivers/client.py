@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from drivers.acts import Order
 from drivers.errors import HostError, WireError
 from drivers.snapshot import Snapshot
 from drivers.wire import (
@@ -156,6 +157,13 @@ class HostClient:
         :param by: who asked, for all to see.
         """
         self._ask(Do.KEEP_HEAT, by=by, seconds=seconds)
+
+    def act(self, order: Order, by: str) -> None:
+        """Have the machine do something besides a program.
+
+        :param by: who asked, for the record.
+        """
+        self._ask(Do.ACT, order=order.to_json(), by=by)
 
     def reconnect(self) -> None:
         """Close the port and open it again, as after a stop once the machine was inspected."""

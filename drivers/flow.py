@@ -274,6 +274,11 @@ class NumberedWindow:
         if not (self._again and self._again[0].part in (Part.ASK, Part.LAST)):
             self._again.appendleft(line)
 
+    def waiting(self) -> list[Line]:
+        """Return the lines whose answers are owed, the oldest first."""
+        start = len(self._sent) - self.unanswered
+        return [self._sent[at].line for at in range(start, len(self._sent))]
+
     def _unanswered_parts(self) -> list[Part]:
         start = len(self._sent) - self.unanswered
         return [self._sent[at].line.part for at in range(start, len(self._sent))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from drivers.acts import Order, Reach
 from drivers.engine import stream_engine
 from drivers.flow import Program
 from drivers.profile import FirmwareProfile
@@ -111,6 +112,12 @@ class Session:
         accepted = self._engine.command(line, now)
         self.ready(now)
         return accepted
+
+    def act(self, order: Order, reach: Reach, now: float) -> str:
+        """Have the machine do something besides a program; "" or the code of its "no"."""
+        code = self._engine.act(order, reach, now)
+        self.ready(now)
+        return code
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at this instant."""

@@ -33,6 +33,7 @@ class Do(StrEnum):
     STOP = "stop"  # by
     COMMAND = "command"  # line
     KEEP_HEAT = "keep_heat"  # by, seconds: have heat on without a run for a while
+    ACT = "act"  # order (see drivers.acts), by
     RECONNECT = "reconnect"  # close the port and open it again
     STATE = "state"  # answers state
     EVENTS = "events"  # run, after: facts of that run up to this one are known already

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from drivers.engine.base import RUNNING
-from drivers.engine.marlin_replies import RECOVER, MarlinReplies
+from drivers.engine.marlin_acts import MarlinActs
+from drivers.engine.marlin_replies import RECOVER
 from drivers.engine.marlin_wire import ASK, NUDGE, Goal
 from drivers.flow import Part
 from drivers.snapshot import Phase
@@ -12,7 +13,7 @@ _STRIKES_MAX = 8  # questions without an answer although something is heard
 _STOP_AGAIN = 1.0  # until M112 is repeated to a firmware that talks on [s]
 
 
-class MarlinEngine(MarlinReplies):
+class MarlinEngine(MarlinActs):
     """Stream to a Marlin."""
 
     def connect(self, now: float) -> None:
@@ -25,6 +26,7 @@ class MarlinEngine(MarlinReplies):
         self._after("hello", self._profile.boot_wait_s, now)
 
     def _begin(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
+        self._end_jog()
         self._homed = False
         self._goal = Goal.NOTHING
 
@@ -81,6 +83,8 @@ class MarlinEngine(MarlinReplies):
                 self._nudge(now)
             case "stopped":
                 self._stop_again(now)
+            case _:
+                super()._ring(name, now)
 
     def _poll(self, now: float) -> None:
         self._after("poll", self._profile.poll_s, now)

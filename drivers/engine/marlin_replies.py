@@ -242,6 +242,7 @@ class MarlinReplies(MarlinWire):
         if reply.name == "AUTOREPORT_TEMP":
             self._reports_itself = reply.present
         elif reply.name == "EMERGENCY_PARSER" and self._profile.flow is Flow.NUMBERED_WINDOW:
+            self._emergency_parser = reply.present
             # It sees a stop even behind a full command queue.
             self._window.lines_max = 1_000 if reply.present else self._lines_max
 

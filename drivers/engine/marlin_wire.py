@@ -63,7 +63,7 @@ class MarlinWire(StreamEngine):
         self._pace = 0.05  # smoothed time from answer to answer [s]
         self._merges = True  # the answer to M105 is one line, "ok T:…"
         self._busy_seen = False
-        self._homed = False
+        self._emergency_parser = False
         self._stops = 0
 
     def data_to_send(self, now: float) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from drivers.acts import Reach
 from drivers.errors import DriverError, HostError
 from drivers.profile import FirmwareProfile
 from drivers.wire import object_of, text_of, whole_of
@@ -40,6 +41,20 @@ class HostConfig:
     state_dir: Path
     limits: Mapping[str, object] = field(default_factory=dict)
     software: str = "fabnode"
+
+    def reach(self) -> Reach:
+        """Return where the lab says that the machine can go; empty if it does not say."""
+        envelope, origin = self.limits.get("envelope_mm"), self.limits.get("origin_mm")
+        if not isinstance(envelope, list) or not any(envelope):
+            return {}
+        begin = origin if isinstance(origin, list) else [0.0] * len(envelope)
+        axes = zip("XYZ", begin, envelope, strict=False)
+        return {axis: (float(low), float(low) + float(length)) for axis, low, length in axes}
+
+    def hottest(self, heater: str) -> float:
+        """Return how hot a heater may be set [°C]; 0 if the machine has none."""
+        value = self.limits.get(f"{heater}_max_c", 0.0)
+        return float(value) if isinstance(value, int | float) else 0.0
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 
+from drivers.acts import Order
 from drivers.dialects import DIALECTS
 from drivers.errors import DriverError, HostError, WireError
 from drivers.host.config import HostConfig
@@ -13,7 +14,7 @@ from drivers.host.machine import Machine
 from drivers.host.programs import ProgramStore
 from drivers.host.server import Connection
 from drivers.journal import Journal
-from drivers.wire import FROZEN, PROTOCOL, Do, Hello, text_of, whole_of
+from drivers.wire import FROZEN, PROTOCOL, Do, Hello, object_of, text_of, whole_of
 
 MAX_COMMAND_BYTES = 96
 MAX_START_BYTES = 2048  # of what a start says besides; a journal's fact must hold it
@@ -90,6 +91,10 @@ class Desk:
                 self._retire()
             case Do.START:
                 self._start(message, now)
+            case Do.ACT:
+                by = message.get("by")
+                order = Order.from_json(object_of(message, "order"))
+                self._machine.act(order, by if isinstance(by, str) else "unnamed", now)
             case Do.LOAD_BEGIN | Do.LOAD_CHUNK | Do.LOAD_END:
                 return self._load(do, message)
             case _:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from drivers.acts import Act, Order, Reach
 from drivers.errors import DriverError, HostError
 from drivers.heat import HeatAlarm
 from drivers.host.config import HostConfig
@@ -53,6 +54,7 @@ class MachineSession(Protocol):
     def cancel(self, now: float) -> bool: ...
     def stop(self, now: float) -> bool: ...
     def command(self, line: bytes, now: float) -> bool: ...
+    def act(self, order: Order, reach: Reach, now: float) -> str: ...
     def snapshot(self, now: float) -> Snapshot: ...
     def reset_on_close(self) -> None: ...
     def close(self) -> None: ...
@@ -213,6 +215,29 @@ class Machine:
             raise HostError("host.not_connected", port=self._config.port) from error
         self.tick(now)
         log.warning("%s: stopped by %s", self._config.machine, self._stopped_by)
+
+    def act(self, order: Order, by: str, now: float) -> None:
+        """Have the machine do something besides a program, and tell who asked.
+
+        :raises HostError: if it may not do that now, or cannot.
+        """
+        if self._session is None:
+            raise HostError("host.not_connected", port=self._config.port)
+        if order.act is Act.HEAT and order.target > self._config.hottest(order.heater):
+            hottest = self._config.hottest(order.heater)
+            raise HostError("host.too_hot", limit_c=hottest, heater=order.heater)
+        try:
+            code = self._session.act(order, self._config.reach(), now)
+        except (DriverError, OSError) as error:
+            self.lose_port(error, now)
+            raise HostError("host.not_connected", port=self._config.port) from error
+        if code:
+            phase = str(self.snapshot(now).phase)
+            raise HostError(code, word=order.act.value, phase=phase)
+        log.info("%s: %s by %s", self._config.machine, order.to_json(), by[:MAX_TEXT])
+        told = {**order.to_json(), "by": by[:MAX_TEXT]}
+        self._tell(HostEvent(self.run, 0, self._clock_us(), "acted", told))
+        self.tick(now)
 
     def interrupt(self, reason: str, program: StoredProgram | None) -> None:
         """Record that nobody can say how far the open run came; heat off is due from here on.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.acts import Act, Order
 from drivers.errors import HostError, PortError
 from drivers.host.config import HostConfig, read_host_config, write_host_config
 from drivers.host.desk import Desk
@@ -42,6 +43,7 @@ class FakeSession:
         self.closed = False
         self.wants_write = False
         self.accepts = True
+        self.refuses = ""
 
     def fileno(self):
         return -1
@@ -83,6 +85,10 @@ class FakeSession:
         self.told.append(line)
         return self.accepts
 
+    def act(self, order, reach, now):
+        self.told.append((order, reach))
+        return self.refuses
+
     def snapshot(self, now):
         return self.state
 
@@ -106,6 +112,7 @@ class Bench:
             limits_sha256="limits",
             socket=folder / "s",
             state_dir=folder,
+            limits={"envelope_mm": [220.0, 210.0, 200.0], "nozzle_max_c": 280.0},
         )
         self.has_port = port
         self.sessions: list[FakeSession] = []
@@ -599,3 +606,66 @@ def test_a_wrong_file_names_what_is_wrong(folder, bench, change, word):
     path.write_text("{")
     with pytest.raises(HostError, match=r"host\.bad_config"):
         read_host_config(path)
+
+
+JOG = Order(Act.JOG, axes={"X": 5.0}, feedrate=20.0)
+
+
+def test_an_act_goes_to_the_session_with_the_labs_reach_and_is_told_with_its_name(bench):
+    assert bench.ask(Do.ACT, order=JOG.to_json(), by="eva")["ok"]
+    reach = {"X": (0.0, 220.0), "Y": (0.0, 210.0), "Z": (0.0, 200.0)}
+    assert bench.session.told == [(JOG, reach)]
+    told = bench.events[-1]
+    assert (told.kind, told.seq, told.fields["by"]) == ("acted", 0, "eva")
+    assert told.fields["axes_mm"] == {"X": 5.0}
+
+
+def test_an_act_that_the_machine_refuses_is_answered_with_its_code_and_not_told(bench):
+    bench.session.refuses = "host.out_of_reach"
+    assert bench.ask(Do.ACT, order=JOG.to_json(), by="eva")["code"] == "host.out_of_reach"
+    assert not bench.events
+
+
+@pytest.mark.parametrize(
+    ("heater", "target", "code"),
+    [("nozzle", 281.0, "host.too_hot"), ("bed", 1.0, "host.too_hot"), ("nozzle", 280.0, None)],
+)
+def test_no_heater_is_set_hotter_than_the_lab_allows(bench, heater, target, code):
+    order = Order(Act.HEAT, heater=heater, target=target)
+    assert bench.ask(Do.ACT, order=order.to_json(), by="eva").get("code") == code
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"act": "dance"},
+        {"axes_mm": {"X": 1e9}},
+        {"axes_mm": {"E": 1.0}},
+        {"axes_mm": {"X": float("nan")}},
+        {"axes_mm": {}},
+        {"feedrate_mm_s": 0},
+        {"feedrate_mm_s": True},
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_before_the_session(bench, change):
+    answer = bench.ask(Do.ACT, order=JOG.to_json() | change, by="eva")
+    assert answer["code"] == "wire.bad_value"
+    assert not bench.session.told
+
+
+@pytest.mark.parametrize("act", Act)
+def test_every_order_is_read_as_it_was_written(act):
+    order = Order(act)
+    if act is Act.JOG:
+        order = JOG
+    elif act is Act.HEAT:
+        order = Order(act, heater="bed", target=60.0)
+    elif act is Act.RAPID:
+        order = Order(act, percent=25)
+    assert Order.from_json(json.loads(json.dumps(order.to_json()))) == order
+
+
+def test_an_act_that_meets_a_lost_port_is_refused_and_the_port_sought_again(folder):
+    bench = Bench(folder, port=False)
+    assert bench.ask(Do.ACT, order=JOG.to_json(), by="eva")["code"] == "host.not_connected"
+    bench.close()

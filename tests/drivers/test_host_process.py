@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.acts import Act, Order
 from drivers.client import HostClient, stop_now
 from drivers.errors import HostError
 from drivers.host.config import HostConfig, write_host_config
@@ -408,3 +409,18 @@ def test_a_damaged_journal_is_cut_and_said(lab):
     lab.host()
     lab.client().close()
     assert "last 50 bytes were damaged" in (lab.folder / "log").read_text()
+
+
+@pytest.mark.parametrize("lab", [("grbl-1.1", 10.0)], indirect=True)
+def test_a_person_has_a_router_jog_and_hears_a_no_as_a_code(lab):
+    lab.host()
+    with lab.ready() as client:
+        wait_for(lambda: "jog" in client.state().acts)
+        client.act(Order(Act.JOG, axes={"X": 5.0}, feedrate=10.0), "eva")
+        wait_for(lambda: client.state().position.get("X") == 5.0)
+        client.act(Order(Act.FEED, percent=120), "eva")
+        wait_for(lambda: client.state().overrides.get("feed") == 120)
+        with pytest.raises(HostError, match=r"host\.not_homed"):
+            client.act(Order(Act.JOG, axes={"X": 50.0}, feedrate=10.0), "eva")
+        with pytest.raises(HostError, match=r"host\.not_now"):
+            client.act(Order(Act.UNLOCK), "eva")
