@@ -165,6 +165,18 @@ class HostClient:
         """
         self._ask(Do.ACT, order=order.to_json(), by=by)
 
+    def identify(self) -> None:
+        """Have the machine beep or show a text, so that a person sees which one it is."""
+        self._ask(Do.IDENTIFY)
+
+    def own_board(self, by: str) -> None:
+        """Take the board that is there for the machine's own: a person has looked."""
+        self._ask(Do.OWN_BOARD, by=by)
+
+    def release(self, by: str) -> None:
+        """Say that nobody uses the machine by hand: a person has looked."""
+        self._ask(Do.RELEASE, by=by)
+
     def reconnect(self) -> None:
         """Close the port and open it again, as after a stop once the machine was inspected."""
         self._ask(Do.RECONNECT)

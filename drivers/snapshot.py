@@ -34,6 +34,10 @@ class Snapshot:
     :param overrides: of `feed`, `rapid`, `spindle` or `flow` [percent], as far as known.
     :param acts: what a person may have it do now, by `drivers.acts.Act`.
     :param homed: its position is that of the machine.
+    :param board: what the firmware told: `uuid`, `machine_type`, `info`; empty: nothing yet.
+    :param identity: all that tells this board from others, by `drivers.identity`.
+    :param differs: names of what is not as learned of the machine's own board; empty: it is it.
+    :param in_use: why somebody seems to use it by hand: `heat`, `motion`, `boot`; "" if nobody.
     :param laser: the firmware drives a beam, not a spindle; None if it has not told.
     :param at_work: word of a long command whose answer is owed, such as G28; "" if none.
     :param excused_s: time for which no report of temperatures could be expected.
@@ -66,6 +70,10 @@ class Snapshot:
     excused_s: float = 0.0
     heat_off_s: float | None = None
     kept_by: str = ""
+    board: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, str] = field(default_factory=dict)
+    differs: tuple[str, ...] = ()
+    in_use: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""
@@ -95,6 +103,10 @@ class Snapshot:
             "excused_s": round(self.excused_s, 1),
             "heat_off_s": None if self.heat_off_s is None else round(self.heat_off_s),
             "kept_by": self.kept_by,
+            "board": dict(self.board),
+            "identity": dict(self.identity),
+            "differs": list(self.differs),
+            "in_use": self.in_use,
         }
 
     @classmethod
@@ -111,6 +123,8 @@ class Snapshot:
         plain["overrides"] = values.get("overrides_percent", {})
         acts = values.get("acts")
         plain["acts"] = tuple(str(act) for act in acts) if isinstance(acts, list) else ()
+        differs = values.get("differs")
+        plain["differs"] = tuple(map(str, differs)) if isinstance(differs, list) else ()
         plain["phase"] = Phase(str(values["phase"]))
         return cls(**plain)  # type: ignore[arg-type]
 

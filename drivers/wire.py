@@ -35,6 +35,9 @@ class Do(StrEnum):
     KEEP_HEAT = "keep_heat"  # by, seconds: have heat on without a run for a while
     ACT = "act"  # order (see drivers.acts), by
     RECONNECT = "reconnect"  # close the port and open it again
+    IDENTIFY = "identify"  # beep or show a text
+    OWN_BOARD = "own_board"  # by: the board that is there is the machine's own from now on
+    RELEASE = "release"  # by: nobody uses it by hand
     STATE = "state"  # answers state
     EVENTS = "events"  # run, after: facts of that run up to this one are known already
     ACK = "ack"  # run, seq

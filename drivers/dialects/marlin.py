@@ -82,9 +82,14 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """Who it is."""
+    """Who it is.
+
+    :param uuid: its own number of this board, where it has one.
+    """
 
     name: str
+    uuid: str = ""
+    machine_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,7 @@ _LAST_LINE = re.compile(r"Last Line:?\s*(\d+)\s*$", re.IGNORECASE)
 _AXIS = re.compile(rf"\b([XYZE]):\s*{_NUMBER}")
 _CAPABILITY = re.compile(r"Cap:([A-Z0-9_]+):([01])")
 _FIRMWARE = re.compile(r"FIRMWARE_NAME:\s*(.*?)(?=\s+(?:SOURCE_CODE_URL|[A-Z_]+):|$)")
+_TOLD = re.compile(r"\b(UUID|MACHINE_TYPE):\s*(.*?)(?=\s+[A-Z_]+:|$)")
 
 # One flipped bit must turn none of these into "unknown": they are compared by likeness.
 _LINE_ERRORS = (
@@ -224,7 +230,8 @@ def _report(text: str) -> Reply:
     if match := _CAPABILITY.fullmatch(text):
         return Capability(match[1], match[2] == "1")
     if match := _FIRMWARE.search(text):
-        return Firmware(match[1])
+        told = dict(_TOLD.findall(text))
+        return Firmware(match[1], told.get("UUID", ""), told.get("MACHINE_TYPE", ""))
     if text.startswith("X:") and len(axes := dict(_AXIS.findall(text.partition("Count")[0]))) > 2:
         return Position({axis: float(value) for axis, value in axes.items()})
     if text.startswith("echo:Unknown command:"):

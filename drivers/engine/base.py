@@ -58,6 +58,7 @@ class StreamEngine(ABC):
         self._acked = 0
         self._run = ""
         self._firmware = ""
+        self._board: dict[str, str] = {}
         self._connected = False
         self._heard_at = now
         self._temperatures: dict[str, tuple[float, float]] = {}
@@ -228,6 +229,7 @@ class StreamEngine(ABC):
             stopped=self._stopped,
             starvation_s=self._starvation + starved,
             controller=self._controller,
+            board=dict(self._board),
             overrides=dict(self._overrides),
             acts=tuple(sorted(self.acts())),
             homed=self._homed,

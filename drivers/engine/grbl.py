@@ -214,6 +214,7 @@ class GrblEngine(GrblActs):
                 self._take_setting(reply)
             case grbl.Version():
                 self._firmware = f"Grbl {reply.text}"
+                self._board = {"info": reply.text}
             case grbl.Message():
                 self._note("machine.says", reply.text)
             case grbl.Said():
@@ -312,6 +313,8 @@ class GrblEngine(GrblActs):
             # A reset that a person asked for keeps the place; one without a cause does not.
             self._homed = self._homed and self._step is Step.HELLO
             self._critical = False
+            if self._phase is Phase.IDLE:
+                self._note("machine.booted", firmware)
             self._phase = Phase.CONNECTING
             self._connected = False
             self._forget()

@@ -57,6 +57,7 @@ class MarlinReplies(MarlinWire):
                 self._halted(reply.text)
             case marlin.Firmware():
                 self._firmware = reply.name
+                self._board = {"uuid": reply.uuid, "machine_type": reply.machine_type}
             case marlin.Capability():
                 self._capability(reply)
             case marlin.Position():
@@ -218,6 +219,8 @@ class MarlinReplies(MarlinWire):
             self._timers.clear()
             self._after("recover", RECOVER, now)
         else:
+            if self._phase is Phase.IDLE:
+                self._note("machine.booted", "start")
             self._phase = Phase.CONNECTING
             self._connected = False
             self._reset_wire()

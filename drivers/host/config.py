@@ -28,6 +28,7 @@ class HostConfig:
     :param socket: Unix socket to listen on.
     :param software: name and version of the release that wrote the file and starts the host;
         here, because asking the installation would cost a host 3 MiB of imports.
+    :param devices: the folder that holds `dev` and `sys`.
     :param state_dir: folder of the lock, the journal and the programs.
     """
 
@@ -41,6 +42,7 @@ class HostConfig:
     state_dir: Path
     limits: Mapping[str, object] = field(default_factory=dict)
     software: str = "fabnode"
+    devices: Path = Path("/")
 
     def reach(self) -> Reach:
         """Return where the lab says that the machine can go; empty if it does not say."""
@@ -70,6 +72,7 @@ class HostConfig:
             "socket": str(self.socket),
             "state_dir": str(self.state_dir),
             "software": self.software,
+            "devices": str(self.devices),
         }
 
     @classmethod
@@ -94,6 +97,7 @@ class HostConfig:
             state_dir=Path(text_of(values, "state_dir")),
             limits=object_of(values, "limits"),
             software=text_of(values, "software"),
+            devices=Path(text_of(values, "devices") if "devices" in values else "/"),
         )
 
 

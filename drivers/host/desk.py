@@ -10,7 +10,7 @@ from drivers.acts import Order
 from drivers.dialects import DIALECTS
 from drivers.errors import DriverError, HostError, WireError
 from drivers.host.config import HostConfig
-from drivers.host.machine import Machine
+from drivers.host.machine import Machine, MachineSession
 from drivers.host.programs import ProgramStore
 from drivers.host.server import Connection
 from drivers.journal import Journal
@@ -95,6 +95,10 @@ class Desk:
                 by = message.get("by")
                 order = Order.from_json(object_of(message, "order"))
                 self._machine.act(order, by if isinstance(by, str) else "unnamed", now)
+            case Do.OWN_BOARD:
+                self._machine.own_board(text_of(message, "by"), now)
+            case Do.RELEASE:
+                self._machine.release(text_of(message, "by"), now)
             case Do.LOAD_BEGIN | Do.LOAD_CHUNK | Do.LOAD_END:
                 return self._load(do, message)
             case _:
@@ -153,6 +157,8 @@ class Desk:
         elif do is Do.KEEP_HEAT:
             by, seconds = text_of(message, "by"), whole_of(message, "seconds")
             accepted = self._machine.keep_heat(by, seconds, now)
+        elif do is Do.IDENTIFY:
+            accepted = self._identify(session, now)
         elif do is Do.RECONNECT:
             if self._machine.run:
                 raise HostError("host.busy", run=self._machine.run)
@@ -160,7 +166,16 @@ class Desk:
         if not accepted:
             phase = str(self._machine.snapshot(now).phase)
             raise HostError("host.not_now", word=str(do), phase=phase)
+        self._machine.ours(now)
         self._machine.tick(now)
+
+    def _identify(self, session: MachineSession, now: float) -> bool:
+        lines = self._config.profile.identify
+        if not lines:
+            raise HostError("host.cannot_identify", machine=self._config.machine)
+        if self._machine.run:
+            raise HostError("host.busy", run=self._machine.run)
+        return all(session.command(line.encode("ascii", "replace"), now) for line in lines)
 
     def _line(self, message: Message) -> bytes:
         """Return the line to send.

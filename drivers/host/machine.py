@@ -13,6 +13,7 @@ from drivers.heat import HeatAlarm
 from drivers.host.config import HostConfig
 from drivers.host.guard import Guard
 from drivers.host.programs import StoredProgram
+from drivers.host.watching import Watching
 from drivers.journal import Journal, Progress
 from drivers.snapshot import Phase, Snapshot, TemperatureRead
 from drivers.wire import HostEvent
@@ -94,6 +95,7 @@ class Machine:
         self._guard = Guard(config)
         self._retry_at = 0.0
         self._retry_s = RETRY_FIRST_S
+        self._watching = Watching(config, self._tell_now)
         # A file, because switching off may have to wait for the port longer than we live.
         self._due_file = config.state_dir / "switch-off-due"
         self._is_due = self._due_file.exists()
@@ -131,7 +133,8 @@ class Machine:
         """Return what the machine is doing, without a port what it last did."""
         if self._session is not None:
             self._last = self._session.snapshot(now)
-        return self._guard.dressed(replace(self._last, run=self.run), now)
+        state = self._guard.dressed(replace(self._last, run=self.run), now)
+        return self._watching.dress(state)
 
     def tick(self, now: float) -> None:
         """Move bytes and time; open the port if that is due."""
@@ -146,6 +149,7 @@ class Machine:
             self._feel(now)
             self._take_in_rest()
             self._supervise(now)
+            self._look(now)
         except (DriverError, OSError) as error:
             self.lose_port(error, now)
             return
@@ -158,8 +162,6 @@ class Machine:
             self._heard.clear()
             self.interrupt("host-error", program)
             return
-        if self._is_due and self._last.phase is Phase.IDLE and not self.run:
-            self._switch_off(now)
 
     def start(
         self, run: str, program: StoredProgram, fields: Mapping[str, object], now: float
@@ -176,6 +178,7 @@ class Machine:
             raise HostError("host.busy", run=self.run)
         if self._session is None or not self._last.connected:
             raise HostError("host.not_connected", port=self._config.port)
+        self._watching.refuse()
         if self._is_due:
             raise HostError("host.open_run", run=self._journal.last_run)
         if self._last.phase is not Phase.IDLE:
@@ -227,6 +230,7 @@ class Machine:
             hottest = self._config.hottest(order.heater)
             raise HostError("host.too_hot", limit_c=hottest, heater=order.heater)
         try:
+            self._watching.ours(now)
             code = self._session.act(order, self._config.reach(), now)
         except (DriverError, OSError) as error:
             self.lose_port(error, now)
@@ -238,6 +242,20 @@ class Machine:
         told = {**order.to_json(), "by": by[:MAX_TEXT]}
         self._tell(HostEvent(self.run, 0, self._clock_us(), "acted", told))
         self.tick(now)
+
+    def own_board(self, by: str, now: float) -> None:
+        """Take the board that is there for the machine's own: a person has looked."""
+        self._watching.own_board(by[:MAX_TEXT])
+        self._retry_at = min(self._retry_at, now)
+        self.tick(now)
+
+    def release(self, by: str, now: float) -> None:
+        """Take a person's word that nobody uses the machine by hand."""
+        self._watching.release(by[:MAX_TEXT], now)
+
+    def ours(self, now: float) -> None:
+        """Note that what the machine does next was asked for through us."""
+        self._watching.ours(now)
 
     def interrupt(self, reason: str, program: StoredProgram | None) -> None:
         """Record that nobody can say how far the open run came; heat off is due from here on.
@@ -297,7 +315,8 @@ class Machine:
 
     def _connect(self, now: float) -> None:
         try:
-            self._session = self._open_session(self._config, self._hear, now)
+            port = self._watching.find_port(now)
+            self._session = self._open_session(replace(self._config, port=port), self._hear, now)
         except (DriverError, OSError) as error:
             if self._last.message != str(error):
                 log.warning("%s: no port: %s", self._config.machine, error)
@@ -324,7 +343,9 @@ class Machine:
         """Act on what the guard finds."""
         if (alarm := self._guard.alarm(self._last, now)) is not None:
             self._stop_for(alarm, now)
-        elif self._guard.heat_is_forgotten(self._last, now, is_running=bool(self.run)):
+            return
+        is_used = bool(self.run) or self._watching.is_left_alone(now)
+        if self._guard.heat_is_forgotten(self._last, now, is_running=is_used):
             self._send_switch_off(now)
             log.warning("%s: heat was on without a run and is switched off", self._config.machine)
             self._tell(HostEvent("", 0, self._clock_us(), "heat_off"))
@@ -347,13 +368,25 @@ class Machine:
         for line in self._config.profile.switch_off:
             self._session.command(line.encode("ascii"), now)
 
+    def _look(self, now: float) -> None:
+        assert self._session is not None
+        state = replace(self._last, run=self.run)
+        self._watching.look(self._session, state, now, is_due=self._is_due)
+        is_idle = self._last.phase is Phase.IDLE and not self.run
+        if self._is_due and is_idle and self._watching.has_own_board:
+            self._switch_off(now)
+
     def _switch_off(self, now: float) -> None:
         """Send what makes the machine safe, nothing that moves."""
         self._send_switch_off(now)
+        self._watching.ours(now)
         self._is_due = False
         self._due_file.unlink(missing_ok=True)
         log.warning("%s: switched heat and spindle off after a gap", self._config.machine)
-        self._tell(HostEvent("", 0, self._clock_us(), "switched_off"))
+        self._tell_now("switched_off", {})
+
+    def _tell_now(self, kind: str, fields: Mapping[str, object]) -> None:
+        self._tell(HostEvent("", 0, self._clock_us(), kind, fields))
 
     def _owe_switch_off(self) -> None:
         self._is_due = True
@@ -376,6 +409,8 @@ class Machine:
         kind = event.kind
         if kind in STATE:
             return
+        if kind == "attention" and event.to_json().get("code") == "machine.booted":
+            self._watching.booted()
         fields = {key: _bounded(value) for key, value in event.to_json().items() if key != "kind"}
         if kind == "stopped":
             fields["by"], self._stopped_by = self._stopped_by, ""

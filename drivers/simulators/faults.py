@@ -28,6 +28,7 @@ FAULTS = {
     "limit-at-line": "the executed line after which a limit switch closes (Grbl)",
     "jam-at-line": "the line in which an axis does not arrive in time (FarmBot)",
     "unplug-at-line": "the executed line after which the port goes away",
+    "hand-at-line": "the executed line after which a person heats the nozzle by hand (Marlin)",
     "replug-at-line": "the executed line after which the port goes and returns as another",
 }
 _AT_LINE = [name.removesuffix("-at-line") for name in FAULTS if name.endswith("-at-line")]

@@ -80,6 +80,8 @@ class MarlinSimulator(MarlinCommands):
         if "reset" in befalls:
             self.record.add(self.now, "reset")
             self._boot()
+        elif "hand" in befalls:
+            self.nozzle.set_target(200.0, self.now)
         elif "thermistor" in befalls:
             self._say("Error:MINTEMP triggered, system stopped! Heater_ID: E0\n")
             self._kill("")

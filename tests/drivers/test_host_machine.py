@@ -669,3 +669,18 @@ def test_an_act_that_meets_a_lost_port_is_refused_and_the_port_sought_again(fold
     bench = Bench(folder, port=False)
     assert bench.ask(Do.ACT, order=JOG.to_json(), by="eva")["code"] == "host.not_connected"
     bench.close()
+
+
+def test_identify_beeps_or_says_that_it_cannot(bench, folder):
+    assert bench.ask(Do.IDENTIFY)["ok"]
+    assert bench.session.told == [b"M300 S880 P300", b"M117 fabnode: here I am"]
+    mill = Desk(
+        replace(bench.config, profile=load_profile("grbl-1.1")),
+        bench.machine,
+        bench.journal,
+        bench.programs,
+        bench.retire,
+    )
+    mill.answer(bench.peer, {"id": 1, "do": Do.IDENTIFY}, 1.0)
+    answer = json.loads(bench.far.recv(1 << 20).splitlines()[0])
+    assert (answer["ok"], answer["code"]) == (False, "host.cannot_identify")

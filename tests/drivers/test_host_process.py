@@ -36,7 +36,7 @@ def quick(name: str) -> FirmwareProfile:
 class Lab:
     """One simulated machine and its host, in a folder with short names."""
 
-    def __init__(self, folder: Path, machine: PtyMachine, profile: str):
+    def __init__(self, folder: Path, machine: PtyMachine, profile: str, devices: Path = Path("/")):
         self.folder = folder
         self.machine = machine
         self.socket = folder / "anna.sock"
@@ -50,6 +50,7 @@ class Lab:
             limits_sha256="limits",
             socket=self.socket,
             state_dir=folder / "state",
+            devices=devices,
         )
         write_host_config(self.file, self.config)
         self.hosts: list[subprocess.Popen] = []
@@ -424,3 +425,90 @@ def test_a_person_has_a_router_jog_and_hears_a_no_as_a_code(lab):
             client.act(Order(Act.JOG, axes={"X": 50.0}, feedrate=10.0), "eva")
         with pytest.raises(HostError, match=r"host\.not_now"):
             client.act(Order(Act.UNLOCK), "eva")
+
+
+@contextlib.contextmanager
+def plugged(profile: str, usb: str, *arguments: str):
+    """A lab whose machine has a USB side, in a folder that stands for the computer."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "dev").mkdir()
+        port = root / "dev/ttyUSB0"
+        more = ("--usb", usb, *arguments)
+        with PtyMachine(profile, speed=20.0, port=port, arguments=more) as machine:
+            lab = Lab(root, machine, profile, root)
+            yield lab
+            lab.close()
+
+
+@pytest.mark.parametrize(
+    ("profile", "usb", "off"),
+    [
+        ("marlin-2", "1a86:7523::1-1.2", "M140 S0"),
+        ("grbl-1.1", "1a86:7523::1-1.2", "M5"),
+    ],
+)
+def test_a_board_that_comes_back_under_another_name_is_found_and_only_switched_off(
+    profile, usb, off
+):
+    with plugged(profile, usb, "--fault", "replug-at-line=60") as lab:
+        lab.host()
+        with lab.ready() as client:
+            client.subscribe()
+            lab.start(client, ["G21", *(f"G1 X{n % 50} F6000" for n in range(5000))])
+            told = events_until(client, "interrupted")
+            assert told[-1].fields["reason"] == "port-lost"
+            before = len(lab.executed())
+            wait_for(lambda: off in lab.executed()[before:])
+            wait_for(lambda: client.state().phase is Phase.IDLE)
+            state = client.state()
+        assert not (lab.folder / "dev/ttyUSB0").is_symlink()
+        assert (lab.folder / "dev/ttyUSB1").is_symlink()
+        assert state.differs == ()
+        assert state.run == ""
+        assert state.in_use == ""
+        lab.machine.stop()
+        moves = [line for line in lab.executed()[before:] if line.startswith(("G0", "G1"))]
+        # What lay in the board's own buffers when the wire went is all that it may still do.
+        assert len(moves) <= 30
+        after = lab.executed()[lab.executed().index(off) :]
+        assert not any(line.startswith(("G0", "G1", "G28", "$H")) for line in after)
+
+
+def test_a_twin_in_the_place_of_the_lost_board_is_left_alone():
+    """The cable of ours is out; another CH340 takes its name, in another socket."""
+    with plugged("marlin-2", "1a86:7523::1-1.2") as lab:
+        lab.host()
+        with lab.ready() as client:
+            assert client.state().identity["position"] == "1-1.2:1.0"
+            lab.machine.stop()
+            wait_for(lambda: client.state().phase is Phase.CONNECTING)
+            usb = ("--usb", "1a86:7523::1-1.3")
+            port = lab.folder / "dev/ttyUSB0"
+            with PtyMachine("marlin-2", port=port, arguments=usb) as twin:
+                wait_for(lambda: client.state().differs == ("position",))
+                time.sleep(0.5)
+                assert not client.state().connected
+                assert "reset" not in twin.log.read_text(), "it was not opened"
+                client.own_board("eva")
+                wait_for(lambda: client.state().phase is Phase.IDLE)
+                assert client.state().differs == ()
+
+
+def test_a_person_at_the_machine_keeps_it_from_being_started():
+    """Somebody turns the heat on at the display, between two of our questions."""
+    with plugged("marlin-2", "1a86:7523::1-1.2", "--fault", "hand-at-line=4") as lab:
+        lab.host()
+        with lab.ready() as client:
+            client.subscribe()
+            wait_for(lambda: client.state().in_use == "heat")
+            with pytest.raises(HostError, match=r"host\.in_use"):
+                lab.start(client, SHORT)
+            client.release("eva")
+            assert client.state().in_use == ""
+            client.identify()
+            wait_for(lambda: "M300 S880 P300" in lab.executed())
+            lab.start(client, SHORT)
+            with pytest.raises(HostError, match=r"host\.busy"):
+                client.identify()
+            events_until(client, "finished")
