@@ -26,6 +26,9 @@ class Session:
     :param publish: called with each event, in order.
     """
 
+    #: A program comes from here line by line: without us it ends.
+    works_alone = False
+
     def __init__(
         self, transport: Transport, profile: FirmwareProfile, publish: Callable[[Event], None]
     ) -> None:
@@ -81,6 +84,10 @@ class Session:
         accepted = self._engine.start(program, now, run)
         self.ready(now)
         return accepted
+
+    def adopt(self, program: Program, now: float, run: str = "") -> bool:  # noqa: ARG002 (the seam)
+        """Take up a run that went on without us: there is none."""
+        return False
 
     def pause(self, now: float) -> bool:
         """Pause; False if nothing runs."""

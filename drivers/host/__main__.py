@@ -6,16 +6,12 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from drivers.errors import DriverError, HostError
 from drivers.host.config import HostConfig, read_host_config
+from drivers.host.links import link_of
 from drivers.host.loop import Host
-from drivers.host.machine import Told
-from drivers.session import Session
-from drivers.transport import open_transport
 
 DONE, REFUSED, USAGE = 0, 1, 2
 
@@ -32,6 +28,7 @@ def main(arguments: list[str]) -> int:
     )
     try:
         config = read_host_config(Path(arguments[0]))
+        open_session = link_of(config)
         config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = lock_folder(config)
     except (DriverError, OSError) as error:
@@ -45,14 +42,6 @@ def main(arguments: list[str]) -> int:
     finally:
         os.close(lock)
     return DONE
-
-
-def open_session(config: HostConfig, publish: Callable[[Told], None], now: float) -> Session:
-    """Open the port and begin to observe."""
-    profile = replace(config.profile, baud=config.baud)
-    session = Session(open_transport(config.port, config.baud), profile, publish)
-    session.connect(now)
-    return session
 
 
 def lock_folder(config: HostConfig) -> int:
@@ -79,6 +68,8 @@ def _sentence(error: DriverError | OSError) -> str:
             return f"{machine} already has a host, process {holder}; end that one first."
         case HostError(code="host.bad_config", fields=fields):
             return f"{fields['file']} cannot be used: {fields['reason']}."
+        case HostError(code="host.unknown_link", fields=fields):
+            return f"There is no link “{fields['link']}”; its host.json may say: {fields['known']}."
         case HostError(code="host.no_socket", fields=fields):
             return f"The socket {fields['socket']} cannot be made: {fields['reason']}."
     return f"The host cannot run: {error}."

@@ -24,6 +24,8 @@ class HostConfig:
 
     :param machine: its slug.
     :param kind: `fdm`, `mill` …, for the log only: what differs is in the profile.
+    :param link: what it hangs on, a key of `drivers.host.links.LINKS`.
+    :param port: where: a device, or the address of a controller.
     :param limits: the machine's limits, kept for the record; the host compares only their hash.
     :param socket: Unix socket to listen on.
     :param software: name and version of the release that wrote the file and starts the host;
@@ -43,6 +45,7 @@ class HostConfig:
     limits: Mapping[str, object] = field(default_factory=dict)
     software: str = "fabnode"
     devices: Path = Path("/")
+    link: str = "serial"
 
     def reach(self) -> Reach:
         """Return where the lab says that the machine can go; empty if it does not say."""
@@ -73,6 +76,7 @@ class HostConfig:
             "state_dir": str(self.state_dir),
             "software": self.software,
             "devices": str(self.devices),
+            "link": self.link,
         }
 
     @classmethod
@@ -98,6 +102,8 @@ class HostConfig:
             limits=object_of(values, "limits"),
             software=text_of(values, "software"),
             devices=Path(text_of(values, "devices") if "devices" in values else "/"),
+            # A node of the release before knows of no other.
+            link=text_of(values, "link") if "link" in values else "serial",
         )
 
 

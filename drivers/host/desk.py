@@ -10,8 +10,9 @@ from drivers.acts import Order
 from drivers.dialects import DIALECTS
 from drivers.errors import DriverError, HostError, WireError
 from drivers.host.config import HostConfig
-from drivers.host.machine import Machine, MachineSession
+from drivers.host.machine import Machine
 from drivers.host.programs import ProgramStore
+from drivers.host.seam import MachineSession
 from drivers.host.server import Connection
 from drivers.journal import Journal
 from drivers.wire import FROZEN, PROTOCOL, Do, Hello, object_of, text_of, whole_of

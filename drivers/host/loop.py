@@ -11,8 +11,9 @@ from types import FrameType
 
 from drivers.host.config import HostConfig
 from drivers.host.desk import Desk
-from drivers.host.machine import Machine, OpenSession
+from drivers.host.machine import Machine
 from drivers.host.programs import ProgramStore
+from drivers.host.seam import OpenSession
 from drivers.host.server import MAX_CONNECTIONS, Connection, Server
 from drivers.journal import Journal
 from drivers.wire import PROTOCOL, Hello, HostEvent

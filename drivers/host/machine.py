@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
 
-from drivers.acts import Act, Order, Reach
+from drivers.acts import Act, Order
 from drivers.errors import DriverError, HostError
 from drivers.heat import HeatAlarm
 from drivers.host.config import HostConfig
 from drivers.host.guard import Guard
 from drivers.host.programs import StoredProgram
+from drivers.host.seam import MachineSession, OpenSession, Told
 from drivers.host.watching import Watching
 from drivers.journal import Journal, Progress
 from drivers.snapshot import Phase, Snapshot, TemperatureRead
@@ -21,6 +21,7 @@ from drivers.wire import HostEvent
 RETRY_FIRST_S = 0.5
 RETRY_LAST_S = 10.0
 REPLAY_S = 1.0  # for the modal state of an interrupted run; heat waits as long for its end
+ALONE_MAX_S = 1800.0  # how long a controller that works on alone may be out of reach
 TALK_PER_S = 20  # of the machine's own texts
 MAX_TEXT = 400  # characters of one text from a machine; what it says is not trusted
 
@@ -31,37 +32,6 @@ _BUSY = frozenset({Phase.STREAMING, Phase.PAUSED, Phase.CANCELLING})
 FACTS = ENDS | {"paused", "resumed", "attention"}
 
 log = logging.getLogger(__name__)
-
-
-class Told(Protocol):
-    """An event of the engine."""
-
-    @property
-    def kind(self) -> str: ...
-    def to_json(self) -> dict[str, object]: ...
-
-
-class MachineSession(Protocol):
-    """What a host needs of `drivers.session.Session`."""
-
-    @property
-    def wants_write(self) -> bool: ...
-    def fileno(self) -> int: ...
-    def deadline(self) -> float | None: ...
-    def ready(self, now: float) -> None: ...
-    def start(self, program: StoredProgram, now: float, run: str) -> bool: ...
-    def pause(self, now: float) -> bool: ...
-    def resume(self, now: float) -> bool: ...
-    def cancel(self, now: float) -> bool: ...
-    def stop(self, now: float) -> bool: ...
-    def command(self, line: bytes, now: float) -> bool: ...
-    def act(self, order: Order, reach: Reach, now: float) -> str: ...
-    def snapshot(self, now: float) -> Snapshot: ...
-    def reset_on_close(self) -> None: ...
-    def close(self) -> None: ...
-
-
-OpenSession = Callable[[HostConfig, Callable[[Told], None], float], MachineSession]
 
 
 class Machine:
@@ -96,6 +66,7 @@ class Machine:
         self._retry_at = 0.0
         self._retry_s = RETRY_FIRST_S
         self._watching = Watching(config, self._tell_now)
+        self._alone_since: float | None = None  # since when a run goes on out of our sight
         # A file, because switching off may have to wait for the port longer than we live.
         self._due_file = config.state_dir / "switch-off-due"
         self._is_due = self._due_file.exists()
@@ -141,10 +112,12 @@ class Machine:
         if self._session is None:
             if now >= self._retry_at:
                 self._connect(now)
+            self._wait_for_return(now)
             return
         try:
             self._session.ready(now)
             self._last = self._session.snapshot(now)
+            self._find_again(self._session, now)
             self._note_progress()
             self._feel(now)
             self._take_in_rest()
@@ -277,9 +250,30 @@ class Machine:
     def lose_port(self, error: Exception, now: float) -> None:
         """The port has gone: what ran is interrupted, and we come back only to look."""
         log.warning("%s: port lost: %s", self._config.machine, error)
+        works_alone = self._session is not None and self._session.works_alone
         self.disconnect(now)
         self._take_in_rest()
-        self.interrupt("port-lost", self._program)
+        if not (works_alone and self.run):
+            self.interrupt("port-lost", self._program)
+        elif self._alone_since is None:
+            self._alone_since = now
+
+    def _find_again(self, session: MachineSession, now: float) -> None:
+        """Back at a controller that went on alone: take its run up again, or give it up."""
+        if self._alone_since is None or not self._last.connected:
+            return
+        self._alone_since = None
+        if self.run and (self._program is None or not session.adopt(self._program, now, self.run)):
+            self.interrupt("port-lost", self._program)
+            return
+        if self._is_due:
+            session.stop(now)  # somebody asked for it while the controller was out of reach
+        self._last = session.snapshot(now)
+
+    def _wait_for_return(self, now: float) -> None:
+        if self._alone_since is not None and now - self._alone_since > ALONE_MAX_S:
+            self._alone_since = None
+            self.interrupt("port-lost", self._program)
 
     def disconnect(self, now: float, *, resets: bool = False) -> None:
         """Close the port; it is opened again after a moment.

@@ -55,6 +55,26 @@ class StoredProgram:
         (offset,) = _UINT32.unpack(os.pread(self._offsets, 4, 4 * index))
         return int(offset)
 
+    @property
+    def size(self) -> int:
+        """How long the whole stream is [bytes]."""
+        return self.offset(self._lines)
+
+    def read(self, begin: int, size: int) -> bytes:
+        """Return a piece of the stream, for a controller that takes it as a file [bytes]."""
+        return os.pread(self._stream, size, begin)
+
+    def lines_before(self, offset: int) -> int:
+        """Return how many whole lines stand before *offset* [bytes]."""
+        low, high = 0, self._lines
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.offset(middle) <= offset:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
     def modal_after(self, lines: int, budget_s: float) -> ModalState | None:
         """Return what the first *lines* lines have set; None if reading them took too long.
 

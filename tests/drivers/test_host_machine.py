@@ -42,6 +42,7 @@ class FakeSession:
         self.breaks: Exception | None = None
         self.closed = False
         self.wants_write = False
+        self.works_alone = False
         self.accepts = True
         self.refuses = ""
 
@@ -64,6 +65,10 @@ class FakeSession:
             return False
         self.state = replace(self.state, phase=Phase.STREAMING, acked=0, sent=0, total=len(program))
         return True
+
+    def adopt(self, program, now, run):
+        self.told.append(("adopt", run))
+        return self.accepts
 
     def pause(self, now):
         self.told.append("pause")

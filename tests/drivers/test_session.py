@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.errors import PortError
-from drivers.host.__main__ import open_session
 from drivers.host.config import HostConfig
+from drivers.host.links import open_serial
 from drivers.profile import FirmwareProfile, load_profile
 from drivers.session import QUEUE_TIME, Session
 from drivers.snapshot import Event, Phase
@@ -346,7 +346,7 @@ def test_a_board_is_reset_when_the_port_is_opened_again_only_if_asked_for() -> N
     for asked in (False, True):
         master, slave = pty.openpty()
         config = _config(Path(os.ttyname(slave)), 115200)
-        session = open_session(config, lambda event: None, 0.0)
+        session = open_serial(config, lambda event: None, 0.0)
         if asked:
             session.reset_on_close()
         session.close()
@@ -366,7 +366,7 @@ def test_a_lost_port_is_said_by_every_call() -> None:
 
 def test_the_time_of_bytes_is_that_of_the_machine_and_not_of_its_profile() -> None:
     master, slave = pty.openpty()
-    session = open_session(_config(Path(os.ttyname(slave)), 57600), lambda event: None, 0.0)
+    session = open_serial(_config(Path(os.ttyname(slave)), 57600), lambda event: None, 0.0)
     assert session._profile.baud == 57600
     session.close()
     os.close(slave)
