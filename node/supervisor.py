@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from drivers.acts import Order
 from drivers.client import HostClient, stop_now
 from drivers.errors import DriverError, HostError
 from drivers.host.config import HostConfig, write_host_config
@@ -309,6 +310,10 @@ class Supervisor:
         """Have heat stay on without a run for a while."""
         return self._ask(slug, lambda client: client.keep_heat(by, seconds))
 
+    def act(self, slug: str, order: Order, by: str) -> str | None:
+        """Have the machine do something besides a program."""
+        return self._ask(slug, lambda client: client.act(order, by))
+
     def _ask(self, slug: str, what: Callable[[HostClient], None]) -> str | None:
         try:
             with self._connect(slug) as client:
@@ -343,6 +348,11 @@ def live_state(snapshot: Snapshot) -> LiveState:
         message=snapshot.message,
         heat_off_s=snapshot.heat_off_s,
         heat_kept_by=snapshot.kept_by,
+        controller=snapshot.controller,
+        overrides=dict(snapshot.overrides),
+        acts=snapshot.acts,
+        homed=snapshot.homed,
+        laser=snapshot.laser,
         heard_at=None,
     )
 

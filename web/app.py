@@ -25,7 +25,7 @@ from web.auth import Visitor, find_visitor
 from web.context import STATIC, Web, WebSettings, utc_now, web_of
 from web.link_sign_ins import LinkSignIns
 from web.live import LiveStreams
-from web.pages import board, bookings, calendar, designs, jobs, lab, machines, sign_in
+from web.pages import board, bookings, calendar, designs, hand_form, jobs, lab, machines, sign_in
 from web.rendering import Renderer
 from web.security import RequestGuard, SecurityHeaders
 
@@ -76,7 +76,8 @@ def create_app(
 
 
 def _add_routes(app: FastAPI, vendor: Path) -> None:
-    for routes in (board, sign_in, calendar, bookings, designs, jobs, lab, machines):
+    pages = (board, sign_in, calendar, bookings, designs, jobs, lab, machines, hand_form)
+    for routes in pages:
         app.include_router(routes.router, include_in_schema=False)
     for resource in (api_machines, api_jobs, api_bookings, api_lab):
         app.include_router(resource.router, prefix=API)

@@ -86,6 +86,9 @@ def machine_json(sentences: Sentences, machine: MachineView) -> dict[str, object
         "acked": f"{run.acked} / {run.total}" if run else "",
         "resends": str(run.resends) if run else "",
         "position": position(machine.position_mm),
+        "controller": controller(sentences, machine.controller),
+        "acts": list(machine.acts),
+        **{f"override_{name}": f"{at} %" for name, at in machine.overrides.items()},
     }
 
 
@@ -103,8 +106,21 @@ def key_of(machine: MachineView) -> str:
         "turning" if machine.spindle_on else "",
         machine.message,
         "hot" if machine.heat_off_s is not None else "",
+        "controlled" if machine.acts else "",
     )
     return "|".join(parts)
+
+
+def controller(sentences: Sentences, word: str) -> str:
+    """Return the controller's state and sub-state as a person says it; "" if it has none.
+
+    A word we do not know is said as the controller says it.
+    """
+    name, _, detail = word.partition(":")
+    for code in (f"controller.{name}-{detail}", f"controller.{name}"):
+        if code.lower() in sentences.codes:
+            return sentences.text(code.lower())
+    return word
 
 
 def spindle(sentences: Sentences, machine: MachineView) -> str:

@@ -95,6 +95,11 @@ class Sentences:
         self._catalogue = catalogue
         self._clockwork = clockwork
 
+    @property
+    def codes(self) -> frozenset[str]:
+        """Return every code that has a sentence."""
+        return self._catalogue.codes
+
     def text(self, code: str, /, **fields: str | int | float) -> str:
         """Return one sentence."""
         return self._catalogue.text(code, **fields)

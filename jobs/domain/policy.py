@@ -36,6 +36,7 @@ class Reason(StrEnum):
     WRONG_STATE = "wrong-state"  # state, wanted
     NO_SUCH_CONTROL = "no-such-control"  # control
     NO_CAPABLE_MACHINE = "no-capable-machine"
+    RESERVED_FOR_ANOTHER = "reserved-for-another"
 
 
 @dataclass(frozen=True, slots=True)

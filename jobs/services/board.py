@@ -17,6 +17,7 @@ from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState, Interv
 from jobs.domain.job import AttemptState
 from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.people import Actor
+from jobs.domain.switching import Switching
 from jobs.services.armings import is_valid
 from jobs.services.live import LiveState
 from jobs.services.planned import planned_share, program_path
@@ -238,4 +239,10 @@ def _view(
         stop_note=machine.stop_note,
         simulated=machine.simulated,
         retired=machine.retired_at is not None,
+        controller=live.controller,
+        overrides=live.overrides,
+        acts=live.acts,
+        homed=live.homed,
+        laser=live.laser,
+        switching=Switching.from_json(machine.switching),
     )

@@ -16,6 +16,10 @@ class LiveState:
 
     :param phase: the engine's phase in its own word, or "offline" without a host.
     :param acked: stream lines the machine has acknowledged.
+    :param controller: the controller's own word for its state, such as `Hold:0`.
+    :param overrides: of feed, rapid, spindle or flow [percent], as far as known.
+    :param acts: what its state allows by hand, in the words of `drivers.acts.Act`.
+    :param laser: it drives a beam; None if the firmware has not told.
     :param stopped: someone stopped it; a person must look before it works again.
     """
 
@@ -35,6 +39,11 @@ class LiveState:
     message: str = ""
     heat_off_s: float | None = None
     heat_kept_by: str = ""
+    controller: str = ""
+    overrides: Mapping[str, int] = field(default_factory=dict)
+    acts: tuple[str, ...] = ()
+    homed: bool = False
+    laser: bool | None = None
     heard_at: datetime | None = None
 
 

@@ -10,13 +10,15 @@ from typing import Final, NoReturn
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.machine import SLUG, Control, MachineLimits
+from jobs.domain.switching import KEYS as SWITCHES
+from jobs.domain.switching import UNSAID, Switch, Switching
 from jobs.kinds import kind_named
 
 _KIND: Final = re.compile(r"[a-z0-9-]{1,16}")
 _TEXTS: Final = {"slug": 32, "name": 80, "kind": 16, "control": 16, "profile": 64, "port": 255}
 _TRIPLES: Final = ("envelope_mm", "origin_mm", "feed_max_mm_min", "acceleration_mm_s2")
 _LIMITS: Final = tuple(field.name for field in fields(MachineLimits))
-KEYS: Final = (*_TEXTS, "baud", "stop_note", "simulated", *_LIMITS)
+KEYS: Final = (*_TEXTS, "baud", "stop_note", "simulated", *SWITCHES, *_LIMITS)
 _LARGEST: Final = 1e6  # of any number here: a typo, not a machine
 
 
@@ -25,6 +27,7 @@ class MachineSpec:
     """What a person says of a machine.
 
     :param stop_note: where the hardware stop is, in the lab's words.
+    :param switching: what turns its spindle, beam and mains on and off.
     """
 
     slug: str
@@ -37,6 +40,7 @@ class MachineSpec:
     limits: MachineLimits
     stop_note: str = ""
     simulated: bool = False
+    switching: Switching = UNSAID
 
     def to_values(self) -> dict[str, object]:
         """Return the keys that `parse_machine` reads."""
@@ -52,7 +56,7 @@ class MachineSpec:
             "simulated": self.simulated,
         }
         return {key: value for key, value in values.items() if value is not None} | (
-            self.limits.to_json()
+            self.switching.to_json() | self.limits.to_json()
         )
 
 
@@ -87,7 +91,16 @@ def parse_machine(values: Mapping[str, object]) -> MachineSpec:
         limits=_limits(values, control),
         stop_note=_text(values, "stop_note", ""),
         simulated=_flag(values, "simulated"),
+        switching=_switching(values),
     )
+
+
+def _switching(values: Mapping[str, object]) -> Switching:
+    given = {key: values[key] for key in SWITCHES if values.get(key, "") != ""}
+    for key, word in given.items():
+        if word not in set(Switch):
+            _bad(key, ", ".join(Switch))
+    return Switching.from_json(given)
 
 
 def _control(values: Mapping[str, object]) -> Control:

@@ -14,6 +14,7 @@ from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, Ref
 from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
+from jobs.domain.switching import Switching
 from jobs.services.armings import withdraw_armings
 from jobs.services.board import read_board
 from jobs.services.facts import give_back
@@ -176,6 +177,7 @@ def _spec(machine: Machine) -> MachineSpec:
         limits=MachineLimits.from_json(machine.limits),
         stop_note=machine.stop_note,
         simulated=machine.simulated,
+        switching=Switching.from_json(machine.switching),
     )
 
 
@@ -196,6 +198,7 @@ def _write(session: Session, machine: Machine, spec: MachineSpec) -> None:
     machine.port, machine.baud = spec.port, spec.baud
     machine.limits = spec.limits.to_json()
     machine.stop_note, machine.simulated = spec.stop_note, spec.simulated
+    machine.switching = dict(spec.switching.to_json())
     session.add(machine)
     session.flush()
 

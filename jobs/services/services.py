@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jobs.services.bookings import Bookings
 from jobs.services.designs import Designs
 from jobs.services.dispatch import Dispatch
+from jobs.services.hand import Hand
 from jobs.services.lab import Lab
 from jobs.services.ledger import Ledger
 from jobs.services.machines import Machines
@@ -28,6 +29,7 @@ class Services:
     people: People
     lab: Lab
     machines: Machines
+    hand: Hand
     bookings: Bookings
     queue: Queue
     preparation: Preparation
@@ -48,6 +50,7 @@ def build_services(workshop: Workshop) -> Services:
         people=People(workshop),
         lab=Lab(workshop),
         machines=Machines(workshop),
+        hand=Hand(workshop),
         bookings=Bookings(workshop),
         queue=Queue(workshop),
         preparation=Preparation(workshop, programs),

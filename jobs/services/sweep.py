@@ -18,6 +18,7 @@ from jobs.store.tables import (
     Arming,
     Attempt,
     Job,
+    MachineAct,
     OutboxMessage,
     Preflight,
     SignIn,
@@ -28,6 +29,7 @@ from jobs.store.tables import (
 PROGRAMS_KEPT: Final = timedelta(days=30)  # after the job is over
 OUTBOX_KEPT: Final = timedelta(days=90)  # after the broker has it
 ARMINGS_KEPT: Final = timedelta(days=365)  # those that started nothing
+ACTS_KEPT: Final = timedelta(days=365)  # of what people had machines do by hand
 _FRESH: Final = timedelta(days=1)  # longer than any preparation takes
 _MOST: Final = 5000  # of one sort in one sweep: a sweep is short, and comes again
 _OVER: Final = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
@@ -46,6 +48,7 @@ class Swept:
     messages: int
     armings: int
     preflights: int
+    acts: int
 
 
 class Sweep:
@@ -79,6 +82,7 @@ class Sweep:
                     Preflight.superseded_at < now - PROGRAMS_KEPT,
                     ~exists().where(Attempt.preflight_id == Preflight.id),
                 ),
+                _drop(session, MachineAct.id, MachineAct.at < now - ACTS_KEPT),
             )
         files = self._programs.forget(lambda: self._needed(now), (now - _FRESH).timestamp(), _MOST)
         swept = Swept(files, *rows)

@@ -12,6 +12,7 @@ from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.people import Role
 from jobs.domain.policy import Refusal
 from jobs.domain.preflight import Finding, Verdict
+from jobs.domain.switching import UNSAID, Switching
 from jobs.services.live import Temperature
 
 
@@ -100,6 +101,12 @@ class MachineView:
     stop_note: str
     simulated: bool
     retired: bool
+    controller: str = ""
+    overrides: Mapping[str, int] = field(default_factory=dict)  # percent
+    acts: tuple[str, ...] = ()  # legal in its state; who may is another question
+    homed: bool = False
+    laser: bool | None = None
+    switching: Switching = UNSAID
 
 
 @dataclass(frozen=True, slots=True)

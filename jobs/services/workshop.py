@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from drivers.acts import Order
 from jobs.designs.library import Library
 from jobs.services.live import LiveBoard
 from jobs.services.workers import WorkerLimits
@@ -80,6 +81,10 @@ class MachineGateway(Protocol):
 
     def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
         """Have heat stay on without a run for a while."""
+        ...
+
+    def act(self, slug: str, order: Order, by: str) -> str | None:
+        """Have the machine do something besides a program."""
         ...
 
     def machines_changed(self) -> None:

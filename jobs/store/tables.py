@@ -114,6 +114,7 @@ class Machine(Base):
     limits: Mapped[JsonObject] = mapped_column(JSON)
     simulated: Mapped[bool] = mapped_column(default=False)
     stop_note: Mapped[str] = mapped_column(String(200), default="")  # where the hardware stop is
+    switching: Mapped[JsonObject] = mapped_column(JSON, default=dict)  # Switching.to_json()
     to_check_since: Mapped[datetime | None] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant)
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -258,6 +259,22 @@ class Arming(Base):
     simulated: Mapped[bool] = mapped_column(default=False)
     attempt_id: Mapped[str | None] = mapped_column(Id)  # which start used it
     withdrawn_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class MachineAct(Base):
+    """What a person had a machine do by hand; `refused` is the machine's own "no"."""
+
+    __tablename__ = "machine_act"
+    __table_args__ = (Index("ix_machine_act_machine_at", "machine_id", "at"),)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    attempt_id: Mapped[str | None] = mapped_column(Id)  # the run that was open then
+    at: Mapped[datetime] = mapped_column(Instant)
+    act: Mapped[str] = mapped_column(String(32))
+    amounts: Mapped[JsonObject] = mapped_column(JSON, default=dict)  # units in the names
+    refused: Mapped[str] = mapped_column(String(64), default="")
+    simulated: Mapped[bool] = mapped_column(default=False)
 
 
 class Attempt(Base):

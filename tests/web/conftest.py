@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
+from drivers.acts import Order
 from jobs.designs.library import Library
 from jobs.domain.did import did_key
 from jobs.domain.people import Actor, LabMode, Role
@@ -68,6 +69,7 @@ class FakeGateway:
         self.calls: list[tuple[str, str]] = []
         self.refuses: dict[tuple[str, str], str] = {}
         self.orders: list[StartOrder] = []
+        self.acts: list[tuple[str, Order, str]] = []
 
     def _called(self, verb: str, slug: str) -> str | None:
         self.calls.append((verb, slug))
@@ -94,6 +96,10 @@ class FakeGateway:
 
     def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
         return self._called(f"keep-heat {by} {seconds}", slug)
+
+    def act(self, slug: str, order: Order, by: str) -> str | None:
+        self.acts.append((slug, order, by))
+        return self._called("act", slug)
 
     def machines_changed(self) -> None:
         pass
@@ -177,6 +183,7 @@ MACHINES = (
         "port": "/dev/router",
         "envelope_mm": [300, 200, 60],
         "spindle_max_rpm": 12000,
+        "spindle_switch": "by-hand",
         "simulated": True,
     },
     {
@@ -240,6 +247,10 @@ def furnish(lab: Lab) -> Lab:
     return lab
 
 
+PRINTER_ACTS = ("feed", "flow", "heat", "home", "jog", "off")
+ROUTER_ACTS = ("feed", "home", "jog", "off", "rapid", "reset", "spindle")
+
+
 def switch_on(lab: Lab) -> None:
     for slug, heat in (("ender", (24.3, 0.0)), ("prusa", (24.0, None)), ("router", None)):
         lab.workshop.live.put(
@@ -250,6 +261,9 @@ def switch_on(lab: Lab) -> None:
                 firmware="Marlin 2.1.2" if heat else "Grbl 1.1h",
                 temperatures={"nozzle": heat, "bed": (22.0, 0.0)} if heat else {},
                 position_mm=(1.0, 2.0, 3.0),
+                controller="" if heat else "Idle",
+                overrides={"feed": 100} if heat else {"feed": 100, "rapid": 50, "spindle": 90},
+                acts=PRINTER_ACTS if heat else ROUTER_ACTS,
             ),
         )
 

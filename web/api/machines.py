@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import Body, Request
 
 from jobs.domain.people import Role
+from jobs.services.hand import order_of
 from jobs.services.machine_specs import parse_machine
-from web.api.machines_json import AllocationOut, DayOut, IntervalOut, MachineOut, StopOut
+from web.api.machines_json import AllocationOut, DayOut, HandOut, IntervalOut, MachineOut, StopOut
 from web.api.wishes import KeepHeatIn, StartIn, api_router
 from web.auth import CSRF_HEADER, ApiVisitorDep, Visitor, needs
 from web.context import Web, WebDep
@@ -120,6 +121,27 @@ def keep_heat(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: KeepHeatIn) 
     """Have heat stay on without a job for a while; the machine's page names the asker."""
     web.services.dispatch.keep_heat(visitor.actor, slug, wish.minutes, web.clock())
     return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/act")
+def act(
+    web: WebDep,
+    visitor: ApiVisitorDep,
+    slug: str,
+    wish: Annotated[dict[str, str | int | float | dict[str, float]], Body()],
+) -> MachineOut:
+    """Have the machine do something by hand, one of its `acts`; written down with the name.
+
+    Keys: `act`, and `percent`, `axes_mm` with `feedrate_mm_s`, or `heater` with `target_c`.
+    """
+    web.services.hand.act(visitor.actor, slug, order_of(wish), web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.get("/machines/{slug}/acts")
+def acts(web: WebDep, visitor: ApiVisitorDep, slug: str) -> HandOut:
+    """What you may have the machine do by hand now, and what was asked for lately."""
+    return HandOut.of(web, web.services.hand.view(visitor.actor, slug, web.clock()))
 
 
 @router.post("/machines/{slug}/inspected")

@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from jobs.domain.calendar import AllocationKind, AllocationState
 from jobs.domain.job import AttemptState
 from jobs.domain.machine import Control, MachineState
+from jobs.services.hand import HandView
 from jobs.services.views import AllocationView, MachineView, RunView
 from web.context import Web
+from web.errors import reason_json
 
 
 class IntervalOut(BaseModel):
@@ -104,6 +106,12 @@ class MachineOut(BaseModel):
     free_now_until: datetime | None
     stop_note: str
     simulated: bool
+    controller: str
+    overrides_percent: dict[str, int]
+    acts: list[str]
+    homed: bool
+    laser_mode: bool | None
+    switches: dict[str, str]
 
     @classmethod
     def of(cls, web: Web, machine: MachineView) -> MachineOut:
@@ -139,6 +147,48 @@ class MachineOut(BaseModel):
             free_now_until=machine.free_now_until,
             stop_note=machine.stop_note,
             simulated=machine.simulated,
+            controller=machine.controller,
+            overrides_percent=dict(machine.overrides),
+            acts=list(machine.acts),
+            homed=machine.homed,
+            laser_mode=machine.laser,
+            switches=machine.switching.to_json(),
+        )
+
+
+class ActOut(BaseModel):
+    """One act that was asked for; `refused` is the code of the machine's "no"."""
+
+    person_name: str
+    at: datetime
+    act: str
+    amounts: dict[str, object]
+    refused: str
+
+
+class HandOut(BaseModel):
+    """What the asker may have the machine do by hand now, and what was done lately."""
+
+    acts: list[str]
+    reasons: list[dict[str, object]]
+    done: list[ActOut]
+
+    @classmethod
+    def of(cls, web: Web, view: HandView) -> HandOut:
+        """Return the JSON form."""
+        return cls(
+            acts=sorted(view.acts),
+            reasons=[reason_json(web, one) for one in view.reasons],
+            done=[
+                ActOut(
+                    person_name=one.person_name,
+                    at=one.at,
+                    act=one.act,
+                    amounts=dict(one.amounts),
+                    refused=one.refused,
+                )
+                for one in view.done
+            ],
         )
 
 

@@ -16,6 +16,7 @@ from web.context import Web, WebDep
 from web.errors import sentence_of
 from web.pages.board import card
 from web.pages.calendar import calendar_part, length_of
+from web.pages.hand import panel
 from web.pages.page import go, page
 
 router = APIRouter()
@@ -24,6 +25,7 @@ KEEP_HEAT_MIN = 30  # what one press of the button is good for
 
 _NUMBERS = ("baud", "nozzle_max_c", "bed_max_c", "nozzle_mm", "filament_mm", "spindle_max_rpm")
 _TEXTS = ("slug", "name", "kind", "control", "profile", "port", "stop_note")
+_SWITCHES = ("spindle_switch", "beam_switch", "mains_switch")
 
 
 @router.get("/machines/new")
@@ -51,16 +53,36 @@ def show(
     request: Request, web: WebDep, visitor: VisitorDep, slug: str, date: str = "", length: int = 60
 ) -> HTMLResponse:
     """Show one machine: live, its calendar, and what may be done at it now."""
+    return machine_page(request, web, visitor, slug, date, length)
+
+
+def machine_page(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    slug: str,
+    date: str = "",
+    length: int = 60,
+    *,
+    problem: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    """Return a machine's page.
+
+    :param problem: why what was asked for by hand was not done.
+    """
     machine = web.services.machines.get(slug, web.clock(), visitor.actor)
     return page(
         request,
         web,
         visitor,
         "machine.html",
+        status=status,
         card=card(web, machine),
         keep_heat_min=KEEP_HEAT_MIN,
         jobs=_startable(web, visitor, machine),
         calendar=calendar_part(web, visitor, machine, date, length_of(length)),
+        hand=panel(web, visitor, machine, request.query_params, problem),
     )
 
 
@@ -208,6 +230,7 @@ def _known(machine: MachineView) -> dict[str, str]:
         "port": machine.port or "",
         "baud": str(machine.baud or ""),
         "stop_note": machine.stop_note,
+        **machine.switching.to_json(),
         "nozzle_max_c": f"{limits.nozzle_max_c:g}",
         "bed_max_c": f"{limits.bed_max_c:g}",
         "nozzle_mm": f"{limits.nozzle_mm:g}",
@@ -222,6 +245,8 @@ def _known(machine: MachineView) -> dict[str, str]:
 def _values(form: Form) -> dict[str, object]:
     """Return the form as the keys that machine files have too."""
     values: dict[str, object] = {key: form.text(key) for key in _TEXTS if form.text(key)}
+    # Said even when empty: that is how a person takes it back.
+    values |= {key: form.text(key) for key in _SWITCHES}
     for key in _NUMBERS:
         if form.text(key):
             values[key] = _number(form, key)

@@ -18,6 +18,12 @@ function update(box, machine) {
   for (const node of box.querySelectorAll("[data-t]")) {
     setText(node, machine.temperatures[node.dataset.t] ?? "–");
   }
+  for (const node of box.querySelectorAll("[data-act]")) {
+    const isLegal = machine.acts.includes(node.dataset.act);
+    // One that has the keyboard keeps it: it only says that it cannot be pressed.
+    node.disabled = !isLegal && node !== document.activeElement;
+    node.setAttribute("aria-disabled", String(!isLegal));
+  }
   for (const pill of box.querySelectorAll("[data-pill]")) pill.dataset.state = machine.state;
 }
 
@@ -81,6 +87,14 @@ function watch() {
 }
 document.addEventListener("visibilitychange", watch);
 addEventListener("pagehide", () => source?.close());
+
+// What cannot be done now is not asked for, though it still has the keyboard.
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("[data-act][aria-disabled=true]")) {
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}, true);
 
 // Closing the stop sheet with Escape gives the keyboard back to its button.
 document.addEventListener("keydown", (event) => {

@@ -13,6 +13,7 @@ import pytest
 import uuid6
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from drivers.acts import Order
 from jobs.designs.library import Library
 from jobs.domain.machine import Control, MachineLimits
 from jobs.domain.people import Actor, Role
@@ -33,6 +34,7 @@ class FakeGateway:
     orders: list[StartOrder] = field(default_factory=list)
     answers: dict[tuple[str, str], str] = field(default_factory=dict)
     changes: int = 0
+    acts: list[tuple[str, Order, str]] = field(default_factory=list)
 
     def _called(self, verb: str, slug: str) -> str | None:
         self.calls.append((verb, slug))
@@ -59,6 +61,10 @@ class FakeGateway:
 
     def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
         return self._called(f"keep-heat {by} {seconds}", slug)
+
+    def act(self, slug: str, order: Order, by: str) -> str | None:
+        self.acts.append((slug, order, by))
+        return self._called("act", slug)
 
     def machines_changed(self) -> None:
         self.changes += 1
