@@ -20,9 +20,10 @@ demo: $(VENV)/.demo web
 	@.ci/system-packages demo
 	@$(BIN)/fabnode demo $(ARGS)
 
+# Most tests wait for a process, a port or a page more than they work: hence more than cores.
 test: lint web
 	@.ci/system-packages test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

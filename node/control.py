@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from jobs.domain.errors import InvalidError
+
 _NAME = "node.sock"
+_PATH_BYTES = 107  # of a socket's name; `sun_path` of unix(7) holds 108 with the end mark
 
 
 def nudge(home: Path) -> bool:
@@ -24,10 +28,15 @@ class Listener:
     """Hears nudges in a thread of its own.
 
     :param on_change: called for each; must not raise.
+    :raises InvalidError: `node.home-too-long` if a socket below *home* can have no name.
     """
 
     def __init__(self, home: Path, on_change: Callable[[], None]) -> None:
         self._path = home / "run" / _NAME
+        spare = _PATH_BYTES - len(os.fsencode(self._path))
+        if spare < 0:
+            longest = len(os.fsencode(home)) + spare
+            raise InvalidError("node.home-too-long", file=str(home), longest=longest)
         self._path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self._path))

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -96,16 +98,23 @@ def of_demo(folder: Path) -> list[str]:
     return found
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose name leaves room for those of the sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="fn-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.journey
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_ended_leaves_no_process_and_no_folder(
-    tmp_path: Path, number: signal.Signals
+    short_path: Path, number: signal.Signals
 ) -> None:
     # The folder is in the environment of all, so whatever is left behind is found by it.
     demo = subprocess.Popen(
         [sys.executable, "-m", "node", "demo"],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(short_path)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -114,12 +123,12 @@ def test_a_demo_that_is_ended_leaves_no_process_and_no_folder(
         for line in demo.stdout:  # ends with the demo, which pytest's timeout ends
             if line.startswith("    job 1"):
                 break
-        assert len(of_demo(tmp_path)) > 6, "the demo, its node, three hosts and three simulators"
+        assert len(of_demo(short_path)) > 6, "the demo, its node, three hosts and three simulators"
         demo.send_signal(number)
         demo.stdout.read()
         assert demo.wait(20) == 130
-        assert of_demo(tmp_path) == []
-        assert list(tmp_path.glob("fabnode-demo-*")) == []
+        assert of_demo(short_path) == []
+        assert list(short_path.glob("fabnode-demo-*")) == []
     finally:
         if demo.poll() is None:
             demo.kill()
