@@ -2,7 +2,9 @@
 
 Two files in one folder. `journal.jsonl` is append-only between compactions; each line is
 guarded by a checksum and the first bad line ends the file, so a torn tail costs only itself.
-`progress.bin` holds two fixed slots, written in turn, so one of them is always whole.
+`progress.bin` holds two fixed slots; what the last sync has made safe is never written over
+before the next one, so one of them is always whole. After a power cut both are as of that
+sync or later: a lower bound.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from drivers.disk import Disk, RealDisk
 from drivers.errors import WireError
 from drivers.wire import HostEvent, object_of, text_of, whole_of
 
@@ -24,7 +27,9 @@ MAX_FACTS = 1000  # not acknowledged, of all runs
 MAX_RUN_FACTS = 200  # of one run, its end not counted
 MAX_FACT_BYTES = 4096
 COMPACT_BYTES = 128 * 1024
-SYNC_SHARE = 200  # the disk may hold the loop for 1/200 of the time, or p99 of a stop is lost
+SYNC_EVERY_S = 1.0
+QUICK_S = 0.020  # a stop may wait for the disk so long; p99 of it is 50 ms
+SYNC_SHARE = 200  # a slower disk may hold the loop for 1/200 of the time, or that p99 is lost
 
 _SLOT_BYTES = 512  # one sector: a slot is torn alone
 _SLOT = struct.Struct("<4sQB64sIIIIQQ")
@@ -70,28 +75,37 @@ class Journal:
     """The journal of one machine; one process holds it at a time.
 
     :param folder: must exist; the files are made in it.
+    :param disk: another one in tests.
+    :param compact_bytes: written anew without what is acknowledged, when it is longer by that.
     :raises OSError: if the disk refuses.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, disk: Disk | None = None, compact_bytes: int = COMPACT_BYTES
+    ) -> None:
+        self._compact_bytes = compact_bytes
+        self._disk = disk or RealDisk()
         self._path = folder / "journal.jsonl"
         self._kept: list[tuple[HostEvent, bytes]] = []  # each with its line
         self._open: OpenRun | None = None
+        self._wrote_slot = False  # since the last sync
         self.discarded_bytes = 0  # of a torn or damaged tail, found at the start
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._slots = os.open(folder / "progress.bin", os.O_RDWR | os.O_CREAT, 0o600)
-        _sync_folder(folder)
+        self._file = self._disk.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._slots = self._disk.open(folder / "progress.bin", os.O_RDWR | os.O_CREAT)
+        # A file is safe only when its name is.
+        self._disk.sync_folder(folder)
         self._size = self._read()
-        self._turn, self._progress = _read_slots(self._slots)
-        self._dirty = False
+        self._turn, self._progress, self._safe = _read_slots(self._disk, self._slots)
+        # What was read may be in memory only, left there by a process that was killed.
+        self._dirty = self._size > 0
         self._sync_after = 0.0
 
     def close(self) -> None:
         """Sync and let go of the files."""
         if self._file >= 0:
-            os.fdatasync(self._file)
-            os.close(self._file)
-            os.close(self._slots)
+            self._sync()
+            self._disk.close(self._file)
+            self._disk.close(self._slots)
             self._file = -1
 
     @property
@@ -175,9 +189,9 @@ class Journal:
             progress.at_us,
         )
         packed += zlib.crc32(packed).to_bytes(4, "little")
-        os.pwrite(self._slots, packed, _SLOT_BYTES * (self._turn % 2))
+        self._disk.write_at(self._slots, packed, _SLOT_BYTES * (1 - self._safe))
         self._progress = progress
-        self._dirty = True
+        self._dirty = self._wrote_slot = True
 
     def ack(self, run: str, seq: int) -> bool:
         """Forget the facts of *run* up to *seq*; False if there were none."""
@@ -196,13 +210,22 @@ class Journal:
         """
         if not self._dirty or now < self._sync_after:
             return
+        self._sync_after = now + SYNC_EVERY_S  # also if the disk refuses
         began = time.monotonic()
         self._sync()
-        self._sync_after = now + max(1.0, SYNC_SHARE * (time.monotonic() - began))
+        took = time.monotonic() - began
+        self._sync_after = now + max(SYNC_EVERY_S, SYNC_SHARE * took if took > QUICK_S else 0.0)
+
+    def deadline(self) -> float | None:
+        """Return when `sync` should be called [s]; None while all is on the disk."""
+        return self._sync_after if self._dirty else None
 
     def _sync(self) -> None:
-        os.fdatasync(self._slots)
-        os.fdatasync(self._file)
+        # Facts first: progress of a run that nobody has heard of would say nothing.
+        self._disk.sync(self._file)
+        self._disk.sync(self._slots)
+        if self._wrote_slot:
+            self._safe, self._wrote_slot = 1 - self._safe, False
         self._dirty = False
 
     def _append(
@@ -227,36 +250,37 @@ class Journal:
 
     def _write(self, line: bytes) -> None:
         try:
-            self._size += _write_all(self._file, line)
+            self._size += _write_all(self._disk, self._file, line)
         except OSError:
             # Half a line on a full disk would hide every later one from the reader.
-            os.ftruncate(self._file, self._size)
+            self._disk.truncate(self._file, self._size)
             raise
 
     def _compact_if_long(self) -> None:
         lines = [line for _, line in self._kept]
-        if self._size <= COMPACT_BYTES + 2 * sum(map(len, lines)):
+        if self._size <= self._compact_bytes + 2 * sum(map(len, lines)):
             return
         if self._open is not None:
             opened = {"run": self._open.run, "seq": self._open.seq, "fields": self._open.fields}
             lines.append(_line({"open": opened}))
         beside = self._path.with_suffix(".new")
-        file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        disk = self._disk
+        file = disk.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         try:
-            size = _write_all(file, b"".join(lines))
-            os.fdatasync(file)
-            beside.replace(self._path)
+            size = _write_all(disk, file, b"".join(lines))
+            disk.sync(file)
+            disk.replace(beside, self._path)
         except OSError:
             # The long file is as good as the short one; only the next try costs again.
-            os.close(file)
+            disk.close(file)
             raise
-        os.close(self._file)
+        disk.close(self._file)
         self._file, self._size = file, size
-        _sync_folder(self._path.parent)
+        disk.sync_folder(self._path.parent)
 
     def _read(self) -> int:
         """Take in the valid prefix, cut off the rest; return its size [bytes]."""
-        data = self._path.read_bytes()
+        data = self._disk.read_all(self._path)
         good = 0
         while (end := data.find(b"\n", good)) >= 0:
             try:
@@ -266,7 +290,9 @@ class Journal:
             good = end + 1
         self.discarded_bytes = len(data) - good
         if self.discarded_bytes:
-            os.ftruncate(self._file, good)
+            self._disk.truncate(self._file, good)
+            # Else what is written next could come to lie before a whole line of that tail.
+            self._disk.sync(self._file)
         return good
 
     def _take(self, entry: dict[str, object]) -> None:
@@ -309,31 +335,22 @@ def _checked(line: bytes) -> dict[str, object]:
     return entry
 
 
-def _write_all(file: int, data: bytes) -> int:
+def _write_all(disk: Disk, file: int, data: bytes) -> int:
     view = memoryview(data)
     while view:
-        view = view[os.write(file, view) :]
+        view = view[disk.write(file, view) :]
     return len(data)
 
 
-def _sync_folder(folder: Path) -> None:
-    # A file is safe only when its name is.
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _read_slots(file: int) -> tuple[int, Progress | None]:
-    """Return the newest whole slot with its turn; (0, None) if there is none."""
-    newest: tuple[int, Progress | None] = (0, None)
+def _read_slots(disk: Disk, file: int) -> tuple[int, Progress | None, int]:
+    """Return the newest whole slot with its turn and place; (0, None, 1) if there is none."""
+    newest: tuple[int, Progress | None, int] = (0, None, 1)
     for place in (0, 1):
-        packed = os.pread(file, _SLOT.size + 4, _SLOT_BYTES * place)
+        packed = disk.read_at(file, _SLOT.size + 4, _SLOT_BYTES * place)
         body, check = packed[: _SLOT.size], packed[_SLOT.size :]
         if len(check) < 4 or zlib.crc32(body).to_bytes(4, "little") != check:
             continue
         magic, turn, length, run, *numbers = _SLOT.unpack(body)
         if magic == _MAGIC and turn > newest[0]:
-            newest = (turn, Progress(run[:length].decode(errors="replace"), *numbers))
+            newest = (turn, Progress(run[:length].decode(errors="replace"), *numbers), place)
     return newest

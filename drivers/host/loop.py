@@ -114,6 +114,8 @@ class Host:
             times.append(due)
         if self._leaving_by is not None:
             times.append(self._leaving_by)
+        if (due := self._journal.deadline()) is not None:
+            times.append(due)
         if self._server.listeners:
             times.append(max(self._tell_state_at, now))
         return min(times)

@@ -241,7 +241,12 @@ class Machine:
             return
         self._owe_switch_off()
         log.error("%s: run %s is interrupted: %s", self._config.machine, progress.run, reason)
-        fields = {**_extent(progress), "reason": reason}
+        fields: dict[str, object] = {**_extent(progress), "reason": reason}
+        # So many acknowledged moves may not have been made: what is said is a lower bound.
+        fields["planner_blocks"] = self._config.profile.planner_blocks
+        lines = program or self._program
+        if lines is not None and progress.sent:
+            fields["sent_line"] = lines.source_line(min(progress.sent, len(lines)) - 1)
         if program is not None and (modal := program.modal_after(progress.acked, REPLAY_S)):
             fields["modal"] = modal.to_json()
         self._program = None

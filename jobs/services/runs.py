@@ -23,6 +23,7 @@ _STARTS = frozenset({"run_started", "started"})
 _EXTENT = ("acked", "sent", "total", "source_line", "resends")
 _DETAIL = (
     *("by", "code", "text", "line", "starvation_s", "offset_bytes"),
+    *("planner_blocks", "sent_line"),
     *("heater", "measured_c", "target_c", "limit_c", "limit_s"),
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

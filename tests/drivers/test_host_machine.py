@@ -309,6 +309,7 @@ def test_a_port_that_vanishes_interrupts_the_run_and_brings_back_only_the_switch
     assert (fields["acked"], fields["sent"], fields["source_line"]) == (2, 3, 5)
     assert fields["offset_bytes"] == len(b"G28\nG1 X10\n")
     assert fields["reason"] == "port-lost"
+    assert (fields["sent_line"], fields["planner_blocks"]) == (6, 16)
     assert fields["modal"]["position_mm"]["X"] == 10.0
     bench.machine.tick(5.0)
     bench.machine.tick(5.1)
@@ -328,6 +329,7 @@ def test_a_new_host_on_an_open_run_interrupts_it_and_never_resumes(folder):
     fields = second.events[0].fields
     assert (fields["acked"], fields["sent"], fields["total"]) == (3, 4, 4)
     assert (fields["source_line"], fields["reason"]) == (6, "host-died")
+    assert (fields["sent_line"], fields["planner_blocks"]) == (9, 16)
     assert fields["modal"]["position_mm"]["X"] == 20.0
     assert second.session.told == [line.encode() for line in second.config.profile.switch_off]
     assert [fact.kind for fact in second.journal.facts()] == ["run_started", "interrupted"]

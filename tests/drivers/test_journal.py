@@ -97,9 +97,8 @@ def test_when_nobody_acknowledges_the_journal_says_that_it_is_full(folder, monke
     journal.close()
 
 
-def test_the_file_stays_small_over_many_acknowledged_runs(folder, monkeypatch):
-    monkeypatch.setattr("drivers.journal.COMPACT_BYTES", 4096)
-    journal = Journal(folder)
+def test_the_file_stays_small_over_many_acknowledged_runs(folder):
+    journal = Journal(folder, compact_bytes=4096)
     journal.begin("open", "run_started", {"program": "abc"}, 1)
     journal.record("cancelled", {}, 1, ends=True)
     for number in range(80):
@@ -112,9 +111,8 @@ def test_the_file_stays_small_over_many_acknowledged_runs(folder, monkeypatch):
     journal.close()
 
 
-def test_an_open_run_survives_the_shortening_of_the_file(folder, monkeypatch):
-    monkeypatch.setattr("drivers.journal.COMPACT_BYTES", 200)
-    journal = Journal(folder)
+def test_an_open_run_survives_the_shortening_of_the_file(folder):
+    journal = Journal(folder, compact_bytes=200)
     journal.begin("r1", "run_started", {"program": "abc"}, 1)
     for seq in range(2, 30):
         journal.record("attention", {}, seq)
@@ -218,6 +216,7 @@ def test_a_torn_slot_leaves_the_one_before(torn):
         journal = Journal(folder)
         journal.begin("r1", "run_started", {}, 1)
         journal.advance(Progress("r1", 1, 2, 9))
+        journal.sync(10.0)
         journal.advance(Progress("r1", 2, 3, 9))
         journal.close()
         with (folder / "progress.bin").open("r+b") as file:
@@ -292,8 +291,7 @@ def test_a_full_disk_costs_no_earlier_fact_and_begins_no_run(folder, monkeypatch
 
 
 def test_a_disk_that_fills_while_the_file_is_shortened_costs_nothing(folder, monkeypatch):
-    monkeypatch.setattr("drivers.journal.COMPACT_BYTES", 100)
-    journal = Journal(folder)
+    journal = Journal(folder, compact_bytes=100)
     journal.begin("r1", "run_started", {"program": "abc"}, 1)
     journal.record("attention", {"text": "x" * 300}, 2)
     journal.record("attention", {}, 3)

@@ -58,3 +58,12 @@ def test_every_heater_alarm_has_a_sentence(lab):
     for word in ("slow", "over", "maximum", "jump", "stale"):
         alarm = HeatAlarm(f"heater.{word}", "B", 60.0, 70.0, 80.0)
         assert "?" not in catalogue.text(f"error.{alarm.code}", **alarm.fields())
+
+
+def test_an_interrupted_run_says_how_far_it_surely_came(browse, lab, read):
+    run_one_job(lab)
+    far = {"acked": 9, "sent": 12, "total": 16, "source_line": 11}
+    job = ended(lab, "interrupted", reason="host-died", sent_line=14, planner_blocks=16, **far)
+    page = read(browse("mia").get(f"/jobs/{job}").text)
+    assert "taken everything up to line 11 of the file, and nothing after line 14 was sent" in page
+    assert "The last 16 moves before line 11 may not have been made." in page
