@@ -42,11 +42,13 @@ class Layout:
 
     :param profiles: the lab's own firmware profiles; they take the place of ours.
     :param spawn: start hosts ourselves; False where systemd does.
+    :param devices: the folder that holds `dev` and `sys`.
     """
 
     home: Path
     software: str
     spawn: bool = True
+    devices: Path = Path("/")
 
     @property
     def profiles(self) -> Path:
@@ -143,7 +145,11 @@ class Keeper:
                 # The host sends what we missed and then its state: with the first state all
                 # its facts are known, and only now may anything be concluded from them.
                 if newest is None:
-                    self._hearing.attached(self.slug, told.run or None, datetime.now(UTC))
+                    now = datetime.now(UTC)
+                    self._hearing.attached(self.slug, told.run or None, now)
+                    # Hands are no fact of a run: what began or ended meanwhile is told now.
+                    hands = {"kind": "in_use" if told.in_use else "in_use_over", "why": told.in_use}
+                    self._hearing.apply(self.slug, hands, now)
                 newest = told
                 self._live.put(self.slug, live_state(told))
             if newest is not None and not newest.run and self._is_outdated(client):
@@ -263,6 +269,7 @@ class Supervisor:
             state_dir=self._layout.state(need.slug),
             limits=need.limits.to_json(),
             software=self._layout.software,
+            devices=self._layout.devices,
         )
         self._layout.socket(need.slug).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         write_host_config(self._layout.config(need.slug), config)
@@ -314,6 +321,18 @@ class Supervisor:
         """Have the machine do something besides a program."""
         return self._ask(slug, lambda client: client.act(order, by))
 
+    def release(self, slug: str, by: str) -> str | None:
+        """Tell the host that nobody uses the machine by hand."""
+        return self._ask(slug, lambda client: client.release(by))
+
+    def own_board(self, slug: str, by: str) -> str | None:
+        """Tell the host that the board there is the machine's own."""
+        return self._ask(slug, lambda client: client.own_board(by))
+
+    def identify(self, slug: str) -> str | None:
+        """Have the machine beep or show a text."""
+        return self._ask(slug, HostClient.identify)
+
     def _ask(self, slug: str, what: Callable[[HostClient], None]) -> str | None:
         try:
             with self._connect(slug) as client:
@@ -353,6 +372,9 @@ def live_state(snapshot: Snapshot) -> LiveState:
         acts=snapshot.acts,
         homed=snapshot.homed,
         laser=snapshot.laser,
+        in_use=snapshot.in_use,
+        differs=snapshot.differs,
+        identity=dict(snapshot.identity),
         heard_at=None,
     )
 

@@ -107,6 +107,8 @@ def key_of(machine: MachineView) -> str:
         machine.message,
         "hot" if machine.heat_off_s is not None else "",
         "controlled" if machine.acts else "",
+        machine.in_use,
+        ",".join(machine.differs),
     )
     return "|".join(parts)
 

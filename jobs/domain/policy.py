@@ -37,6 +37,8 @@ class Reason(StrEnum):
     NO_SUCH_CONTROL = "no-such-control"  # control
     NO_CAPABLE_MACHINE = "no-capable-machine"
     RESERVED_FOR_ANOTHER = "reserved-for-another"
+    IN_USE_BY_HAND = "in-use-by-hand"  # why
+    OTHER_BOARD = "other-board"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class StartFacts:
     started_by_person: bool
     ends_at: datetime  # now plus the promise
     next_claim_at: datetime | None = None  # of somebody else
+    in_use: str = ""  # by hand: heat, motion or boot
+    has_other_board: bool = False
 
 
 def start_refusals(facts: StartFacts) -> Iterator[Refusal]:
@@ -124,7 +128,11 @@ def start_refusals(facts: StartFacts) -> Iterator[Refusal]:
         yield Refusal(Reason.NOT_PREPARED)
     if facts.is_blocked:
         yield Refusal(Reason.BLOCKED_BY_PREFLIGHT)
-    if facts.state is MachineState.OFFLINE:
+    if facts.has_other_board:
+        yield Refusal(Reason.OTHER_BOARD)
+    elif facts.in_use:
+        yield Refusal(Reason.IN_USE_BY_HAND, {"why": facts.in_use})
+    elif facts.state is MachineState.OFFLINE:
         yield Refusal(Reason.MACHINE_OFFLINE)
     elif facts.state not in (MachineState.IDLE, MachineState.RESERVED, MachineState.TO_CHECK):
         yield Refusal(Reason.MACHINE_BUSY, {"state": facts.state.value})

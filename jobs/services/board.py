@@ -77,7 +77,7 @@ def state_of(
     is_told = is_serial and live.phase != "offline"
     if is_told and live.phase in _BROKEN:
         return MachineState.ERROR
-    if is_told and live.stopped:
+    if is_told and (live.stopped or live.in_use or live.differs):
         return MachineState.ATTENTION
     is_away = is_serial and (not live.connected or live.phase in ("offline", "connecting"))
     if attempt is not None and not is_away:
@@ -234,6 +234,9 @@ def _view(
         stopped=live.stopped,
         heat_off_s=live.heat_off_s,
         heat_kept_by=live.heat_kept_by,
+        in_use=live.in_use,
+        differs=live.differs,
+        identity=live.identity,
         next_taken=next_taken,
         free_now_until=free_until,
         stop_note=machine.stop_note,

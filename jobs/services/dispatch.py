@@ -27,6 +27,7 @@ from jobs.services.board import needs_look
 from jobs.services.planned import program_path
 from jobs.services.runs import Runs
 from jobs.services.starting import (
+    Standing,
     candidates,
     next_start,
     preflight_for,
@@ -80,7 +81,7 @@ class Dispatch:
         with self._workshop.database.write() as session:
             machine = _machine(session, slug)
             standing = standing_of(session, self._workshop, machine, now)
-            _refuse(_arming_refusals(machine, standing.state))
+            _refuse(_arming_refusals(standing))
             withdraw_armings(session, slug, now)
             arming = Arming(
                 id=self._workshop.new_id(),
@@ -294,11 +295,16 @@ class Dispatch:
             _must_be(actor, Role.OPERATOR)
 
 
-def _arming_refusals(machine: Machine, state: MachineState) -> list[Refusal]:
+def _arming_refusals(standing: Standing) -> list[Refusal]:
+    machine, state = standing.machine, standing.state
     if machine.retired_at is not None:
         return [Refusal(Reason.MACHINE_RETIRED)]
     if machine.control != Control.SERIAL:
         return [Refusal(Reason.NO_SUCH_CONTROL, {"control": machine.control})]
+    if standing.has_other_board:
+        return [Refusal(Reason.OTHER_BOARD)]
+    if standing.in_use:
+        return [Refusal(Reason.IN_USE_BY_HAND, {"why": standing.in_use})]
     if state is MachineState.OFFLINE:
         return [Refusal(Reason.MACHINE_OFFLINE)]
     if state not in (MachineState.IDLE, MachineState.RESERVED, MachineState.TO_CHECK):

@@ -20,6 +20,9 @@ class LiveState:
     :param overrides: of feed, rapid, spindle or flow [percent], as far as known.
     :param acts: what its state allows by hand, in the words of `drivers.acts.Act`.
     :param laser: it drives a beam; None if the firmware has not told.
+    :param in_use: why somebody seems to use it by hand: `heat`, `motion`, `boot`; "" if nobody.
+    :param differs: what is not as learned of its own board; empty: it has its own.
+    :param identity: what tells its board from others.
     :param stopped: someone stopped it; a person must look before it works again.
     """
 
@@ -44,6 +47,9 @@ class LiveState:
     acts: tuple[str, ...] = ()
     homed: bool = False
     laser: bool | None = None
+    in_use: str = ""
+    differs: tuple[str, ...] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
     heard_at: datetime | None = None
 
 

@@ -15,6 +15,7 @@ from jobs.domain.job import AttemptState, may_attempt_become
 from jobs.services.armings import withdraw_armings
 from jobs.services.attempts import Attempts, End
 from jobs.services.facts import Facts
+from jobs.services.logbook import take_in
 from jobs.services.planned import planned_share, program_path
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Attempt, Machine, Preflight
@@ -79,6 +80,8 @@ class Runs:
     ) -> bool:
         """Write what the event says; True if it is of a run that must not be."""
         kind, seq = event.get("kind"), _whole(event, "seq")
+        if take_in(session, self._workshop, slug, event, now):
+            return False
         if kind == "stopped":
             withdraw_armings(session, slug, now)
         attempt = _open_attempt(session, slug, str(event.get("run") or ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.services.attendance import Attendance
 from jobs.services.bookings import Bookings
 from jobs.services.designs import Designs
 from jobs.services.dispatch import Dispatch
@@ -34,6 +35,7 @@ class Services:
     queue: Queue
     preparation: Preparation
     dispatch: Dispatch
+    attendance: Attendance
     runs: Runs
     designs: Designs
     ledger: Ledger
@@ -55,6 +57,7 @@ def build_services(workshop: Workshop) -> Services:
         queue=Queue(workshop),
         preparation=Preparation(workshop, programs),
         dispatch=Dispatch(workshop, runs),
+        attendance=Attendance(workshop),
         runs=runs,
         designs=Designs(workshop),
         ledger=Ledger(workshop),

@@ -31,6 +31,8 @@ class Standing:
     target: Target | None
     state: MachineState
     arming: Arming | None
+    in_use: str  # by hand, and why
+    has_other_board: bool
     allocations: Sequence[Allocation]  # active, from now on, in order
 
     def next_claim_at(self, person_id: str) -> datetime | None:
@@ -57,9 +59,10 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
     attempt = session.scalar(
         select(Attempt.state).where(Attempt.machine_id == machine.id, Attempt.ended_at.is_(None))
     )
+    live = workshop.live.get(machine.slug)
     state = state_of(
         machine,
-        workshop.live.get(machine.slug),
+        live,
         [
             Taken(AllocationKind(one.kind), Interval(one.start_at, one.end_at))
             for one in allocations
@@ -72,6 +75,8 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
         target_of(machine, workshop.profiles_dir),
         state,
         valid_arming(session, machine.id, now),
+        live.in_use,
+        bool(live.differs),
         allocations,
     )
 
@@ -128,6 +133,8 @@ def refusals(
             StartFacts(
                 control=Control(machine.control),
                 state=standing.state,
+                in_use=standing.in_use,
+                has_other_board=standing.has_other_board,
                 is_armed=standing.arming is not None,
                 is_prepared=is_current(preflight, standing.target),
                 is_blocked=preflight is not None and preflight.verdict == Verdict.BLOCK,

@@ -96,6 +96,9 @@ class MachineView:
     stopped: bool
     heat_off_s: float | None  # until heat that nobody uses is switched off; None: nothing to do
     heat_kept_by: str
+    in_use: str  # why somebody seems to use it by hand; "" if nobody
+    differs: Sequence[str]  # what is not as learned of its own board
+    identity: Mapping[str, str]
     next_taken: Interval | None  # the next reservation or run from now on
     free_now_until: datetime | None  # None: taken now; far future: open-ended
     stop_note: str
@@ -107,6 +110,16 @@ class MachineView:
     homed: bool = False
     laser: bool | None = None
     switching: Switching = UNSAID
+
+
+@dataclass(frozen=True, slots=True)
+class MachineEventView:
+    """One line of a machine's book; `kind` is a word of `Happening`."""
+
+    at: datetime
+    kind: str
+    person_name: str
+    detail: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

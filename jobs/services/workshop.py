@@ -87,6 +87,18 @@ class MachineGateway(Protocol):
         """Have the machine do something besides a program."""
         ...
 
+    def release(self, slug: str, by: str) -> str | None:
+        """Tell the host that nobody uses the machine by hand."""
+        ...
+
+    def own_board(self, slug: str, by: str) -> str | None:
+        """Tell the host that the board there is the machine's own."""
+        ...
+
+    def identify(self, slug: str) -> str | None:
+        """Have the machine beep or show a text."""
+        ...
+
     def machines_changed(self) -> None:
         """Machines were added, changed or retired: write host files, start and end hosts."""
         ...

@@ -120,6 +120,19 @@ class Machine(Base):
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+class MachineEvent(Base):
+    """What happened at a machine beside its jobs; only ever added to."""
+
+    __tablename__ = "machine_event"
+    __table_args__ = (Index("ix_machine_event_machine_at", "machine_id", "at"),)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
+    at: Mapped[datetime] = mapped_column(Instant)
+    kind: Mapped[str] = mapped_column(String(32))
+    person_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
+    detail: Mapped[JsonObject] = mapped_column(JSON)
+
+
 class Allocation(Base):
     """Any claim on a machine's time, half-open. Guarded by the database: see `guards`."""
 

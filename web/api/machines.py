@@ -144,6 +144,27 @@ def acts(web: WebDep, visitor: ApiVisitorDep, slug: str) -> HandOut:
     return HandOut.of(web, web.services.hand.view(visitor.actor, slug, web.clock()))
 
 
+@router.post("/machines/{slug}/free")
+def free(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """A person at the machine says that nobody uses it by hand."""
+    web.services.attendance.free(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/own-board")
+def own_board(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """An operator says that the board there is the machine's own."""
+    web.services.attendance.own_board(visitor.actor, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/identify")
+def identify(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
+    """Have the machine beep or show a text."""
+    web.services.attendance.identify(visitor.actor, slug)
+    return _machine(web, visitor, slug)
+
+
 @router.post("/machines/{slug}/inspected")
 def inspected(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
     """A person has looked at a stopped machine; its port is opened anew."""

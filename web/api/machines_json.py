@@ -102,6 +102,9 @@ class MachineOut(BaseModel):
     stopped: bool
     heat_off_s: float | None
     heat_kept_by: str
+    in_use: str
+    differs: list[str]
+    identity: dict[str, str]
     next_taken: IntervalOut | None
     free_now_until: datetime | None
     stop_note: str
@@ -143,6 +146,9 @@ class MachineOut(BaseModel):
             stopped=machine.stopped,
             heat_off_s=machine.heat_off_s,
             heat_kept_by=machine.heat_kept_by,
+            in_use=machine.in_use,
+            differs=list(machine.differs),
+            identity=dict(machine.identity),
             next_taken=IntervalOut(start=taken.start, end=taken.end) if taken else None,
             free_now_until=machine.free_now_until,
             stop_note=machine.stop_note,

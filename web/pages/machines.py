@@ -80,6 +80,7 @@ def machine_page(
         status=status,
         card=card(web, machine),
         keep_heat_min=KEEP_HEAT_MIN,
+        book=web.services.attendance.book(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
         jobs=_startable(web, visitor, machine),
         calendar=calendar_part(web, visitor, machine, date, length_of(length)),
         hand=panel(web, visitor, machine, request.query_params, problem),
@@ -142,6 +143,31 @@ def keep_heat(
     """Have heat stay on without a job for a while, under the person's name."""
     web.services.dispatch.keep_heat(visitor.actor, slug, KEEP_HEAT_MIN, web.clock())
     return go(f"/machines/{slug}", "heat-kept")
+
+
+@router.post("/machines/{slug}/free")
+def free(web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep) -> RedirectResponse:
+    """Take a person's word that nobody uses the machine by hand."""
+    web.services.attendance.free(visitor.actor, slug, web.clock())
+    return go(f"/machines/{slug}", "freed")
+
+
+@router.post("/machines/{slug}/own-board")
+def own_board(
+    web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep
+) -> RedirectResponse:
+    """Take an operator's word that the board there is the machine's own."""
+    web.services.attendance.own_board(visitor.actor, slug, web.clock())
+    return go(f"/machines/{slug}", "own-board")
+
+
+@router.post("/machines/{slug}/identify")
+def identify(
+    web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep
+) -> RedirectResponse:
+    """Have the machine beep or show a text."""
+    web.services.attendance.identify(visitor.actor, slug)
+    return go(f"/machines/{slug}", "identified")
 
 
 @router.post("/machines/{slug}/inspected")

@@ -23,6 +23,7 @@ from jobs.domain.people import Role
 from jobs.domain.policy import Reason
 from jobs.domain.preflight import FindingCode, Severity, Verdict
 from jobs.domain.sentences import Catalogue
+from jobs.services.logbook import Happening
 
 WORDS: list[tuple[str, type[StrEnum]]] = [
     ("reason", Reason),
@@ -40,6 +41,7 @@ WORDS: list[tuple[str, type[StrEnum]]] = [
     ("allocation", AllocationKind),
     ("displacement", Displacement),
     ("hold", HoldReason),
+    ("happening", Happening),
 ]
 PO = Path(jobs.__path__[0]) / "domain" / "locale" / "en" / "LC_MESSAGES" / "fabnode.po"
 CODE = re.compile(r"[a-z][a-z-]*\.[a-z][a-z0-9_.-]*")

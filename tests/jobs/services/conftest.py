@@ -59,6 +59,15 @@ class FakeGateway:
     def stop(self, slug: str, by: str) -> str | None:
         return self._called("stop", slug)
 
+    def release(self, slug: str, by: str) -> str | None:
+        return self._called("release", slug)
+
+    def own_board(self, slug: str, by: str) -> str | None:
+        return self._called("own-board", slug)
+
+    def identify(self, slug: str) -> str | None:
+        return self._called("identify", slug)
+
     def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
         return self._called(f"keep-heat {by} {seconds}", slug)
 
