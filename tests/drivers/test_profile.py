@@ -78,3 +78,26 @@ def test_an_own_file_of_garbage_is_one_error(tmp_path: Path, content: bytes):
     (tmp_path / "mine.toml").write_bytes(content)
     with pytest.raises(ProfileError, match=r"profile\.not_toml"):
         load_profile("mine", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("realtime", "word"),
+    [
+        ({"hodl": "!"}, "nearest=hold"),
+        ({"hold": "!!"}, "one byte"),
+        ({"hold": "M"}, "one byte"),
+        ({"hold": "\n"}, "one byte"),
+        ({"hold": "\u0142"}, "one byte"),
+        ({"hold": 33}, "one byte"),
+        ([], "a table"),
+    ],
+)
+def test_a_realtime_byte_is_one_that_can_stand_outside_the_stream(realtime, word):
+    values = load_profile("grbl-1.1").to_json() | {"realtime": realtime}
+    with pytest.raises(ProfileError, match=word):
+        FirmwareProfile.from_json(values)
+
+
+def test_no_profile_of_fluidnc_names_a_byte_that_runs_a_macro():
+    named = {ord(byte) for byte in load_profile("fluidnc").realtime.values()}
+    assert not named & set(range(0x87, 0x8B))

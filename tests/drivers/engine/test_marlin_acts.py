@@ -138,6 +138,9 @@ def test_a_program_that_starts_during_a_jog_finds_absolute_coordinates() -> None
     assert bench.engine.start(Lines([b"G1 X50 F6000", b"G1 X60"]), bench.now)
     bench.until(lambda: any(event.kind == "finished" for event in bench.events))
     assert bench.board.planner.end[0] == pytest.approx(60.0)
+    bench.run(3.0)
+    assert "jog" in bench.acts, "what was left of the jog is forgotten"
+    assert bench.board.planner.end[0] == pytest.approx(60.0)
 
 
 def test_reach_and_homing_bound_a_jog() -> None:
