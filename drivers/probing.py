@@ -12,11 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from drivers.errors import DriverError, PortError
 from drivers.holders import holder
 from drivers.probe import LONGEST_S, Probe, Probed
-from drivers.transport import Transport, open_transport
+
+if TYPE_CHECKING:
+    from drivers.transport import Transport
 
 PATIENCE_S = LONGEST_S + 10.0  # with the child, its start included
 _PAUSE = 0.05  # after a change of the rate, for converters [s]
@@ -31,6 +34,8 @@ def probe_port(port: str) -> Probed:
     """
     if not port.startswith("socket://") and (who := holder(port)) is not None:
         raise PortError("port.busy_by", port=port, holder=who.label, pid=who.pid)
+    from drivers.transport import open_transport  # who only waits for the child needs none of it
+
     transport = open_transport(port, Probe(0.0).baud)
     try:
         return _ask(transport, port, time.monotonic)

@@ -31,6 +31,7 @@ from jobs.store.database import HEAD, Database
 from node import topics
 from node.config import NodeConfig, database_url
 from node.control import Listener
+from node.home import find_devices
 from node.identity import load_key
 from node.lock import HomeLock
 from node.mqtt import Publisher
@@ -103,6 +104,7 @@ def build_workshop(
         new_id=lambda: str(uuid6.uuid7()),
         new_token=lambda: secrets.token_urlsafe(32),
         profiles_dir=Layout(home, "").profiles,
+        devices=find_devices(),
     )
 
 
@@ -121,7 +123,7 @@ class Runtime:
         prepare_home(home, config)
         self.live = LiveBoard()
         software = f"fabnode {version()}"
-        layout = Layout(home, software, spawn_hosts)
+        layout = Layout(home, software, spawn_hosts, find_devices())
         self.supervisor = Supervisor(layout, self.live, self._host_needs)
         self.workshop = build_workshop(home, config, self.live, self.supervisor)
         self.services: Services = build_services(self.workshop)

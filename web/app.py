@@ -21,11 +21,23 @@ from web.api import bookings as api_bookings
 from web.api import jobs as api_jobs
 from web.api import lab as api_lab
 from web.api import machines as api_machines
+from web.api import ports as api_ports
 from web.auth import Visitor, find_visitor
 from web.context import STATIC, Web, WebSettings, utc_now, web_of
 from web.link_sign_ins import LinkSignIns
 from web.live import LiveStreams
-from web.pages import board, bookings, calendar, designs, hand_form, jobs, lab, machines, sign_in
+from web.pages import (
+    board,
+    bookings,
+    calendar,
+    designs,
+    hand_form,
+    jobs,
+    lab,
+    machines,
+    ports,
+    sign_in,
+)
 from web.rendering import Renderer
 from web.security import RequestGuard, SecurityHeaders
 
@@ -76,10 +88,10 @@ def create_app(
 
 
 def _add_routes(app: FastAPI, vendor: Path) -> None:
-    pages = (board, sign_in, calendar, bookings, designs, jobs, lab, machines, hand_form)
+    pages = (board, sign_in, calendar, bookings, designs, jobs, lab, machines, ports, hand_form)
     for routes in pages:
         app.include_router(routes.router, include_in_schema=False)
-    for resource in (api_machines, api_jobs, api_bookings, api_lab):
+    for resource in (api_machines, api_jobs, api_bookings, api_lab, api_ports):
         app.include_router(resource.router, prefix=API)
     app.include_router(live.router(_who))
     app.add_api_route("/healthz", _healthz, include_in_schema=False)

@@ -14,6 +14,7 @@ from jobs.services.ledger import Ledger
 from jobs.services.machines import Machines
 from jobs.services.outbox import Outbox
 from jobs.services.people import People
+from jobs.services.ports import Ports
 from jobs.services.preparation import Preparation
 from jobs.services.programs import Programs
 from jobs.services.queue import Queue
@@ -36,6 +37,7 @@ class Services:
     preparation: Preparation
     dispatch: Dispatch
     attendance: Attendance
+    ports: Ports
     runs: Runs
     designs: Designs
     ledger: Ledger
@@ -58,6 +60,7 @@ def build_services(workshop: Workshop) -> Services:
         preparation=Preparation(workshop, programs),
         dispatch=Dispatch(workshop, runs),
         attendance=Attendance(workshop),
+        ports=Ports(workshop),
         runs=runs,
         designs=Designs(workshop),
         ledger=Ledger(workshop),

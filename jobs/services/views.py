@@ -113,6 +113,49 @@ class MachineView:
 
 
 @dataclass(frozen=True, slots=True)
+class PortView:
+    """A serial port of the node's computer, told without opening it.
+
+    :param profiles: a guess by its USB chip.
+    :param holder: the program that has it open, as far as can be seen.
+    :param machine: slug of our machine that it belongs to, "" for none.
+    """
+
+    port: str
+    device: str
+    usb: str
+    serial_number: str
+    usb_position: str
+    description: str
+    profiles: Sequence[str]
+    machine: str
+    holder: str = ""
+    holder_pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeView:
+    """What the board at a port has said of itself.
+
+    :param state: `asking`, `done` or `failed`.
+    :param profile: the one that fits best, "" if none does.
+    :param code: of what went wrong, with its fields.
+    """
+
+    port: str
+    state: str
+    profile: str = ""
+    baud: int | None = None
+    dialect: str = ""
+    firmware: str = ""
+    uuid: str = ""
+    machine_type: str = ""
+    text: Sequence[str] = ()
+    code: str = ""
+    fields: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class MachineEventView:
     """One line of a machine's book; `kind` is a word of `Happening`."""
 

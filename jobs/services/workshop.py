@@ -111,6 +111,7 @@ class Workshop:
     :param slicer: argv of the slicer, or None where none is installed.
     :param work_dir: where preparation keeps finished programs, by sha256 (`programs/`).
     :param profiles_dir: the lab's own firmware profiles; they take the place of ours.
+    :param devices: the folder that holds `dev` and `sys`.
     :param new_id: gives UUIDv7 text; chance comes from outside.
     :param new_token: gives 256 bits of URL-safe secret.
     """
@@ -128,4 +129,5 @@ class Workshop:
     new_id: Callable[[], str]
     new_token: Callable[[], str]
     profiles_dir: Path | None = None
+    devices: Path = Path("/")
     upload_limit_bytes: int = 200 * 1024 * 1024

@@ -51,6 +51,12 @@ class StartIn(_In):
     job_id: ShortText
 
 
+class ProbeIn(_In):
+    """The port whose board is asked who it is."""
+
+    port: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
 class KeepHeatIn(_In):
     """For how long heat may stay on without a job."""
 

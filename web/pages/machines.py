@@ -10,7 +10,7 @@ from jobs.domain.job import JobState
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
 from jobs.services.machine_specs import parse_machine
-from jobs.services.views import JobView, MachineView
+from jobs.services.views import JobView, MachineView, ProbeView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.errors import sentence_of
@@ -23,16 +23,24 @@ router = APIRouter()
 
 KEEP_HEAT_MIN = 30  # what one press of the button is good for
 
+_LIKELY_KIND = {"marlin": "fdm", "grbl": "mill"}  # of a dialect, to be looked at by a person
 _NUMBERS = ("baud", "nozzle_max_c", "bed_max_c", "nozzle_mm", "filament_mm", "spindle_max_rpm")
 _TEXTS = ("slug", "name", "kind", "control", "profile", "port", "stop_note")
 _SWITCHES = ("spindle_switch", "beam_switch", "mains_switch")
 
 
 @router.get("/machines/new")
-def new(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
-    """Ask what the new machine is."""
+def new(
+    request: Request, web: WebDep, visitor: VisitorDep, port: str = "", profile: str = ""
+) -> HTMLResponse:
+    """Ask what the new machine is; a port that was chosen is filled in with what it told."""
     needs(visitor, Role.OPERATOR)
-    return _edit(request, web, visitor, values={}, slug="")
+    values = {"port": port[:255], "profile": profile[:64]} if port else {}
+    probe = web.services.ports.probed(visitor.actor, port) if port else None
+    if probe is not None and probe.state == "done":
+        values |= {"profile": probe.profile, "baud": str(probe.baud or "")}
+        values |= {"kind": _LIKELY_KIND.get(probe.dialect, "")}
+    return _edit(request, web, visitor, values=values, slug="", probe=probe)
 
 
 @router.post("/machines/new")
@@ -232,6 +240,7 @@ def _edit(
     values: dict[str, str],
     slug: str,
     error: InvalidError | None = None,
+    probe: ProbeView | None = None,
 ) -> HTMLResponse:
     return page(
         request,
@@ -240,6 +249,8 @@ def _edit(
         "machine_edit.html",
         status=422 if error else 200,
         values=values,
+        ports=[] if slug else web.services.ports.list(visitor.actor),
+        probe=probe,
         slug=slug,
         problem=sentence_of(web, error) if error else "",
         field=error.field if error else "",
