@@ -122,21 +122,20 @@ class FarmBotSimulator(FarmBotCommands):
         self._q = int(values.get("Q", 0))
         if refusal := self._refusal(head):
             self.record.add(self.now, "refused", line=text, why=refusal)
-            self._answer(f"{refusal} Q{self._q}\r\n")
+            self._reply(f"{refusal} Q{self._q}\r\n")
             return
         self._say(f"R01 Q{self._q}\r\n")
+        yield from self._spell()
         error = yield from self._attempts(head, values)
         # Whatever came meanwhile is thrown away.
         self.ring.data.clear()
         if error and head in MOVES and self.parameters[4] == 1:
             self._lock_due = True
         befalls = self._count(_without_q(text), number=self._q)
-        self._answer(f"R03 V{error} Q{self._q}\r\n" if error else f"R02 Q{self._q}\r\n")
+        self._reply(f"R03 V{error} Q{self._q}\r\n" if error else f"R02 Q{self._q}\r\n")
         self._q = 0
         self._acted_at = self.now
-        if "reset" in befalls:
-            self.record.add(self.now, "reset")
-            self._boot()
+        self._restarts(befalls)
 
     def _refusal(self, head: str) -> str:
         """Return the report of a command that is not begun; empty if it is."""
@@ -147,10 +146,6 @@ class FarmBotSimulator(FarmBotCommands):
         if head not in _KNOWN or head in _WITHOUT_HANDLER:
             return "R09"
         return ""
-
-    def _answer(self, text: str) -> None:
-        if not self.faults.loses_answer():
-            self._say(text)
 
 
 def _values(words: list[str]) -> dict[str, float]:

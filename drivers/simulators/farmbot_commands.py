@@ -43,6 +43,12 @@ class FarmBotCommands(Firmware):
         # Each axis has its ramp; the planner of the other firmwares stays empty here.
         return Limits((1.0, 1.0, 1.0), (1.0, 1.0, 1.0))
 
+    def _alarm(self) -> None:
+        """The button: the lock, and the end of a move."""
+        self._lock_due = True
+        if self._is_moving:
+            self._stopped_by = "E"
+
     def _tick(self, timer: str) -> None:
         """No timers here."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
-from drivers.simulators.faults import Faults
+from drivers.simulators.faults import BROWNOUT_S, BUSY_S, STALL_S, Fate, Faults
 from drivers.simulators.link import Incoming, Outgoing, Ring
 from drivers.simulators.plant import Limits, Planner, Vector
 
@@ -96,6 +96,9 @@ class Firmware(ABC):
         self.is_unplugged = False
         self.is_replugged = False  # the port is to go and to come back under another name
         self.is_silent = False  # nothing said, nothing done, until the next reset
+        self._alarm_at = faults.alarm_at
+        self._takes_from = 0.0  # when it takes bytes from the wire again
+        self._speaks_from = 0.0  # when it is heard again
         byte_s = 10.0 / board.baud if board.baud else 0.0
         self._incoming = Incoming(byte_s)
         self._outgoing = Outgoing(byte_s)
@@ -141,7 +144,7 @@ class Firmware(ABC):
 
     def room(self, ahead: int) -> int:
         """How many bytes may be put on the wire if at most `ahead` may be under way."""
-        return max(ahead - len(self._incoming), 0)
+        return 0 if self.now < self._takes_from else max(ahead - len(self._incoming), 0)
 
     def reset(self, now: float) -> None:
         """Press the reset button (or raise DTR)."""
@@ -198,6 +201,8 @@ class Firmware(ABC):
         for at in self.timers.values():
             if at < soonest:
                 soonest = at
+        if self._alarm_at is not None and self._alarm_at < soonest:
+            soonest = self._alarm_at
         return None if soonest == NEVER else soonest
 
     def _elapse(self) -> None:
@@ -205,6 +210,10 @@ class Firmware(ABC):
         if self.is_silent:
             self._incoming.take(self.now)
             return
+        if self._alarm_at is not None and self._alarm_at <= self.now:
+            self._alarm_at = None
+            self.record.add(self.now, "fault", fault="alarm")
+            self._alarm()
         self.planner.advance(self.now)
         if self.planner.done:
             for target in self.planner.done:
@@ -255,9 +264,43 @@ class Firmware(ABC):
         return Pause(until=self.now + (seconds / self.board.cpu if self.board.cpu else 0.0))
 
     def _say(self, text: str) -> None:
+        if self.now < self._speaks_from:
+            return
         data = self.faults.outgoing(text.encode("ascii", "replace"))
         if data:
             self._outgoing.say(data, self.now)
+
+    def _reply(self, text: str) -> None:
+        """Say the answer to a line, if it is not just that which goes wrong."""
+        fate = self.faults.answer()
+        if fate.late:
+            self._outgoing.hold(self.now + fate.late)
+        if not fate.is_lost:
+            self._say(text.rstrip("\r\n") if fate.is_merged else text)
+            if fate.is_doubled:
+                self._say(text)
+        if fate != Fate():
+            self.record.add(self.now, "fault", fault="answer", **fate._asdict())
+
+    @abstractmethod
+    def _alarm(self) -> None:
+        """Stop itself, as for a thermometer, a limit switch or a button."""
+
+    def _spell(self) -> MainProgram:
+        """Be busy before the next line, if that is due; interrupts go on as ever."""
+        if "busy" in self.faults.at_line(self.executed + 1):
+            self.record.add(self.now, "fault", fault="busy")
+            yield Pause(until=self.now + BUSY_S)
+
+    def _restarts(self, befalls: list[str]) -> bool:
+        """Restart if that is what befell the board; the caller goes no further then."""
+        if not {"reset", "brownout"}.intersection(befalls):
+            return False
+        self.record.add(self.now, "reset")
+        self._boot()
+        if "brownout" in befalls:
+            self._speaks_from = self.now + BROWNOUT_S
+        return True
 
     def _reached(self, target: Vector) -> None:
         """The carriage has come to a planned place; note it if the machine has no such place."""
@@ -279,6 +322,9 @@ class Firmware(ABC):
             self.record.add(self.now, "fault", fault=word)
         if "silence" in befalls:
             self.is_silent = True
+        if "stall" in befalls:
+            self._takes_from = self.now + STALL_S
+            self._incoming.hold(self._takes_from)
         if "unplug" in befalls:
             self.is_unplugged = True
         if "replug" in befalls:

@@ -89,21 +89,23 @@ class GrblSimulator(GrblSystem):
                 yield Pause(ready=self._has_line, idle=True)
             text, self._ready = self._ready or "", None
             yield self._busy(LINE_S)
+            yield from self._spell()
             error = yield from self._obey(text)
             yield Pause(ready=lambda: not self.is_suspended)
             self._acknowledge(text, error)
+
+    def _alarm(self) -> None:
+        self._fail(1)
 
     def _has_line(self) -> bool:
         return self._ready is not None and not self.is_suspended
 
     def _acknowledge(self, text: str, error: int) -> None:
-        if not self.faults.loses_answer():
-            self._say("ok\r\n" if not error else f"error:{error}\r\n")
+        self._reply("ok\r\n" if not error else f"error:{error}\r\n")
         befalls = self._count(text, error=error)
-        if "reset" in befalls:
-            self.record.add(self.now, "reset")
-            self._boot()
-        elif "limit" in befalls:
+        if self._restarts(befalls):
+            return
+        if "limit" in befalls:
             self._fail(1)
 
     def _obey(self, text: str) -> Execution:

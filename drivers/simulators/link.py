@@ -28,6 +28,10 @@ class Incoming:
     def clear(self) -> None:
         self._data.clear()
 
+    def hold(self, until: float) -> None:
+        """Let nothing arrive before *until*; what is on the wire waits [s]."""
+        self._start = max(self._start, until)
+
     def take(self, now: float) -> bytes:
         """What has arrived by `now`."""
         if not self._data or now < self._start:
@@ -59,8 +63,13 @@ class Outgoing:
         self._free_at = max(self._free_at, now) + len(data) * self._byte_s
         self._lines.append((self._free_at, data))
 
+    def hold(self, until: float) -> None:
+        """Let nothing more be heard before *until* [s]."""
+        self._free_at = max(self._free_at, until)
+
     def clear(self) -> None:
         self._lines.clear()
+        self._free_at = 0.0
 
     def next_event(self) -> float | None:
         return self._lines[0][0] if self._lines else None

@@ -65,6 +65,7 @@ class MarlinSimulator(MarlinCommands):
             self._busy_text = "processing"
             self.timers["busy"] = self.now + (self._keepalive or NEVER)
             yield self._busy(PARSE_S + (CHECK_S if line.number is not None else 0.0))
+            yield from self._spell()
             answer = yield from self._execute(line.text)
             self.timers.pop("busy", None)
             befalls = self._count(line.text, number=line.number)
@@ -77,28 +78,28 @@ class MarlinSimulator(MarlinCommands):
         return bool(self._queue)
 
     def _befall(self, befalls: list[str]) -> None:
-        if "reset" in befalls:
-            self.record.add(self.now, "reset")
-            self._boot()
-        elif "hand" in befalls:
+        if self._restarts(befalls):
+            return
+        if "hand" in befalls:
             self.nozzle.set_target(200.0, self.now)
         elif "thermistor" in befalls:
-            self._say("Error:MINTEMP triggered, system stopped! Heater_ID: E0\n")
-            self._kill("")
+            self._alarm()
         for word in ("heater", "stuck", "runaway"):
             if word in befalls:
                 # As on a board built without thermal protection: nobody on it notices.
                 self.nozzle.advance(self.now)
                 self.nozzle.fault = word
 
+    def _alarm(self) -> None:
+        self._say("Error:MINTEMP triggered, system stopped! Heater_ID: E0\n")
+        self._kill("")
+
     def _answer(self, line: Queued, answer: str) -> None:
-        if self.faults.loses_answer():
-            return
         if answer or "advanced-ok" not in self.board.options:
-            self._say(f"ok{answer}\n")
+            self._reply(f"ok{answer}\n")
             return
         number = f" N{line.number}" if line.number is not None else ""
-        self._say(f"ok{number} P{self.planner.free} B{QUEUE - len(self._queue)}\n")
+        self._reply(f"ok{number} P{self.planner.free} B{QUEUE - len(self._queue)}\n")
 
     # Bytes.
 
@@ -199,8 +200,8 @@ class MarlinSimulator(MarlinCommands):
         self._say(f"Error:{why}, Last Line: {self._last}\n")
         for _ in range(self.faults.resends):
             self._say(f"Resend: {self._last + 1}\n")
-            if not self.faults.loses_answer():
-                self._say("ok\n")
+            if not self.faults.loses_resend_ok():
+                self._reply("ok\n")
 
 
 class Marlin1Simulator(MarlinSimulator):
