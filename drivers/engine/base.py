@@ -361,6 +361,8 @@ class StreamEngine(ABC):
         self._program_over()
         self._timers.clear()
         self._events.append(Failed(code, line, text))
+        # What still waits on this side of the wire is of a program that has ended.
+        self.flush_first = True
         self._make_safe(now)
 
     @abstractmethod

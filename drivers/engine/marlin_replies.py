@@ -159,6 +159,11 @@ class MarlinReplies(MarlinWire):
             # One of the two numbers was damaged on the way; the next one will tell.
             self._doubt(now)
             return
+        if taken == 0 and self._phase in RUNNING and self._acked > 0:
+            # It counts from the beginning although it has answered lines of this program: it
+            # has restarted without a word, and would do again what it has done.
+            self._fail("machine.reset", self._acked - 1, f"Resend: {number}", now)
+            return
         self._same_resends += 1
         stale = self._window.resend(number)
         if stale is None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction["_Parser"]  # noqa: SLF001 - its only name
 
 
+_FAULTS = "cli.help.simulate.faults"
+
+
 class _Help(argparse.HelpFormatter):
     """Writes help from codes. Only a person who asks for help waits for the catalogue."""
 
@@ -19,6 +22,8 @@ class _Help(argparse.HelpFormatter):
         return _sentence(action.help).replace("%", "%%") if action.help else None
 
     def _format_text(self, text: str) -> str:
+        if text == _FAULTS:
+            return _sentence(text) + "\n" + _faults()
         return super()._format_text(_sentence(text))
 
 
@@ -105,7 +110,7 @@ def _add_wire(commands: Commands) -> None:
     which = stop.add_mutually_exclusive_group(required=True)
     which.add_argument("slug", nargs="?", help="cli.help.stop.slug")
     which.add_argument("--all", action="store_true", help="cli.help.stop.all")
-    simulate = commands.add_parser("simulate", help="cli.help.simulate")
+    simulate = commands.add_parser("simulate", help="cli.help.simulate", epilog=_FAULTS)
     simulate.add_argument("profile", metavar="PROFILE", help="cli.help.simulate.profile")
     simulate.add_argument("--link", type=Path, required=True, help="cli.help.simulate.link")
     simulate.add_argument("--speed", type=_speed, default=1.0, help="cli.help.simulate.speed")
@@ -159,3 +164,11 @@ def _sentence(code: str) -> str:
     from node.cli.words import text
 
     return text(code)
+
+
+def _faults() -> str:
+    """Return one line for each misfortune that a simulated machine knows."""
+    from drivers.simulators import FAULTS
+
+    width = max(len(name) for name in FAULTS)
+    return "".join(f"  {name:<{width}}  {meaning}\n" for name, meaning in FAULTS.items())

@@ -61,7 +61,10 @@ class Joined:
         for _ in range(_INSTANTS_MAX):
             heard = self.machine.read(self.now)
             self.events += self.engine.receive(heard, self.now)
-            out = self.engine.urgent_to_send(self.now) + self.engine.data_to_send(self.now)
+            flush, urgent = self.engine.flush_first, self.engine.urgent_to_send(self.now)
+            if flush and urgent:
+                self.machine._incoming.clear()  # as the session empties the kernel's queue
+            out = urgent + self.engine.data_to_send(self.now)
             if out:
                 self.sent += out
                 self.machine.write(out, self.now)

@@ -221,6 +221,32 @@ def test_a_machine_that_is_lost_in_mid_program_fails_it_at_a_line_not_far(joined
     assert bench.engine.phase in {*ENDED, Phase.CONNECTING}
 
 
+MISFORTUNES = (
+    *("lost-ok-at=9", "merged-ok-at=9", "late-ok-at=9", "lost-ok=0.1", "merged-ok=0.1"),
+    *("late-ok=0.05", "brownout-at-line=12", "stall-at-line=12", "busy-at-line=12"),
+    *("alarm-at-s=3", "alarm-at-s=4", "resend-burst=3", "reset-at-line=3"),
+)
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+@pytest.mark.parametrize("fault", MISFORTUNES)
+def test_whatever_befalls_a_board_no_line_is_executed_twice_or_out_of_order(joined, name, fault):
+    """And what was acknowledged was executed, unless the board lost it with all it knew."""
+    bench, lines = joined(name, faults=[fault], seed=5), program(name, 60)
+    bench.start(lines)
+    end = bench.until("finished", "failed", "stopped", longest=7200.0)
+    done = moved(bench, lines)
+    assert done == squeezed(lines[1:])[: len(done)]
+    assert not bench.machine.overflowed
+    state = bench.engine.snapshot(bench.now)
+    if end == "finished":
+        assert len(done) == 60
+    else:
+        assert bench.failure().line <= state.sent
+    bench.live(60.0)
+    assert moved(bench, lines) == done
+
+
 @pytest.mark.parametrize("name", SIMULATED)
 @given(seed=st.integers(0, 10**6), rate=st.sampled_from(["0.0005", "0.004"]))
 @settings(

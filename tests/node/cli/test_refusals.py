@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.profile import profile_names
+from drivers.simulators import FAULTS
 from jobs.domain.errors import InvalidError
 from node.cli.machines import read_machine
 
@@ -56,6 +57,12 @@ def test_wrong_usage_ends_with_2(fabnode, words):
     assert (said.code, said.out) == (2, "")
     assert "fabnode" in said.err
     assert "Traceback" not in said.err
+
+
+def test_the_help_of_a_simulated_machine_names_every_misfortune(fabnode):
+    said = fabnode("simulate", "--help")
+    assert said.code == 0
+    assert all(f"  {name} " in said.out and meaning in said.out for name, meaning in FAULTS.items())
 
 
 def test_help_is_no_error(fabnode):
