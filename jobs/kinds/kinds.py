@@ -24,6 +24,7 @@ class MachineKind:
 
     :param name: the stored word, a key of `KINDS`.
     :param programs: dialects of the programs it takes.
+    :param program_suffix: ending of a program's file that a person carries to it.
     :param meshes: whether a slicer can turn a mesh into a program for it.
     :param switch_off: lines that make it safe without moving it, by dialect. A machine's
         firmware profile may say otherwise and wins.
@@ -35,6 +36,7 @@ class MachineKind:
 
     name: str
     programs: tuple[str, ...]
+    program_suffix: str
     meshes: bool
     switch_off: dict[str, tuple[str, ...]]
     start: Start
@@ -68,6 +70,7 @@ _GRBL_FORBIDDEN: Final = ("$", "G10", "G28.1", "G30.1")
 FDM: Final = MachineKind(
     name="fdm",
     programs=("marlin",),
+    program_suffix=".gcode",
     meshes=True,
     switch_off={"marlin": ("M104 S0", "M140 S0", "M107", "M84")},
     start=Start.DISPATCH,
@@ -83,6 +86,7 @@ FDM: Final = MachineKind(
 MILL: Final = MachineKind(
     name="mill",
     programs=("grbl", "marlin"),
+    program_suffix=".nc",
     meshes=False,
     switch_off={"grbl": ("M5", "M9"), "marlin": ("M5", "M9")},
     start=Start.PERSON,

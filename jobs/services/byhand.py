@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.errors import InvalidError, RefusedError
+from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
 from jobs.domain.job import AttemptState, JobState
 from jobs.domain.machine import Control, MachineState
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.preflight import Verdict
+from jobs.kinds import KINDS
 from jobs.services.attempts import Attempts, End
+from jobs.services.planned import program_path
 from jobs.services.starting import candidates, is_current, preflight_for, standing_of
+from jobs.services.targets import Target, target_of
+from jobs.services.views import CarriedProgram
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Attempt, Job, Machine
+from jobs.store.tables import Attempt, Job, Machine, Preflight
 
 _FREE = frozenset({MachineState.IDLE, MachineState.RESERVED, MachineState.TO_CHECK})
 _ENDS = {"finished": AttemptState.FINISHED, "failed": AttemptState.FAILED}
+_CARRIED = (JobState.WAITING, JobState.RUNNING)  # in which there is a way to go with the file
+_NO_NAME = re.compile(r"[^A-Za-z0-9]+")  # what some machine's screen or card would not take
+_NAME_MAX = 40  # characters of a job's own name in a file's name
 
 
 class ByHand:
@@ -65,6 +74,31 @@ class ByHand:
             raise RefusedError([Refusal(Reason.NO_SUCH_CONTROL, {"control": machine.control})])
         self._attempts.end(session, attempt, End(state, now, reason), now)
 
+    def program(self, session: Session, job: Job, slug: str) -> CarriedProgram:
+        """Return the program to carry to one machine, exactly the one that was examined for it.
+
+        :raises RefusedError: with the reason, if nobody should carry it there now.
+        """
+        if job.state not in _CARRIED:
+            fields = {"state": job.state, "wanted": JobState.WAITING.value}
+            raise RefusedError([Refusal(Reason.WRONG_STATE, fields)])
+        machine = next((one for one in candidates(session, job) if one.slug == slug), None)
+        if machine is None:
+            raise RefusedError([Refusal(Reason.NO_CAPABLE_MACHINE)])
+        if machine.control != Control.BY_HAND:
+            raise RefusedError([Refusal(Reason.NO_SUCH_CONTROL, {"control": machine.control})])
+        target = target_of(machine, self._workshop.profiles_dir)
+        examined = _examined(preflight_for(session, job.id, machine.id), target)
+        path = program_path(self._workshop.work_dir, examined.program_sha256)
+        if not path.is_file():
+            raise NotFoundError("job.no-program")
+        return CarriedProgram(
+            path=path,
+            name=_file_name(job, machine),
+            sha256=examined.program_sha256,
+            size_bytes=path.stat().st_size,
+        )
+
     def _start(self, session: Session, job: Job, slug: str | None, now: datetime) -> None:
         if job.state != JobState.WAITING:
             fields = {"state": job.state, "wanted": JobState.WAITING.value}
@@ -79,11 +113,26 @@ class ByHand:
         taken_at = standing.next_claim_at(job.person_id)
         if taken_at is not None and taken_at <= now:
             raise RefusedError([Refusal(Reason.NO_ROOM_BEFORE, {"at": taken_at.isoformat()})])
-        preflight = preflight_for(session, job.id, machine.id)
-        if not is_current(preflight, standing.target):
-            raise RefusedError([Refusal(Reason.NOT_PREPARED)])
-        if preflight is not None and preflight.verdict == Verdict.BLOCK:
-            raise RefusedError([Refusal(Reason.BLOCKED_BY_PREFLIGHT)])
+        preflight = _examined(preflight_for(session, job.id, machine.id), standing.target)
         machine.to_check_since = None  # who says "started" stands in front of it
         attempt = self._attempts.begin(session, job, machine, preflight, None, now)
         self._attempts.run(session, attempt, now, now)
+
+
+def _examined(preflight: Preflight | None, target: Target | None) -> Preflight:
+    """Return what was found, if it is of the machine as it is now and does not block.
+
+    :raises RefusedError: else.
+    """
+    if preflight is None or not is_current(preflight, target):
+        raise RefusedError([Refusal(Reason.NOT_PREPARED)])
+    if preflight.verdict == Verdict.BLOCK:
+        raise RefusedError([Refusal(Reason.BLOCKED_BY_PREFLIGHT)])
+    return preflight
+
+
+def _file_name(job: Job, machine: Machine) -> str:
+    """Return a name that every card and screen takes, such as `job-7-lamp-foot.gcode`."""
+    stem = _NO_NAME.sub("-", PurePosixPath(job.input_name).stem)[:_NAME_MAX]
+    words = ["job", str(job.number), stem.strip("-").lower()]
+    return "-".join(word for word in words if word) + KINDS[machine.kind].program_suffix

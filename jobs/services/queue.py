@@ -24,7 +24,7 @@ from jobs.services.jobviews import job_views
 from jobs.services.queueing import enqueue
 from jobs.services.renewing import outdated, prepare_again
 from jobs.services.steps import set_step, step_job
-from jobs.services.views import JobDetail, JobView
+from jobs.services.views import CarriedProgram, JobDetail, JobView
 from jobs.services.workshop import Workshop
 from jobs.slicing import load_recipe, recipe_names
 from jobs.store.tables import Attempt, Job, Machine
@@ -183,6 +183,16 @@ class Queue:
             self._by_hand.say(session, _own(session, actor, job_id), what, machine_slug, now)
         self._workshop.live.touch()
 
+    def program(self, actor: Actor, job_id: str, machine_slug: str) -> CarriedProgram:
+        """Return the file to carry to a machine that a person works by hand.
+
+        :raises RefusedError: with the reason, if nobody should carry it there now.
+        """
+        with self._workshop.database.read() as session:
+            job = _job(session, job_id)
+            _demand_own(job, actor)
+            return self._by_hand.program(session, job, machine_slug)
+
     def recipes(self, kind: str) -> builtins.list[str]:
         """Return the recipes for a kind of machine."""
         return [name for name in recipe_names() if load_recipe(name).kind == kind]
@@ -241,6 +251,10 @@ def _own(session: Session, actor: Actor, job_id: str) -> Job:
     job = session.get(Job, job_id, with_for_update=True)  # its state is looked at, then changed
     if job is None:
         raise NotFoundError("job.unknown")
+    _demand_own(job, actor)
+    return job
+
+
+def _demand_own(job: Job, actor: Actor) -> None:
     if job.person_id != actor.person_id and not actor.is_at_least(Role.OPERATOR):
         raise NotAllowedError("job.not-yours")
-    return job

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from jobs.domain.calendar import AllocationKind, AllocationState, Interval
 from jobs.domain.job import AttemptState, HoldReason, InputKind, JobState, StepName, StepState
@@ -297,6 +298,20 @@ class JobDetail:
     report: Mapping[str, object]
     waits_for: Sequence[tuple[str, Sequence[Refusal]]] = field(default=())  # (slug, refusals)
     records: Sequence[RecordView] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedProgram:
+    """The file that a person carries to a machine without a host.
+
+    :param path: where it lies; named by its hash, never to be written.
+    :param name: what to call it on a card.
+    """
+
+    path: Path
+    name: str
+    sha256: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,12 @@ def test_of_fifty_parallel_bookings_of_one_interval_exactly_one_wins(lab: Lab) -
 
 def test_a_machine_by_hand_has_the_same_queue_and_the_same_record(lab: Lab, program: Make) -> None:
     lab.operator.post("/machines", OLD_PRINTER)
-    job = lab.submit(program(5), "old-printer")
+    text = program(5)
+    job = lab.submit(text, "old-printer")
     assert lab.job(job)["job"]["state"] == "waiting"
+    with client(lab) as http:
+        carried = http.get(f"/jobs/{job}/program", params={"machine": "old-printer"})
+    assert carried.content == text, "the file to carry over is the one that was examined"
     lab.operator.post(f"/jobs/{job}/started", {"machine": "old-printer"})
     assert lab.job(job)["job"]["state"] == "running"
     lab.operator.post(f"/jobs/{job}/finished", {"machine": "old-printer"})

@@ -458,6 +458,7 @@ PAGES = (
     "/jobs/{held}",
     "/jobs/{waiting}",
     "/jobs/{by-hand}",
+    "/jobs/{by-hand}/sheet?machine=old-printer",
     "/jobs/{done}",
     "/designs",
     "/designs?source=example",

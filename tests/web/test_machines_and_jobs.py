@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import threading
 from dataclasses import replace
@@ -148,12 +149,27 @@ def test_work_by_hand_is_begun_and_finished_on_the_jobs_page(browse, lab, read):
         pass
     page = mia.get(path).text
     assert "I started it on" in read(page)
+    (sheet,) = re.findall(r'href="([^"]+/sheet[^"]*)"', page)
+    read_sheet = read(mia.get(sheet).text)
+    assert "Old printer" in read_sheet
+    assert hashlib.sha256(data).hexdigest() in read_sheet
+    (file,) = re.findall(r'href="([^"]+/program[^"]*)" download', mia.get(sheet).text)
+    carried = mia.get(file)
+    assert carried.content == data, "what was examined is what is carried over"
+    name = carried.headers["content-disposition"].removeprefix("attachment; ")
+    assert re.fullmatch(r'filename="job-\d+-a\.gcode"', name)
+    assert name.split('"')[1] in read_sheet
     values = dict(re.findall(r'name="(what|machine)" value="([^"]+)"', page))
     assert mia.post(f"{path}/by-hand", values).status_code == 303
+    assert sheet in mia.get(path).text, "a card may be lost while it runs"
+    assert mia.get(file).content == data
     assert "It is finished" in read(mia.get(path).text)
     assert mia.post(f"{path}/by-hand", {"what": "dance"}).status_code == 422
     assert mia.post(f"{path}/by-hand", {"what": "finished"}).status_code == 303
-    page = read(mia.get(path).text)
+    page = mia.get(path).text
+    assert "/sheet" not in page
+    assert mia.get(file).status_code == 409
+    page = read(page)
     assert "Record 1" in page
     assert "The chain holds" in read(mia.get("/ledger").text)
 

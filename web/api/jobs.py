@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from starlette.responses import FileResponse
+
 from jobs.domain.errors import InvalidError
 from web.api.jobs_json import JobDetailOut, JobOut
 from web.api.wishes import ByHandIn, JobFromDesignIn, api_router
 from web.auth import ApiVisitorDep, FormDep, Visitor
 from web.context import Web, WebDep
-from web.pages.jobs import PURPOSES
+from web.pages.jobs import PURPOSES, carried
 
 router = api_router("jobs")
 
@@ -127,6 +129,16 @@ def retry(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
     """Try a failed job again from its beginning."""
     web.services.queue.retry(visitor.actor, job_id, web.clock())
     return _detail(web, visitor, job_id)
+
+
+@router.get(
+    "/jobs/{job_id}/program",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+def program(web: WebDep, visitor: ApiVisitorDep, job_id: str, machine: str) -> FileResponse:
+    """The file to carry to a machine that takes work by hand, as it was examined for it."""
+    return carried(web.services.queue.program(visitor.actor, job_id, machine))
 
 
 def _by_hand(

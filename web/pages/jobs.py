@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.job import JobState, StepState
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
-from jobs.services.views import MachineView
+from jobs.domain.preflight import Verdict
+from jobs.services.views import CarriedProgram, JobDetail, MachineView
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.errors import sentence_of, status_of
@@ -134,7 +135,7 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         detail=detail,
         job=detail.job,
         names={machine.slug: machine.name for machine in board},
-        by_hand=_by_hand(board, detail.job.kind, detail.job.machine_slug),
+        by_hand=_by_hand(board, detail),
         running=running,
         live=machine_json(web.renderer.sentences, running) if running else None,
         unsettled=detail.job.state not in ENDED
@@ -143,12 +144,42 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
     )
 
 
-def _by_hand(board: Sequence[MachineView], kind: str, wished: str | None) -> list[MachineView]:
-    return [
-        one
-        for one in board
-        if one.control is Control.BY_HAND and one.kind == kind and wished in (None, one.slug)
-    ]
+def _by_hand(board: Sequence[MachineView], detail: JobDetail) -> list[MachineView]:
+    """Return the machines that a person may carry the program to."""
+    fitting = {one.machine_slug for one in detail.preflights if one.verdict is not Verdict.BLOCK}
+    return [one for one in board if one.control is Control.BY_HAND and one.slug in fitting]
+
+
+@router.get("/jobs/{job_id}/sheet")
+def sheet(
+    request: Request, web: WebDep, visitor: VisitorDep, job_id: str, machine: str
+) -> HTMLResponse:
+    """Show what a person takes along to a machine that is worked by hand; made to be printed."""
+    program = web.services.queue.program(visitor.actor, job_id, machine)
+    detail = web.services.queue.get(job_id, web.clock(), visitor.actor)
+    return page(
+        request,
+        web,
+        visitor,
+        "job_sheet.html",
+        detail=detail,
+        job=detail.job,
+        program=program,
+        examined=next(one for one in detail.preflights if one.machine_slug == machine),
+        machine=web.services.machines.get(machine, web.clock(), visitor.actor),
+    )
+
+
+@router.get("/jobs/{job_id}/program")
+def program(web: WebDep, visitor: VisitorDep, job_id: str, machine: str) -> FileResponse:
+    """Hand out the program to carry to a machine that is worked by hand."""
+    return carried(web.services.queue.program(visitor.actor, job_id, machine))
+
+
+def carried(program: CarriedProgram) -> FileResponse:
+    """Return a program as a file to be saved, never to be shown."""
+    kind = "application/octet-stream"
+    return FileResponse(program.path, filename=program.name, media_type=kind)
 
 
 @router.post("/jobs/{job_id}/hold")

@@ -11,6 +11,7 @@ from jobs.kinds import KINDS, MachineKind, Start, kind_named
 def test_a_kind_is_whole(kind: MachineKind) -> None:
     assert KINDS[kind.name] is kind
     assert kind.programs
+    assert kind.program_suffix.startswith(".")
     for dialect in kind.programs:
         assert kind.switch_off[dialect]
         assert kind.forbidden[dialect]

@@ -20,6 +20,7 @@ from jobs.domain.job import InputKind, JobState
 from jobs.domain.machine import Control
 from jobs.domain.policy import Reason
 from jobs.services import build_services, queue
+from jobs.services.planned import program_path
 from jobs.services.sniff import sniff
 from jobs.store.tables import Attempt, Job, JobStep, Preflight, Record, UsageEvent
 
@@ -247,6 +248,82 @@ def test_a_job_by_hand_is_cancelled_by_a_person(house, by_hand, member, gateway)
     house.services.queue.cancel(member, by_hand, house.later(minutes=1))
     assert house.job(by_hand).state == JobState.CANCELLED
     assert gateway.calls == []
+
+
+@pytest.fixture
+def examined(house, by_hand):
+    """The file that preparation has kept for the job by hand."""
+    sha256 = house.row(Preflight, job_id=by_hand).program_sha256
+    path = program_path(house.workshop.work_dir, sha256)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"M3 S1000\n")
+    return path
+
+
+def test_the_file_to_carry_over_is_the_one_that_was_examined(
+    house, by_hand, examined, member, other, operator
+):
+    queue = house.services.queue
+    carried = queue.program(member, by_hand, "laser")
+    assert (carried.path, carried.sha256, carried.size_bytes) == (examined, examined.name, 9)
+    assert carried.name == f"job-{house.job(by_hand).number}-mia-secret.nc"
+    assert queue.program(operator, by_hand, "laser") == carried
+    with pytest.raises(NotAllowedError):
+        queue.program(other, by_hand, "laser")
+    queue.by_hand(member, by_hand, "started", None, house.now)
+    assert queue.program(member, by_hand, "laser") == carried
+    queue.by_hand(member, by_hand, "finished", None, house.now)
+    with pytest.raises(RefusedError) as error:
+        queue.program(member, by_hand, "laser")
+    assert error.value.refusals[0].reason is Reason.WRONG_STATE
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"verdict": "block"}, Reason.BLOCKED_BY_PREFLIGHT),
+        ({"target_sha256": "0" * 64}, Reason.NOT_PREPARED),
+    ],
+)
+def test_what_may_not_run_is_not_carried_over(house, by_hand, examined, member, changed, reason):
+    with house.workshop.database.write() as session:
+        session.query(Preflight).update(changed)
+    with pytest.raises(RefusedError) as error:
+        house.services.queue.program(member, by_hand, "laser")
+    assert [refusal.reason for refusal in error.value.refusals] == [reason]
+
+
+def test_only_a_machine_by_hand_has_a_file_to_carry(house, by_hand, add_waiting, printer, member):
+    queue = house.services.queue
+    for job_id, slug, reason in (
+        (add_waiting(member, printer), "ender", Reason.NO_SUCH_CONTROL),
+        (by_hand, "ender", Reason.NO_CAPABLE_MACHINE),
+        (by_hand, "nowhere", Reason.NO_CAPABLE_MACHINE),
+    ):
+        with pytest.raises(RefusedError) as error:
+            queue.program(member, job_id, slug)
+        assert error.value.refusals[0].reason is reason
+    with pytest.raises(NotFoundError, match=r"job\.no-program"):
+        queue.program(member, by_hand, "laser")
+
+
+@pytest.mark.parametrize(
+    ("typed", "stem"),
+    [
+        ("Lamp foot (v2).GCODE", "-lamp-foot-v2"),
+        ("../../etc/passwd", "-passwd"),
+        ("äöü.nc", ""),
+        ("x" * 300 + ".nc", "-" + "x" * 40),
+        ('a"\r\nSet-Cookie: b=c.nc', "-a-set-cookie-b-c"),
+    ],
+)
+def test_a_file_is_called_so_that_every_card_takes_it(
+    house, by_hand, examined, member, typed, stem
+):
+    with house.workshop.database.write() as session:
+        session.get_one(Job, by_hand).input_name = typed
+    name = house.services.queue.program(member, by_hand, "laser").name
+    assert name == f"job-{house.job(by_hand).number}{stem}.nc"
 
 
 def test_dispatch_leaves_machines_by_hand_alone(house, by_hand, member):
