@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,23 +147,37 @@ def test_a_killed_host_leaves_the_job_interrupted_and_it_never_goes_on_by_itself
     assert len(lab.job(job)["records"]) == 1
 
 
-def test_with_the_broker_down_the_message_waits_and_then_arrives_once(
+def outbox_ids(lab: Lab) -> list[str]:
+    with closing(sqlite3.connect(f"file:{lab.demo.home}/fabnode.db?mode=ro", uri=True)) as books:
+        return [row[0] for row in books.execute("SELECT id FROM outbox ORDER BY seq")]
+
+
+def test_with_the_broker_down_every_message_waits_and_then_arrives_once(
     lab: Lab, program: Make
 ) -> None:
     broker = lab.demo.broker
     assert broker is not None
-    job = lab.submit(program(30))
-    broker.stop()
-    lab.arm()
-    lab.wait_for_job(job, "done")
-    assert lab.operator.get("/health")["outbox_waiting"] > 0
-    broker.start()
-    hearer = Hearer(broker.port, SITE)
+    hearer = Hearer(broker.port, SITE, remembered_s=600)
     try:
-        assert hearer.wait_for("org.fabnode.job.finished.v1", job, 40) is not None
-        lab.operator.wait("/health", lambda health: health["outbox_waiting"] == 0, 20)
-        finished = [e for e in hearer.events if e["type"] == "org.fabnode.job.finished.v1"]
-        assert len(finished) == 1
+        job = lab.submit(program(30))
+        assert hearer.wait_for("org.fabnode.job.queued.v1", job, 20) is not None
+        broker.stop()
+        lab.arm()
+        lab.wait_for_job(job, "done")
+        assert lab.operator.get("/health")["outbox_waiting"] > 0
+        broker.start()
+        lab.operator.wait("/health", lambda health: health["outbox_waiting"] == 0, 60)
+        assert hearer.wait_for("org.fabnode.material.consumed.v1", job, 20) is not None
+        # All that became true, in that order, and each once by its id.
+        assert [event["id"] for event in hearer.events] == outbox_ids(lab)
+        words = [event["type"].split(".", 2)[2] for event in hearer.events]
+        assert words == [
+            "job.queued.v1",
+            "job.started.v1",
+            "job.finished.v1",
+            "usage.recorded.v1",
+            "material.consumed.v1",
+        ]
     finally:
         hearer.close()
 
