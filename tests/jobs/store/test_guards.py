@@ -187,6 +187,17 @@ def test_of_many_inserts_at_the_same_instant_one_enters(filled: Database) -> Non
 
 
 @pytest.mark.postgresql
+def test_the_constraint_alone_keeps_claims_apart(postgresql_database: Database) -> None:
+    """Whoever loads rows with triggers off, as a restore does, still cannot double-book."""
+    fill(postgresql_database)
+    with postgresql_database.write() as session:
+        session.execute(text("ALTER TABLE allocation DISABLE TRIGGER allocation_no_overlap"))
+    assert enters(postgresql_database, entry(AllocationKind.RESERVATION, 1, 3))
+    assert not enters(postgresql_database, entry(AllocationKind.HOLD, 2, 4, person="b"))
+    assert enters(postgresql_database, entry(AllocationKind.HOLD, 3, 4, person="b"))
+
+
+@pytest.mark.postgresql
 def test_an_insert_waits_for_one_that_it_cannot_see_yet(postgresql_database: Database) -> None:
     """Two transactions that are blind to each other: without the lock both would pass."""
     fill(postgresql_database)
