@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -161,6 +162,44 @@ def test_the_database_chain_verifies_and_a_changed_row_does_not(house, recorded)
     with house.workshop.database.write() as session:
         session.execute(delete(Record))
     assert ledger.verify().problem == "sequence"
+
+
+def append_from_many_threads(house) -> None:
+    gate = threading.Barrier(6)
+
+    def append(number: int) -> None:
+        gate.wait(timeout=20)
+        with house.workshop.database.write() as session:
+            house.services.ledger.append(session, {"number": number}, house.now, None)
+
+    threads = [threading.Thread(target=append, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=50)
+
+
+def expect_one_chain(house, records: int) -> None:
+    rows = sorted(house.rows(Record), key=lambda row: row.seq)
+    assert [row.seq for row in rows] == list(range(1, records + 1))
+    assert [row.prev for row in rows] == [GENESIS, *(row.digest for row in rows[:-1])]
+    for row in rows:
+        signed = json.loads(row.body)
+        assert (signed["seq"], signed["prev"]) == (row.seq, row.prev)
+    verdict = house.services.ledger.verify()
+    assert (verdict.ok, verdict.records, verdict.head) == (True, records, rows[-1].digest)
+
+
+def test_each_record_is_a_link_from_the_first_one_on(house):
+    append_from_many_threads(house)
+    expect_one_chain(house, 6)
+
+
+@pytest.mark.postgresql
+def test_each_record_is_a_link_on_postgresql_too(ready_house, postgresql_database):
+    house, _, _ = ready_house(postgresql_database)
+    append_from_many_threads(house)
+    expect_one_chain(house, 6)
 
 
 def test_a_float_is_never_signed(house):
