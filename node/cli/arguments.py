@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction["_Parser"]  # noqa: SLF001 - its only name
@@ -26,6 +27,14 @@ class _Help(argparse.HelpFormatter):
             return _sentence(text) + "\n" + _faults()
         return super()._format_text(_sentence(text))
 
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        # An empty prefix is argparse's own, for the name of a sub-command.
+        said = f"{_sentence('cli.help.usage')} " if prefix is None else prefix
+        super().add_usage(usage, actions, groups, said)
+
+    def start_section(self, heading: str | None) -> None:
+        super().start_section(_sentence(heading) if heading else heading)
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose texts are codes of the catalogue; its sub-commands are of its kind."""
@@ -33,6 +42,23 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **given: Any) -> None:
         super().__init__(**{"formatter_class": _Help, "add_help": False, **given})
         self.add_argument("-h", "--help", action="help", help="cli.help.help")
+        self._positionals.title = "cli.help.arguments"
+        self._optionals.title = "cli.help.options"
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage and one sentence of the catalogue."""
+        from node.cli.usage import sentence_of
+        from node.cli.words import complain
+
+        self.print_usage(sys.stderr)
+        name, _, rest = message.partition(": ")
+        if rest.startswith("cli.want."):
+            fields = {"name": name.removeprefix("argument "), "wanted": _sentence(rest)}
+            complain("cli.usage.wanted", **fields)
+        else:
+            code, fields = sentence_of(message, self.prog)
+            complain(code, **fields)
+        self.exit(2)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -135,28 +161,28 @@ def _add_files(commands: Commands) -> None:
 def _speed(text: str) -> float:
     speed = float(text)
     if not 0 < speed < math.inf:
-        raise argparse.ArgumentTypeError(_sentence("cli.want.above-0"))
+        raise argparse.ArgumentTypeError("cli.want.above-0")
     return speed
 
 
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(_sentence("cli.want.port"))
+        raise argparse.ArgumentTypeError("cli.want.port")
     return port
 
 
 def _bind(text: str) -> str:
     _, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
-        raise argparse.ArgumentTypeError(_sentence("cli.want.bind"))
+        raise argparse.ArgumentTypeError("cli.want.bind")
     return text
 
 
 def _baud(text: str) -> int:
     baud = int(text)
     if baud <= 0:
-        raise argparse.ArgumentTypeError(_sentence("cli.want.whole"))
+        raise argparse.ArgumentTypeError("cli.want.whole")
     return baud
 
 

@@ -15,7 +15,7 @@ from jobs.services.workers import Task, WorkerResult, run_worker
 from node.cli.machines import known_slug, read_machine
 from node.cli.offline import opened
 from node.cli.profiles import read_profile
-from node.cli.words import out, print_json, text
+from node.cli.words import out, print_json, say, text
 
 
 def inspect(args: argparse.Namespace) -> int:
@@ -28,7 +28,7 @@ def inspect(args: argparse.Namespace) -> int:
     else:
         for key, value in report.items():
             if isinstance(value, str | int | float) and not isinstance(value, bool):
-                out(f"{key}: {value}")
+                say(f"cli.inspect.{key}", value=value)
         _say_findings(findings)
     return 0 if done.ok else 1
 
