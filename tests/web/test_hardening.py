@@ -55,6 +55,23 @@ def test_nothing_but_the_way_in_is_there_for_strangers(lab):
     stranger.http.close()
 
 
+FILES = {
+    "/events",
+    "/healthz",
+    "/jobs/{job_id}/program",
+}
+
+
+def test_every_page_is_among_those_that_are_looked_at(day, pages):
+    """What is tested of every page (axe, a phone's width, the catalogue) is tested of each."""
+    looked_at = [path.partition("?")[0] for path in [*pages, "/sign-in", "/sign-in/link/x"]]
+    for method, route in routes(day.app()):
+        if method != "GET" or route in FILES or route.startswith(("/api/", "/metrics")):
+            continue
+        shape = re.compile(re.sub(r"\{\w+\}", "[^/]+", route))
+        assert any(shape.fullmatch(path) for path in looked_at), route
+
+
 def test_a_guest_changes_nothing_of_the_house(browse, lab):
     gus = browse("gus")
     app = gus.http.app

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 
 from drivers.simulators import PtyMachine
 
+DGRAM = socket.SOCK_DGRAM
 LINK = re.compile(r"http://(127\.0\.0\.1:\d+)(/sign-in/link/\S+)")
 
 
@@ -35,6 +37,22 @@ def test_a_node_prints_its_address_and_a_link_that_works(running):
     with contextlib.closing(http.client.HTTPConnection(address, timeout=10)) as page:
         page.request("GET", path)
         assert page.getresponse().status in {200, 303}
+
+
+def test_systemd_hears_when_the_node_is_ready_alive_and_ending(start, home, monkeypatch):
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, DGRAM) as systemd:
+        systemd.bind(f"{folder}/notify")
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"{folder}/notify")
+        monkeypatch.setenv("WATCHDOG_USEC", "1000000")
+        node = start("run", "--bind", "127.0.0.1:0")
+        assert systemd.recv(100) == b"READY=1"
+        assert LINK.search(node.out) is not None, "ready is said once the pages can be asked for"
+        assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        node.signal(signal.SIGTERM)
+        last = next(word for _ in range(5) if (word := systemd.recv(100)) != b"WATCHDOG=1")
+        assert last == b"STOPPING=1"
+        assert node.wait().code == 0
 
 
 def test_a_second_node_on_the_folder_is_refused(running, fabnode, home):
