@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +16,11 @@ from pathlib import Path
 import pytest
 
 from jobs.domain.job import HoldReason
-from node.demo import EXAMPLE, _sum_up, wishes
+from jobs.domain.sentences import Catalogue
+from node.demo import EXAMPLE, _sum_up, run_demo, wishes
+from node.demo.broker import Broker
 from node.demo.ending import ends_like_ctrl_c, undisturbed
+from node.demo.hearer import Hearer
 from node.demo.story import Made
 
 
@@ -84,6 +89,88 @@ def test_the_summary_says_what_waits_for_a_slicer_and_where_messages_are(
     said = capsys.readouterr().out
     assert "held: No slicer is installed here." in said
     assert "the outbox keeps them" in said
+
+
+ROWS = (
+    "design",
+    "licence",
+    "result",
+    "grams",
+    "planned",
+    "real",
+    "lines",
+    "resends",
+    "record",
+    "acknowledged",
+)
+
+
+def summary(said: str) -> dict[str, str]:
+    """The rows of the last design in the summary, by their names in the catalogue."""
+    titles = {Catalogue().text(f"demo.row-{row}"): row for row in ROWS}
+    found = {}
+    for line in said.splitlines():
+        for title, row in titles.items():
+            if line.startswith(f"  {title} "):
+                found[row] = line.removeprefix(f"  {title}").strip()
+    return found
+
+
+def expect_our_own_design(rows: dict[str, str], licence: str = "CERN-OHL-P-2.0") -> None:
+    assert set(rows) == set(ROWS)
+    assert rows["licence"] == licence
+    assert rows["result"] == Catalogue().text("state.job.done")
+    for row in ("grams", "planned", "real", "lines"):
+        assert float(rows[row].split()[0]) > 0, row
+    assert rows["resends"].isdecimal()
+    assert len(rows["record"]) == 36
+
+
+@pytest.mark.journey
+@pytest.mark.timeout(150)
+def test_the_demo_makes_our_design_where_neither_slicer_nor_broker_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # where no slicer is
+    monkeypatch.setattr(Broker, "program", lambda: None)
+    assert run_demo(speed=240.0, port=0, ends=True) == 0
+    said = capsys.readouterr().out
+    assert Catalogue().text("demo.slicer-missing") in said
+    assert Catalogue().text("demo.broker-missing") in said
+    rows = summary(said)
+    expect_our_own_design(rows)
+    assert "the outbox keeps them" in rows["acknowledged"]
+
+
+@pytest.mark.journey
+@pytest.mark.broker
+@pytest.mark.slicer
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(Broker.program() is None, reason="mosquitto is not installed")
+@pytest.mark.skipif(shutil.which("prusa-slicer") is None, reason="PrusaSlicer is missing")
+def test_the_demo_ends_with_0_once_its_message_came_back_from_the_broker(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("node.demo.commons_folder", lambda: None)  # our own design is enough here
+    assert run_demo(speed=240.0, port=0, ends=True) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"http://127\.0\.0\.1:\d+/sign-in/link/\S+", said)
+    assert Catalogue().text("demo.slicer-missing") not in said
+    rows = summary(said)
+    expect_our_own_design(rows)
+    assert int(rows["acknowledged"]) >= 3
+
+
+@pytest.mark.journey
+@pytest.mark.broker
+@pytest.mark.timeout(150)
+@pytest.mark.skipif(Broker.program() is None, reason="mosquitto is not installed")
+def test_the_demo_fails_if_nobody_heard_its_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(Hearer, "wait_for", lambda *_: None)
+    assert run_demo(speed=240.0, port=0, ends=True) == 1
 
 
 def of_demo(folder: Path) -> list[str]:
