@@ -63,7 +63,7 @@ class Node:
         self.supervisor.close()
 
     def facts(self, run: str) -> list[tuple[object, object]]:
-        return [(e["kind"], e["seq"]) for e in self.heard if e["run"] == run and e["seq"]]
+        return [(e["kind"], e["seq"]) for e in self.heard if e.get("run") == run and e["seq"]]
 
 
 class House:
