@@ -128,17 +128,28 @@ class HostClient:
             arming=dict(arming) if arming is not None else None,
         )
 
-    def pause(self) -> None:
-        """Hold the run where it can be held."""
-        self._ask(Do.PAUSE)
+    def pause(self, by: str = "") -> None:
+        """Hold the run where it can be held, and park.
 
-    def resume(self) -> None:
+        :param by: who asked, for the record.
+        """
+        self._ask(Do.PAUSE, by=by)
+
+    def resume(self, by: str = "") -> None:
         """Go on with a paused run."""
-        self._ask(Do.RESUME)
+        self._ask(Do.RESUME, by=by)
 
-    def cancel(self) -> None:
+    def cancel(self, by: str = "") -> None:
         """End the run in good order: heat and spindle off."""
-        self._ask(Do.CANCEL)
+        self._ask(Do.CANCEL, by=by)
+
+    def answer(self, prompt: int, choice: int, by: str) -> None:
+        """Answer what the machine asks.
+
+        :param prompt: the number of the prompt that was read.
+        :param choice: which of its choices, from 0.
+        """
+        self._ask(Do.ANSWER, prompt=prompt, choice=choice, by=by)
 
     def stop(self, by: str) -> None:
         """Stop the machine now.

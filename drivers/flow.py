@@ -153,6 +153,11 @@ class NumberedWindow:
         return self._sent[-self.unanswered].line if self.unanswered else None
 
     @property
+    def oldest_alone(self) -> bool:
+        """Tell whether the firmware is at a command that holds up all that follows."""
+        return bool(self.unanswered) and self._sent[-self.unanswered].line.alone
+
+    @property
     def is_asking(self) -> bool:
         """Tell whether an M105 is on its way."""
         return any(part in (Part.ASK, Part.LAST) for part in self._unanswered_parts())

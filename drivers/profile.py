@@ -37,6 +37,56 @@ class Flow(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Pausing:
+    """How a printer is parked while a program is paused; the table `[pause]` of a profile.
+
+    :param place_x, place_y: where to park, as fractions of the envelope from its lowest corner.
+    :param cool_after_s: the nozzle is let go cold after so long; the bed stays warm.
+    :param park_s: longest time of the way there, and of the way back.
+    :param heat_s: longest time until a nozzle that went cold is hot again.
+    """
+
+    retract_mm: float = 2.0
+    retract_mm_min: float = 1800.0
+    lift_mm: float = 5.0
+    lift_mm_min: float = 600.0
+    travel_mm_min: float = 6000.0
+    place_x: float = 0.0
+    place_y: float = 1.0
+    cool_after_s: float = 600.0
+    park_s: float = 180.0
+    heat_s: float = 900.0
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values; `from_json` reads them."""
+        return {each.name: object.__getattribute__(self, each.name) for each in fields(self)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, object], file: str) -> Pausing:
+        """Read what `to_json` wrote or the table of a TOML.
+
+        :raises ProfileError: naming the wrong key and the nearest right one.
+        """
+        known = [each.name for each in fields(cls)]
+        for key, value in values.items():
+            if key not in known:
+                from difflib import get_close_matches
+
+                near = get_close_matches(key, known, n=1, cutoff=0.0)
+                raise ProfileError(
+                    "profile.unknown_key", file=file, key=f"pause.{key}", nearest=f"pause.{near[0]}"
+                )
+            least, most = (0.0, 1.0) if key.startswith("place_") else (0.0, 1e6)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not least <= float(str(value)) <= most:
+                wanted = f"a number from {least:g} to {most:g}"
+                raise ProfileError(
+                    "profile.bad_value", file=file, key=f"pause.{key}", wanted=wanted
+                )
+        return cls(**{key: float(str(value)) for key, value in values.items()})
+
+
+@dataclass(frozen=True, slots=True)
 class FirmwareProfile:
     """One firmware as the engine needs it. `firmware_profiles/README.md` explains each key."""
 
@@ -75,6 +125,8 @@ class FirmwareProfile:
     heat_max_c: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     heat_stale_s: float = 10.0  # longest time without a report while a heater is on
     idle_heat_off_s: float = 600.0  # heat without a run, until it is switched off
+    pause: Pausing = Pausing()  # of printers
+    obeys_shutdown: bool = False  # a machine's `//action:shutdown` ends the run; else ignored
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""
@@ -85,6 +137,8 @@ class FirmwareProfile:
                 plain[each.name] = list(value)
             elif isinstance(value, Mapping):
                 plain[each.name] = dict(value)
+            elif isinstance(value, Pausing):
+                plain[each.name] = value.to_json()
             else:
                 plain[each.name] = value
         return plain
@@ -174,6 +228,8 @@ def _read(kind: str, key: str, value: object, file: str) -> object:
             return Flow(value)
         case "tuple[str, ...]", list() if all(isinstance(item, str) for item in value):
             return tuple(value)
+        case "Pausing", dict():
+            return Pausing.from_json(value, file)
         case "Mapping[str, float]", dict() if all(
             isinstance(item, int | float) and item > 0 for item in value.values()
         ):
@@ -207,4 +263,5 @@ _WANTED = {
     "tuple[str, ...]": "a list of texts",
     "Mapping[str, float]": "a table of numbers above 0",
     "Mapping[str, str]": "a table of bytes",
+    "Pausing": "a table",
 }

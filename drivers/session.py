@@ -24,18 +24,25 @@ class Session:
     then call `ready`. Every method may raise PortError `port.lost`.
 
     :param publish: called with each event, in order.
+    :param reach: where the machine can go, if that is known.
     """
 
     #: A program comes from here line by line: without us it ends.
     works_alone = False
 
     def __init__(
-        self, transport: Transport, profile: FirmwareProfile, publish: Callable[[Event], None]
+        self,
+        transport: Transport,
+        profile: FirmwareProfile,
+        publish: Callable[[Event], None],
+        reach: Reach | None = None,
     ) -> None:
         self._transport = transport
         self._profile = profile
         self._publish = publish
         self._engine = stream_engine(profile, 0.0)
+        if reach is not None:
+            self._engine.reach = reach
         self._opened = False
         self._pending = b""
         self._blocked = False  # the kernel took less than we gave
@@ -125,6 +132,12 @@ class Session:
         code = self._engine.act(order, reach, now)
         self.ready(now)
         return code
+
+    def answer(self, number: int, choice: int, now: float) -> bool:
+        """Answer what the machine asks; False if that prompt is not open."""
+        accepted = self._engine.answer(number, choice, now)
+        self.ready(now)
+        return accepted
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at this instant."""

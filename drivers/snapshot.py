@@ -20,6 +20,46 @@ class Phase(StrEnum):
     FAULT = "fault"  # a program failed; being made safe
 
 
+class PauseStep(StrEnum):
+    """How far a pause has come; each ends within a time that the profile names."""
+
+    HALTING = "halting"  # what was sent is still made
+    PARKING = "parking"
+    PARKED = "parked"
+    COOLED = "cooled"  # parked, and the nozzle was let go cold
+    HEATING = "heating"  # on the way back
+    RETURNING = "returning"
+    AT_MACHINE = "at-machine"  # the machine paused by itself and will say when it goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question of the machine to the person beside it. Its words are not to be trusted.
+
+    :param number: tells it apart from those before it.
+    :param text: "" if it only waits and does not say for what.
+    :param choices: the answers it offers; empty: there is only *go on*.
+    """
+
+    number: int
+    text: str = ""
+    choices: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values; `from_json` reads them."""
+        return {"number": self.number, "text": self.text, "choices": list(self.choices)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, object]) -> Prompt:
+        """Read what `to_json` wrote."""
+        choices = values.get("choices")
+        return cls(
+            int(str(values["number"])),
+            str(values.get("text", "")),
+            tuple(str(one) for one in choices) if isinstance(choices, list) else (),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state of a machine at an instant, in mm, s and °C.
@@ -43,6 +83,9 @@ class Snapshot:
     :param excused_s: time for which no report of temperatures could be expected.
     :param heat_off_s: time until heat that nobody uses is switched off; None: nothing to do.
     :param kept_by: who asked for that heat to stay on.
+    :param prompt: what the machine asks the person beside it.
+    :param notice: the last text that it wanted to be shown; not to be trusted.
+    :param step: how far a pause has come, "" outside one; see `PauseStep`.
     """
 
     phase: Phase
@@ -74,6 +117,9 @@ class Snapshot:
     identity: Mapping[str, str] = field(default_factory=dict)
     differs: tuple[str, ...] = ()
     in_use: str = ""
+    prompt: Prompt | None = None
+    notice: str = ""
+    step: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""
@@ -107,6 +153,9 @@ class Snapshot:
             "identity": dict(self.identity),
             "differs": list(self.differs),
             "in_use": self.in_use,
+            "prompt": self.prompt.to_json() if self.prompt else None,
+            "notice": self.notice,
+            "step": self.step,
         }
 
     @classmethod
@@ -126,6 +175,8 @@ class Snapshot:
         differs = values.get("differs")
         plain["differs"] = tuple(map(str, differs)) if isinstance(differs, list) else ()
         plain["phase"] = Phase(str(values["phase"]))
+        prompt = values.get("prompt")
+        plain["prompt"] = Prompt.from_json(prompt) if isinstance(prompt, dict) else None
         return cls(**plain)  # type: ignore[arg-type]
 
 
@@ -185,9 +236,17 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Paused(Happened):
-    """The machine stands still and waits for `resume`."""
+    """The machine stands still and waits for `resume`.
+
+    :param reason: "" if a person asked for it, else `machine`.
+    """
 
     kind: ClassVar[str] = "paused"
+    reason: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +321,41 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompted:
+    """The machine asks the person beside it."""
+
+    kind: ClassVar[str] = "prompted"
+    prompt: Prompt
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"kind": self.kind, **self.prompt.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """A person has answered a prompt.
+
+    :param number: of the prompt.
+    :param answer: the words of the choice, "" for *go on*.
+    """
+
+    kind: ClassVar[str] = "replied"
+    number: int
+    text: str
+    answer: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "kind": self.kind,
+            "number": self.number,
+            "text": self.text,
+            "answer": self.answer,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class TemperatureRead:
     """Sensors: actual and target [°C]."""
 
@@ -298,6 +392,8 @@ Event = (
     | Failed
     | Resent
     | Attention
+    | Prompted
+    | Replied
     | TemperatureRead
     | Said
 )

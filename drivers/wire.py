@@ -27,9 +27,10 @@ class Do(StrEnum):
     LOAD_CHUNK = "load_chunk"  # program, part (stream or index), data (base64)
     LOAD_END = "load_end"  # program
     START = "start"  # run, program, preflight {id, stream_sha256, limits_sha256, verdict}, arming
-    PAUSE = "pause"
-    RESUME = "resume"
-    CANCEL = "cancel"
+    PAUSE = "pause"  # by
+    RESUME = "resume"  # by
+    CANCEL = "cancel"  # by
+    ANSWER = "answer"  # prompt (its number), choice (0 for the first), by
     STOP = "stop"  # by
     COMMAND = "command"  # line
     KEEP_HEAT = "keep_heat"  # by, seconds: have heat on without a run for a while

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from drivers.dialects.actions import Action, action_of
+
 Temperatures = Mapping[str, tuple[float, float]]  # name: actual, target [°C]
 
 
@@ -134,6 +136,7 @@ Reply = (
     | Position
     | UnknownCommand
     | Complaint
+    | Action
     | Said
 )
 
@@ -178,6 +181,8 @@ def parse(text: str) -> Reply:
     Measured(temperatures={'T': (21.87, 0.0), 'B': (60.1, 60.0)})
     """
     text = text.strip()
+    if action := action_of(text):
+        return action
     if text.startswith("ok") and (len(text) == 2 or text[2] == " "):
         return _ok(text)
     low = text.lower()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from drivers.acts import Act, Order, Reach
 from drivers.dialects import DIALECTS, suspect
+from drivers.engine.prompting import Prompting
 from drivers.flow import Line, Part, Program
 from drivers.profile import FirmwareProfile
 from drivers.snapshot import (
@@ -43,6 +44,8 @@ class StreamEngine(ABC):
 
     #: The caller empties its output queue before it writes `urgent_to_send`.
     flush_first = False
+    #: What the machine can reach; the caller says so where it knows.
+    reach: Reach = {}
 
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
         self._profile = profile
@@ -66,6 +69,9 @@ class StreamEngine(ABC):
         self._spindle_on = False
         self._resends = 0
         self._message = ""
+        self._notice = ""
+        self._prompting = Prompting()
+        self._pause_step = ""
         self._stopped = False
         self._controller = ""
         self._overrides: dict[str, int] = {}
@@ -208,6 +214,13 @@ class StreamEngine(ABC):
     def _act(self, order: Order, reach: Reach, now: float) -> str:  # noqa: ARG002 (the seam)
         return "host.not_now"
 
+    def answer(self, number: int, choice: int, now: float) -> bool:  # noqa: ARG002 (the seam's shape)
+        """Carry a person's answer to a prompt; False if that prompt is not open.
+
+        :param choice: which of its choices, from 0; 0 for *go on* where it offers none.
+        """
+        return False
+
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at this instant."""
         starved = now - self._starved_since if self._starved_since is not None else 0.0
@@ -236,6 +249,9 @@ class StreamEngine(ABC):
             laser=self._laser,
             at_work=self._at_work(),
             excused_s=self._excused(now),
+            prompt=self._prompting.open,
+            notice=self._notice,
+            step=self._pause_step,
         )
 
     # -- what a dialect does ----------------------------------------------------------------

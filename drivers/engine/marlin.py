@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from drivers.engine.base import RUNNING
-from drivers.engine.marlin_acts import MarlinActs
+from drivers.engine.marlin_pause import MarlinPausing
 from drivers.engine.marlin_replies import RECOVER
 from drivers.engine.marlin_wire import ASK, NUDGE, Goal
-from drivers.flow import Part
 from drivers.snapshot import Phase
 
 _STRIKES_MAX = 8  # questions without an answer although something is heard
 _STOP_AGAIN = 1.0  # until M112 is repeated to a firmware that talks on [s]
 
 
-class MarlinEngine(MarlinActs):
+class MarlinEngine(MarlinPausing):
     """Stream to a Marlin."""
 
     def connect(self, now: float) -> None:
@@ -25,29 +24,21 @@ class MarlinEngine(MarlinActs):
         self._reset_wire()
         self._after("hello", self._profile.boot_wait_s, now)
 
-    def _begin(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
+    def _begin(self, now: float) -> None:
+        super()._begin(now)
         self._end_jog()
         self._homed = False
         self._goal = Goal.NOTHING
 
-    def _halt(self, now: float) -> None:
-        self._procedure(Goal.PAUSE, [self._line(b"M400", Part.EXTRA)], now)
-
-    def _go_on(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
-        self._goal = Goal.NOTHING
-
-    def resume(self, now: float) -> bool:
-        """Go on after a pause; also answers a machine that waits for its button."""
-        if self._message == "machine.waits_for_person" and self._phase is Phase.STREAMING:
-            self._message = ""
-            self._raw += b"\nM108\n"
-            return True
-        return super().resume(now)
+    def _go_on(self, now: float) -> None:
+        self._gone_on(now)
 
     def _wind_down(self, now: float) -> None:
         # Raw, not numbered: a firmware without emergency parser knows it only so. Its
         # surplus answer does no harm, for the procedure ends with an M105.
         self._raw += b"\nM108\n"
+        self._forget_pause()
+        self._prompting.close()
         self._window.drop_program()
         park = self._profile.park if self._homed else ()
         lines = self._lines([*park, *self._profile.switch_off])
@@ -84,7 +75,8 @@ class MarlinEngine(MarlinActs):
             case "stopped":
                 self._stop_again(now)
             case _:
-                super()._ring(name, now)
+                if not self._ring_pause(name, now):
+                    super()._ring(name, now)
 
     def _poll(self, now: float) -> None:
         self._after("poll", self._profile.poll_s, now)
@@ -110,8 +102,8 @@ class MarlinEngine(MarlinActs):
             if self._strikes > _STRIKES_MAX or (silent and self._strikes >= 3):
                 self._lost(now)
                 return
-        elif window.is_asking and window.unanswered > self._lines_max:
-            return  # asked already, and a stop must find room in the command queue
+        elif window.is_asking and window.unanswered >= self._lines_max + (not window.oldest_alone):
+            return  # asked already, and a stop or M108 must find room in the command queue
         # Beyond the reserve only to a firmware that would say busy if it were, or too long quiet.
         if window.may_ask(ASK) or self._strikes > (0 if self._busy_seen else 1):
             self._clean = True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import assert_never
 
 from drivers.dialects import marlin
+from drivers.dialects.actions import Action
 from drivers.engine.base import RUNNING
 from drivers.engine.marlin_wire import ASK, NUDGE, Goal, MarlinWire
 from drivers.flow import Line, Part
@@ -68,10 +70,28 @@ class MarlinReplies(MarlinWire):
             case marlin.Complaint():
                 self._note("machine.complaint", reply.text)
                 self._doubt(now)
+            case Action():
+                self._act(reply, now)
             case marlin.Said():
                 self._said(reply.text, now)
             case _:
                 assert_never(reply)
+
+    @abstractmethod
+    def _act(self, action: Action, now: float) -> None:
+        """Do what the machine asks of its host, or show what it asks the person."""
+
+    @abstractmethod
+    def _halted_for_pause(self, now: float) -> None:
+        """Act on the end of all motion before a pause."""
+
+    @abstractmethod
+    def _parked(self, now: float) -> None:
+        """Act on the end of the way to the parking place."""
+
+    @abstractmethod
+    def _gone_on(self, now: float) -> None:
+        """Act on the end of the way back."""
 
     def _answered(self, now: float) -> None:
         oldest = self._window.oldest
@@ -142,7 +162,11 @@ class MarlinReplies(MarlinWire):
                 self._over(Finished())
             case Goal.PAUSE:
                 self._goal = Goal.PAUSE
-                self._paused()
+                self._halted_for_pause(now)
+            case Goal.PARK:
+                self._parked(now)
+            case Goal.RETURN:
+                self._gone_on(now)
             case Goal.CANCEL:
                 self._timers.pop("cancel", None)
                 self._over(Cancelled())

@@ -23,7 +23,9 @@ class Goal(Enum):
     NOTHING = auto()
     HELLO = auto()
     FINISH = auto()
-    PAUSE = auto()
+    PAUSE = auto()  # what was sent is made
+    PARK = auto()
+    RETURN = auto()
     CANCEL = auto()
 
 

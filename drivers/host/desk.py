@@ -10,7 +10,7 @@ from drivers.acts import Order
 from drivers.dialects import DIALECTS
 from drivers.errors import DriverError, HostError, WireError
 from drivers.host.config import HostConfig
-from drivers.host.machine import Machine
+from drivers.host.machine import MAX_TEXT, Machine
 from drivers.host.programs import ProgramStore
 from drivers.host.seam import MachineSession
 from drivers.host.server import Connection
@@ -147,12 +147,18 @@ class Desk:
         if session is None:
             raise HostError("host.not_connected", port=self._config.port)
         accepted = True
+        if do in (Do.PAUSE, Do.RESUME, Do.CANCEL, Do.ANSWER):
+            by = message.get("by")
+            self._machine.asked_by = by[:MAX_TEXT] if isinstance(by, str) else ""
         if do is Do.PAUSE:
             accepted = session.pause(now)
         elif do is Do.RESUME:
             accepted = session.resume(now)
         elif do is Do.CANCEL:
             accepted = session.cancel(now)
+        elif do is Do.ANSWER:
+            prompt, choice = whole_of(message, "prompt"), whole_of(message, "choice")
+            accepted = session.answer(prompt, choice, now)
         elif do is Do.COMMAND:
             accepted = session.command(self._line(message), now)
         elif do is Do.KEEP_HEAT:
@@ -165,6 +171,7 @@ class Desk:
                 raise HostError("host.busy", run=self._machine.run)
             self._machine.disconnect(now, resets=True)
         if not accepted:
+            self._machine.asked_by = ""
             phase = str(self._machine.snapshot(now).phase)
             raise HostError("host.not_now", word=str(do), phase=phase)
         self._machine.ours(now)

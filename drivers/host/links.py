@@ -15,7 +15,7 @@ from drivers.transport import open_transport
 def open_serial(config: HostConfig, publish: Callable[[Told], None], now: float) -> Session:
     """Open a port, or a serial server at `socket://host:port`, and begin to observe."""
     profile = replace(config.profile, baud=config.baud)
-    session = Session(open_transport(config.port, config.baud), profile, publish)
+    session = Session(open_transport(config.port, config.baud), profile, publish, config.reach())
     session.connect(now)
     return session
 

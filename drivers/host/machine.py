@@ -29,7 +29,9 @@ MAX_TEXT = 400  # characters of one text from a machine; what it says is not tru
 ENDS = frozenset({"finished", "cancelled", "stopped", "failed"})
 STATE = frozenset({"run_started", "progress", "temperature_read", "resent"})  # told as state
 _BUSY = frozenset({Phase.STREAMING, Phase.PAUSED, Phase.CANCELLING})
-FACTS = ENDS | {"paused", "resumed", "attention"}
+FACTS = ENDS | {"paused", "resumed", "attention", "prompted", "replied"}
+# What a person asks for, so that the record can name them.
+_ASKED = frozenset({"paused", "resumed", "cancelled", "replied"})
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ class Machine:
         self._program: StoredProgram | None = None
         self._heard: list[Told] = []
         self._stopped_by = ""
+        self.asked_by = ""  # who asked for what comes next
+        self._is_sent_away = False  # the machine asked for its port to be closed
         self._talk_second = self._talked = 0
         self._last = Snapshot(phase=Phase.CONNECTING)
         self._guard = Guard(config)
@@ -123,6 +127,11 @@ class Machine:
             self._take_in_rest()
             self._supervise(now)
             self._look(now)
+            if self._is_sent_away:
+                self._is_sent_away = False
+                self.lose_port(HostError("host.sent_away"), now)
+                self._retry_at = now + RETRY_LAST_S
+                return
         except (DriverError, OSError) as error:
             self.lose_port(error, now)
             return
@@ -413,9 +422,15 @@ class Machine:
         fields = {key: _bounded(value) for key, value in event.to_json().items() if key != "kind"}
         if kind == "stopped":
             fields["by"], self._stopped_by = self._stopped_by, ""
+        if kind in _ASKED and self.asked_by:
+            fields["by"], self.asked_by = self.asked_by, ""
         if kind in ENDS:
             fields |= self._end_fields()
             self._program = None
+        if kind == "attention" and fields.get("code") == "machine.asks_disconnect":
+            self._is_sent_away = True
+        if kind == "prompted" and not self._may_repeat(self._clock_us()):
+            return  # a firmware that asks at every line must not fill the journal
         if kind in FACTS:
             self._tell_fact(kind, fields, ends=kind in ENDS)
         elif self._may_repeat(at_us := self._clock_us()):
@@ -483,4 +498,6 @@ def _extent(progress: Progress) -> dict[str, object]:
 
 
 def _bounded(value: object) -> object:
+    if isinstance(value, list):
+        return [_bounded(one) for one in value]
     return value[:MAX_TEXT] if isinstance(value, str) else value

@@ -84,6 +84,9 @@ class MachineSession(Protocol):
     def command(self, line: bytes, now: float) -> bool:
         """Have one line executed beside the program; False if it cannot be taken."""
 
+    def answer(self, number: int, choice: int, now: float) -> bool:
+        """Carry a person's answer to `Snapshot.prompt`; False if that prompt is not open."""
+
     def act(self, order: Order, reach: Reach, now: float) -> str:
         """Have the machine do something besides a program; "" or the code of its "no".
 

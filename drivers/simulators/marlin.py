@@ -21,7 +21,7 @@ BOOTLOADER_S = 0.8  # bytes that come meanwhile are lost
 SETUP_S = 0.4
 PARSE_S, CHECK_S = 0.0006, 0.0003  # processor time of a line, and more if it is numbered
 
-_EMERGENCY = re.compile(rb"\s*(?:N[-0-9 ]*)?M(108|112|410)")
+_EMERGENCY = re.compile(rb"\s*(?:N[-0-9 ]*)?M(108|112|410|876\s*S\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,10 @@ class MarlinSimulator(MarlinCommands):
                 self._waits_for_heat = self._waits_for_user = False
             case "112":
                 self._kill("echo:M112 Shutdown\n")
-            case _:
+            case "410":
                 self._quickstop()
+            case _:
+                self._respond(int(code[-1]))
 
     def _kill(self, text: str) -> None:
         """Everything off, say so, and answer nothing until a reset."""

@@ -44,6 +44,8 @@ class MarlinCommands(Firmware):
         self._keepalive = 2.0
         self._busy_text = "processing"
         self._waits_for_heat = self._waits_for_user = False
+        self._prompt = ""  # what the host was asked, until it has answered
+        self._purges_more = False
         self._cold_allowed = False
         self._endstops = True
         self._report_s = 0.0
@@ -120,6 +122,8 @@ class MarlinCommands(Firmware):
                 yield from self._heat(self.nozzle if code == 109 else self.bed, words)
             case "M", 0 | 1:
                 yield from self._ask_user(text[found.end() :].strip(), words)
+            case "M", 600:
+                yield from self._change_filament()
             case "M", 400:
                 yield from self._settle()
             case "M", 17 | 18 | 84:
@@ -251,15 +255,50 @@ class MarlinCommands(Firmware):
 
     def _ask_user(self, message: str, words: Words) -> Generator[Pause, None, None]:
         yield from self._settle()
+        seconds = (words.get("P") or 0.0) / 1000.0 or (words.get("S") or 0.0)
+        yield from self._wait_for_user(message or "Click to Resume...", ("Continue",), seconds)
+
+    def _wait_for_user(
+        self, text: str, buttons: tuple[str, ...], seconds: float = 0.0, reason: str = "continue"
+    ) -> Generator[Pause, None, None]:
         self._busy_text = "paused for user"
         self._waits_for_user = True
         if "prompts" in self.board.options:
-            self._say(f"//action:prompt_begin {message or 'Click to Resume...'}\n")
-            self._say("//action:prompt_button Continue\n//action:prompt_show\n")
-        seconds = (words.get("P") or 0.0) / 1000.0 or (words.get("S") or 0.0)
+            self._prompt = reason
+            self._say(f"//action:prompt_begin {text}\n")
+            for button in buttons:
+                self._say(f"//action:prompt_button {button}\n")
+            self._say("//action:prompt_show\n")
         until = self.now + seconds if seconds else None
         yield Pause(until=until, ready=lambda: not self._waits_for_user, idle=True)
         self._waits_for_user = False
+        self._busy_text = "processing"
+
+    def _change_filament(self) -> Generator[Pause, None, None]:
+        """M600: away from the part, out with the old, wait, purge as often as one likes, back."""
+        yield from self._settle()
+        self.record.add(self.now, "filament-change")
+        if "prompts" in self.board.options:
+            self._say("//action:paused\n")
+        yield Pause(until=self.now + 2.0, ready=lambda: False, idle=True)
+        yield from self._wait_for_user("Nozzle Parked", ("Continue",))
+        self._purges_more = "prompts" in self.board.options
+        while self._purges_more:
+            yield Pause(until=self.now + 1.0, ready=lambda: False, idle=True)
+            self.record.add(self.now, "purged")
+            self._purges_more = False
+            yield from self._wait_for_user("Paused", ("PurgeMore", "Continue"), reason="purge")
+        if "prompts" in self.board.options:
+            self._say("//action:resumed\n")
+            self._say("//action:prompt_end\n")
+
+    def _respond(self, choice: int) -> None:
+        """M876: the host's answer to what it was asked."""
+        prompt, self._prompt = self._prompt, ""
+        if prompt:
+            self.record.add(self.now, "responded", choice=choice)
+            self._purges_more = prompt == "purge" and choice == 0
+            self._waits_for_user = False
 
     def _mode(self, code: int, words: Words) -> bool:
         """Modes of the language. False: not such a command."""
@@ -314,6 +353,8 @@ class MarlinCommands(Firmware):
                     self._cold_allowed = amount == 0
             case 410:
                 self._quickstop()
+            case 876 if "prompts" in self.board.options:
+                self._respond(int(amount or 0))
             case _:
                 return False
         return True

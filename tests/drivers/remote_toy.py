@@ -206,6 +206,9 @@ class ToySession:
         self._write()
         return True
 
+    def answer(self, number, choice, now):
+        return False
+
     def command(self, line: bytes, now: float) -> bool:
         self._say(do="line", line=line.decode())
         return True
