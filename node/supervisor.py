@@ -26,7 +26,7 @@ from drivers.host.config import HostConfig, write_host_config
 from drivers.profile import load_profile
 from drivers.snapshot import Snapshot
 from drivers.wire import HostEvent
-from jobs.services.live import LiveBoard, LiveState
+from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machines import HostNeed
 from jobs.services.workshop import StartOrder
 
@@ -293,17 +293,21 @@ class Supervisor:
 
         return self._ask(slug, begin)
 
-    def pause(self, slug: str) -> str | None:
+    def pause(self, slug: str, by: str) -> str | None:
         """Hold the program where it is."""
-        return self._ask(slug, HostClient.pause)
+        return self._ask(slug, lambda client: client.pause(by))
 
-    def resume(self, slug: str) -> str | None:
+    def resume(self, slug: str, by: str) -> str | None:
         """Go on after a pause."""
-        return self._ask(slug, HostClient.resume)
+        return self._ask(slug, lambda client: client.resume(by))
 
-    def cancel(self, slug: str) -> str | None:
+    def cancel(self, slug: str, by: str) -> str | None:
         """End the run in good order."""
-        return self._ask(slug, HostClient.cancel)
+        return self._ask(slug, lambda client: client.cancel(by))
+
+    def answer(self, slug: str, prompt: int, choice: int, by: str) -> str | None:
+        """Answer what the machine asks."""
+        return self._ask(slug, lambda client: client.answer(prompt, choice, by))
 
     def stop(self, slug: str, by: str) -> str | None:
         """Stop now, on a connection of its own."""
@@ -375,6 +379,11 @@ def live_state(snapshot: Snapshot) -> LiveState:
         in_use=snapshot.in_use,
         differs=snapshot.differs,
         identity=dict(snapshot.identity),
+        prompt=None
+        if snapshot.prompt is None
+        else LivePrompt(snapshot.prompt.number, snapshot.prompt.text, snapshot.prompt.choices),
+        notice=snapshot.notice,
+        step=snapshot.step,
         heard_at=None,
     )
 

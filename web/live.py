@@ -78,6 +78,8 @@ def machine_json(sentences: Sentences, machine: MachineView) -> dict[str, object
         },
         "message": sentences.message(machine.message),
         "heat": heat(sentences, machine),
+        "notice": machine.notice,
+        "step": sentences.step(machine.step),
         "spindle": spindle(sentences, machine),
         "progress": run.progress if run else None,
         "percent": f"{percent(run.progress)} %" if run else "",
@@ -109,6 +111,9 @@ def key_of(machine: MachineView) -> str:
         "controlled" if machine.acts else "",
         machine.in_use,
         ",".join(machine.differs),
+        machine.step,
+        "notice" if machine.notice else "",
+        f"prompt {machine.prompt.number}" if machine.prompt else "",
     )
     return "|".join(parts)
 

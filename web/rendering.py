@@ -132,6 +132,10 @@ class Sentences:
         fields = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
         return self.text(code, **self._named(fields))
 
+    def step(self, word: str) -> str:
+        """Return how far a pause has come; "" outside one, or for a word of a newer host."""
+        return self.text(f"pause.{word}") if f"pause.{word}" in self._catalogue.codes else ""
+
     def why(self, code: str, detail: Mapping[str, str | int | float] | None = None) -> str:
         """Return why a run ended badly, by its stable code and the numbers that go with it."""
         for full in (f"page.why.{code}", f"error.{code}"):

@@ -44,11 +44,10 @@ class StreamEngine(ABC):
 
     #: The caller empties its output queue before it writes `urgent_to_send`.
     flush_first = False
-    #: What the machine can reach; the caller says so where it knows.
-    reach: Reach = {}
 
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
         self._profile = profile
+        self.reach: Reach = {}  # of the machine; the caller says so where it knows
         self._phase = Phase.CONNECTING
         self._events: list[Event] = []
         self._partial = b""

@@ -199,7 +199,7 @@ class MarlinPausing(MarlinActs):
             self._message = WAITS
             self._events.append(Prompted(prompt))
 
-    def _act(self, action: Action, now: float) -> None:
+    def _asked_by_machine(self, action: Action, now: float) -> None:
         match action.word:
             case "pause":
                 if self.pause(now):

@@ -71,14 +71,14 @@ class MarlinReplies(MarlinWire):
                 self._note("machine.complaint", reply.text)
                 self._doubt(now)
             case Action():
-                self._act(reply, now)
+                self._asked_by_machine(reply, now)
             case marlin.Said():
                 self._said(reply.text, now)
             case _:
                 assert_never(reply)
 
     @abstractmethod
-    def _act(self, action: Action, now: float) -> None:
+    def _asked_by_machine(self, action: Action, now: float) -> None:
         """Do what the machine asks of its host, or show what it asks the person."""
 
     @abstractmethod

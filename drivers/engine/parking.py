@@ -119,7 +119,9 @@ def _is_hot(mark: Bookmark, temperatures: Temperatures) -> bool:
     return actual >= HOT and target >= HOT
 
 
-def _lift(mark: Bookmark, place: Mapping[str, float], pausing: Pausing, reach: Reach) -> float | None:
+def _lift(
+    mark: Bookmark, place: Mapping[str, float], pausing: Pausing, reach: Reach
+) -> float | None:
     """Return the height to lift to; None if nobody knows that it is free."""
     if "Z" not in mark.homed or "Z" not in place or pausing.lift_mm <= 0:
         return None

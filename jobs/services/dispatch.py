@@ -143,17 +143,26 @@ class Dispatch:
     def pause(self, actor: Actor, slug: str, now: datetime) -> None:
         """Hold the program where it is; the job's owner or an operator."""
         self._may_steer(actor, slug, now)
-        _demand(self._workshop.gateway.pause(slug), slug)
+        _demand(self._workshop.gateway.pause(slug, actor.name), slug)
 
     def resume(self, actor: Actor, slug: str, now: datetime) -> None:
         """Go on after a pause."""
         self._may_steer(actor, slug, now)
-        _demand(self._workshop.gateway.resume(slug), slug)
+        _demand(self._workshop.gateway.resume(slug, actor.name), slug)
 
     def cancel(self, actor: Actor, slug: str, now: datetime) -> None:
         """End the run safely; what it becomes is told by the host's event."""
         self._may_steer(actor, slug, now)
-        _demand(self._workshop.gateway.cancel(slug), slug)
+        _demand(self._workshop.gateway.cancel(slug, actor.name), slug)
+
+    def answer(self, actor: Actor, slug: str, prompt: int, choice: int, now: datetime) -> None:
+        """Answer what the machine asks; the job's owner or an operator, recorded by name.
+
+        :param prompt: the number of the prompt that was read: one that is over is not answered.
+        :param choice: which of its choices, from 0; 0 is *go on* where it offers none.
+        """
+        self._may_steer(actor, slug, now)
+        _demand(self._workshop.gateway.answer(slug, prompt, choice, actor.name), slug)
 
     def inspected(self, actor: Actor, slug: str, now: datetime) -> None:
         """Take a person's word that a stopped machine was looked at, and open its port anew.

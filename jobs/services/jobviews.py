@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from jobs.domain.people import Actor, Role
 from jobs.domain.preflight import Finding, Verdict
 from jobs.services.board import open_runs
 from jobs.services.starting import preflights_of
-from jobs.services.views import AttemptView, JobView, PreflightView, RunView, StepView
+from jobs.services.views import AttemptView, JobView, PreflightView, RunView, StepView, TalkView
 from jobs.services.workshop import Workshop
 from jobs.store.tables import (
     Arming,
@@ -28,6 +28,7 @@ from jobs.store.tables import (
     Record,
 )
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ORDER = {name.value: number for number, name in enumerate(StepName)}
 
 
@@ -222,6 +223,7 @@ def attempt_views(session: Session, job_id: str) -> list[AttemptView]:
             reason=row.reason,
             record_id=record_id,
             detail=_plain(row.detail),
+            talk=_talk(row),
         )
         for row, machine, armed_by, record_id in session.execute(query)
     ]
@@ -229,6 +231,16 @@ def attempt_views(session: Session, job_id: str) -> list[AttemptView]:
 
 def _plain(detail: Mapping[str, object]) -> dict[str, str | int | float]:
     return {name: value for name, value in detail.items() if isinstance(value, str | int | float)}
+
+
+def _talk(attempt: Attempt) -> list[TalkView]:
+    talk = attempt.detail.get("talk")
+    found: list[TalkView] = []
+    for said in talk if isinstance(talk, list) else ():
+        texts = {name: str(said.get(name, "")) for name in ("kind", "text", "answer", "by")}
+        at = _EPOCH + timedelta(microseconds=int(said.get("at_us", 0)))
+        found.append(TalkView(at=at, **texts))
+    return found
 
 
 def findings_of(stored: Sequence[object] | None) -> list[Finding]:

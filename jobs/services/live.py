@@ -11,6 +11,18 @@ Temperature = tuple[float, float | None]  # actual, target [°C]
 
 
 @dataclass(frozen=True, slots=True)
+class LivePrompt:
+    """What a machine asks the person beside it; its words are not to be trusted.
+
+    :param choices: the answers it offers; empty: there is only *go on*.
+    """
+
+    number: int
+    text: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LiveState:
     """What a machine host said last.
 
@@ -24,6 +36,8 @@ class LiveState:
     :param differs: what is not as learned of its own board; empty: it has its own.
     :param identity: what tells its board from others.
     :param stopped: someone stopped it; a person must look before it works again.
+    :param notice: the last text that the machine wanted to be shown.
+    :param step: how far a pause has come, in the engine's own word.
     """
 
     phase: str = "offline"
@@ -50,6 +64,9 @@ class LiveState:
     in_use: str = ""
     differs: tuple[str, ...] = ()
     identity: Mapping[str, str] = field(default_factory=dict)
+    prompt: LivePrompt | None = None
+    notice: str = ""
+    step: str = ""
     heard_at: datetime | None = None
 
 

@@ -170,7 +170,7 @@ class Queue:
                 set_step(session, job.id, StepName.ANNOUNCE, StepState.RUNNING, now)
                 self._tell(session, EventType.JOB_CANCELLED, job, now)
         if slug is not None:
-            code = self._workshop.gateway.cancel(slug)
+            code = self._workshop.gateway.cancel(slug, actor.name)
             if code is not None:
                 raise UnavailableError(code, machine=slug)
         self._workshop.live.touch()

@@ -27,6 +27,7 @@ _DETAIL = (
     *("planner_blocks", "sent_line"),
     *("heater", "measured_c", "target_c", "limit_c", "limit_s"),
 )
+_MOST_TALK = 100  # words with a machine that are kept of one run
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_EXTENSION = timedelta(minutes=5)
 _MAX_US = 4_102_444_800_000_000  # the year 2100: a host's clock is not trusted beyond it
@@ -96,9 +97,13 @@ class Runs:
             case "progress":
                 _advance(attempt, event)
             case "paused":
+                _note_talk(attempt, event)
                 self._turn(session, attempt, AttemptState.PAUSED, at, now)
             case "resumed":
+                _note_talk(attempt, event)
                 self._turn(session, attempt, AttemptState.RUNNING, at, now)
+            case "prompted" | "replied":
+                _note_talk(attempt, event)
             case "attention":
                 attempt.detail = {**attempt.detail, "attention": _detail(event)}
             case str() if kind in _ENDS:
@@ -141,7 +146,7 @@ class Runs:
 
         Never inside a transaction: a host that does not answer must not keep writers waiting.
         """
-        code = self._workshop.gateway.cancel(slug)
+        code = self._workshop.gateway.cancel(slug, "")
         log.warning("%s: called back a run that was given up: %s", slug, code or "done")
 
     def overruns(self, now: datetime) -> list[str]:
@@ -228,6 +233,18 @@ def _detail(event: Mapping[str, object]) -> dict[str, str | int | float]:
     return {
         name: value for name in _DETAIL if isinstance(value := event.get(name), str | int | float)
     }
+
+
+def _note_talk(attempt: Attempt, event: Mapping[str, object]) -> None:
+    """Keep who asked for what, and what the machine asked: the newest of it."""
+    said = {
+        name: value
+        for name in ("kind", "at_us", "text", "answer", "by", "reason")
+        if isinstance(value := event.get(name), str | int)
+    }
+    talk = attempt.detail.get("talk")
+    older = talk if isinstance(talk, list) else []
+    attempt.detail = {**attempt.detail, "talk": [*older, said][-_MOST_TALK:]}
 
 
 def _advance(attempt: Attempt, event: Mapping[str, object]) -> None:

@@ -14,7 +14,7 @@ from jobs.domain.people import Role
 from jobs.domain.policy import Refusal
 from jobs.domain.preflight import Finding, Verdict
 from jobs.domain.switching import UNSAID, Switching
-from jobs.services.live import Temperature
+from jobs.services.live import LivePrompt, Temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,9 @@ class MachineView:
     phase: str
     firmware: str
     message: str
+    prompt: LivePrompt | None
+    notice: str
+    step: str  # of a pause
     temperatures: Mapping[str, Temperature]
     position_mm: tuple[float, ...] | None
     spindle_on: bool
@@ -237,6 +240,21 @@ class AttemptView:
     reason: str | None
     record_id: str | None
     detail: Mapping[str, str | int | float] = field(default_factory=dict)  # numbers of the reason
+    talk: Sequence[TalkView] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class TalkView:
+    """What was asked and said during a run; the texts are a machine's and not to be trusted.
+
+    :param kind: `prompted`, `replied`, `paused` or `resumed`.
+    """
+
+    kind: str
+    at: datetime
+    text: str
+    answer: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,16 +59,20 @@ class MachineGateway(Protocol):
         """Carry the program over and begin the run."""
         ...
 
-    def pause(self, slug: str) -> str | None:
-        """Hold the program where it is."""
+    def pause(self, slug: str, by: str) -> str | None:
+        """Hold the program where it is; *by* is who asked, for the record."""
         ...
 
-    def resume(self, slug: str) -> str | None:
+    def resume(self, slug: str, by: str) -> str | None:
         """Go on after a pause; a person asked."""
         ...
 
-    def cancel(self, slug: str) -> str | None:
+    def cancel(self, slug: str, by: str) -> str | None:
         """End the run safely: rest, heat off, spindle off."""
+        ...
+
+    def answer(self, slug: str, prompt: int, choice: int, by: str) -> str | None:
+        """Answer what the machine asks: the number of its prompt, and which choice."""
         ...
 
     def stop(self, slug: str, by: str) -> str | None:

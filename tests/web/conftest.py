@@ -79,14 +79,17 @@ class FakeGateway:
         self.orders.append(order)
         return self._called("start", slug)
 
-    def pause(self, slug: str) -> str | None:
+    def pause(self, slug: str, by: str) -> str | None:
         return self._called("pause", slug)
 
-    def resume(self, slug: str) -> str | None:
+    def resume(self, slug: str, by: str) -> str | None:
         return self._called("resume", slug)
 
-    def cancel(self, slug: str) -> str | None:
+    def cancel(self, slug: str, by: str) -> str | None:
         return self._called("cancel", slug)
+
+    def answer(self, slug: str, prompt: int, choice: int, by: str) -> str | None:
+        return self._called(f"answer {prompt} {choice} {by}", slug)
 
     def stop(self, slug: str, by: str) -> str | None:
         return self._called("stop", slug)

@@ -11,7 +11,7 @@ from jobs.domain.people import Role
 from jobs.services.hand import order_of
 from jobs.services.machine_specs import parse_machine
 from web.api.machines_json import AllocationOut, DayOut, HandOut, IntervalOut, MachineOut, StopOut
-from web.api.wishes import KeepHeatIn, StartIn, api_router
+from web.api.wishes import AnswerIn, KeepHeatIn, StartIn, api_router
 from web.auth import CSRF_HEADER, ApiVisitorDep, Visitor, needs
 from web.context import Web, WebDep
 from web.pages.calendar import day_of
@@ -162,6 +162,13 @@ def own_board(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
 def identify(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
     """Have the machine beep or show a text."""
     web.services.attendance.identify(visitor.actor, slug)
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/answer")
+def answer(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: AnswerIn) -> MachineOut:
+    """Answer what the machine asks the person beside it."""
+    web.services.dispatch.answer(visitor.actor, slug, wish.prompt, wish.choice, web.clock())
     return _machine(web, visitor, slug)
 
 

@@ -77,6 +77,18 @@ class ArmingOut(BaseModel):
     simulated: bool
 
 
+class PromptOut(BaseModel):
+    """What the machine asks the person beside it; its words are not to be trusted.
+
+    Without `choices`, choice 0 means *go on*.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+    number: int
+    text: str
+    choices: list[str]
+
+
 class MachineOut(BaseModel):
     """A machine and its live state."""
 
@@ -92,6 +104,10 @@ class MachineOut(BaseModel):
     firmware: str
     message: str
     message_text: str
+    prompt: PromptOut | None
+    notice: str
+    step: str
+    step_text: str
     limits: dict[str, object]
     temperatures: dict[str, TemperatureOut]
     position_mm: list[float] | None
@@ -133,6 +149,10 @@ class MachineOut(BaseModel):
             firmware=machine.firmware,
             message=machine.message,
             message_text=web.renderer.sentences.message(machine.message),
+            prompt=PromptOut.model_validate(machine.prompt) if machine.prompt else None,
+            notice=machine.notice,
+            step=machine.step,
+            step_text=web.renderer.sentences.step(machine.step),
             limits=machine.limits.to_json(),
             temperatures={
                 name: TemperatureOut(actual_c=actual, target_c=target)

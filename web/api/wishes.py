@@ -63,6 +63,13 @@ class KeepHeatIn(_In):
     minutes: Annotated[int, Field(ge=1, le=120)] = 30
 
 
+class AnswerIn(_In):
+    """Which prompt was read, by its number, and which of its choices, from 0."""
+
+    prompt: int
+    choice: Annotated[int, Field(ge=0, le=99)] = 0
+
+
 class BookIn(_In):
     """An interval on a machine."""
 

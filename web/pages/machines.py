@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -22,6 +24,7 @@ from web.pages.page import go, page
 router = APIRouter()
 
 KEEP_HEAT_MIN = 30  # what one press of the button is good for
+_JOB = re.compile(r"[0-9a-f-]{36}")
 
 _LIKELY_KIND = {"marlin": "fdm", "grbl": "mill"}  # of a dialect, to be looked at by a person
 _NUMBERS = ("baud", "nozzle_max_c", "bed_max_c", "nozzle_mm", "filament_mm", "spindle_max_rpm")
@@ -176,6 +179,17 @@ def identify(
     """Have the machine beep or show a text."""
     web.services.attendance.identify(visitor.actor, slug)
     return go(f"/machines/{slug}", "identified")
+
+
+@router.post("/machines/{slug}/answer")
+def answer(web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep) -> RedirectResponse:
+    """Answer what the machine asks the person beside it."""
+    prompt, choice = form.text("prompt"), form.text("choice", "0")
+    if not (prompt.isdecimal() and choice.isdecimal()):
+        raise InvalidError("form.choice", field="choice", key="choice")
+    web.services.dispatch.answer(visitor.actor, slug, int(prompt), int(choice), web.clock())
+    job = form.text("job")
+    return go(f"/jobs/{job}" if _JOB.fullmatch(job) else f"/machines/{slug}", "answered")
 
 
 @router.post("/machines/{slug}/inspected")

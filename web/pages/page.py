@@ -13,6 +13,7 @@ from web.context import Web
 
 SAID = frozenset(
     {
+        "answered",
         "armed",
         "booked",
         "by-hand",

@@ -240,10 +240,10 @@ def test_a_host_that_began_in_spite_of_its_silence_is_called_back(
     """The answer to a start was lost, the attempt given up: what runs there has no record."""
     plain = gateway.cancel
 
-    def cancel(slug):
+    def cancel(slug, by):
         with house.workshop.database.write() as session:
             session.execute(select(Record))  # a slow host keeps no writer waiting
-        return plain(slug)
+        return plain(slug, by)
 
     monkeypatch.setattr(gateway, "cancel", cancel)
     job_id = add_waiting(member, printer)

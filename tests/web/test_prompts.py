@@ -1,0 +1,75 @@
+"""What a machine asks: shown as text whatever it says, answered by who may, and never stale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from jobs.services.live import LivePrompt
+
+HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+
+
+def ask(lab, text="Insert filament", choices=("Purge", "Continue"), **values):
+    prompt = LivePrompt(7, text, choices)
+    state = lab.workshop.live.get("ender")
+    lab.workshop.live.put("ender", replace(state, prompt=prompt, **values))
+
+
+def test_a_prompt_is_shown_with_its_choices_and_answered_by_number(browse, lab, read):
+    ask(lab)
+    otto = browse("otto")
+    page = otto.get("/machines/ender").text
+    assert "Insert filament" in read(page)
+    assert "Continue" in read(page)
+    answer = otto.post("/machines/ender/answer", {"prompt": "7", "choice": "1"})
+    assert answer.status_code == 303
+    assert lab.gateway.calls[-1] == ("answer 7 1 Otto", "ender")
+
+
+def test_the_api_tells_and_takes_the_same(browse, lab):
+    ask(lab, notice="Layer 3", step="parked")
+    otto = browse("otto")
+    machine = otto.api("GET", "/machines/ender").json()
+    assert machine["prompt"] == {
+        "number": 7,
+        "text": "Insert filament",
+        "choices": ["Purge", "Continue"],
+    }
+    assert machine["notice"] == "Layer 3"
+    assert machine["step_text"].startswith("Paused and parked")
+    assert otto.api("POST", "/machines/ender/answer", json={"prompt": 7}).status_code == 200
+    assert lab.gateway.calls[-1] == ("answer 7 0 Otto", "ender")
+
+
+def test_a_prompt_without_words_offers_to_go_on(browse, lab, read):
+    ask(lab, "", ())
+    page = read(browse("otto").get("/machines/ender").text)
+    assert "does not say for what" in page
+    assert "Go on" in page
+
+
+@pytest.mark.parametrize("where", ["text", "choice", "notice"])
+def test_what_a_machine_asks_is_text_whatever_it_says(browse, lab, where):
+    text = HOSTILE if where == "text" else "x"
+    choices = (HOSTILE,) if where == "choice" else ("y",)
+    ask(lab, text, choices, notice=HOSTILE if where == "notice" else "")
+    page = browse("otto").get("/machines/ender").text
+    assert "<img" not in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_who_may_not_steer_the_run_may_not_answer_for_it(browse, lab):
+    ask(lab)
+    mia = browse("mia")
+    calls = len(lab.gateway.calls)
+    assert mia.post("/machines/ender/answer", {"prompt": "7"}).status_code == 403
+    assert len(lab.gateway.calls) == calls
+
+
+def test_an_answer_that_is_no_number_is_refused(browse, lab):
+    ask(lab)
+    answer = browse("otto").post("/machines/ender/answer", {"prompt": "7", "choice": "-1"})
+    assert answer.status_code == 422
