@@ -22,6 +22,7 @@ from jobs.domain.errors import (
 )
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Refusal
+from jobs.services.live import LiveState
 from jobs.services.presence import (
     motion_refusals,
     reach_refusals,
@@ -98,15 +99,15 @@ class Hand:
 
     def view(self, actor: Actor, slug: str, now: datetime) -> HandView:
         """Return what *actor* may have the machine do now."""
-        legal = self._workshop.live.get(slug).acts
+        live = self._workshop.live.get(slug)
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
             reasons: tuple[Refusal, ...] = ()
             allowed: set[str] = set()
             if not reach_refusals(machine):
-                reasons = tuple(motion_refusals(session, actor, machine, now))
+                reasons = tuple(motion_refusals(session, actor, machine, live, now))
                 for act in Act:
-                    if act in legal and not self._refusals(session, actor, machine, act, now):
+                    if act in live.acts and not _refusals(session, actor, machine, live, act, now):
                         allowed.add(act.value)
             done = _done(session, machine)
         return HandView(frozenset(allowed), reasons, done)
@@ -121,7 +122,8 @@ class Hand:
             raise NotAllowedError("person.not-allowed", needed=Role.MEMBER.value)
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
-            found = self._refusals(session, actor, machine, order.act, now)
+            live = self._workshop.live.get(slug)
+            found = _refusals(session, actor, machine, live, order.act, now)
             owner = run_owner(session, machine)
         if found:
             raise RefusedError(found)
@@ -148,17 +150,17 @@ class Hand:
         if code is not None:
             raise UnavailableError(code, machine=slug)
 
-    @staticmethod
-    def _refusals(
-        session: Session, actor: Actor, machine: Machine, act: Act, now: datetime
-    ) -> list[Refusal]:
-        if found := reach_refusals(machine):
-            return found
-        if act in ENDS_MOTION:
-            return []
-        if act in STEERS and run_owner(session, machine) is not None:
-            return steering_refusals(session, actor, machine)
-        return motion_refusals(session, actor, machine, now)
+
+def _refusals(
+    session: Session, actor: Actor, machine: Machine, live: LiveState, act: Act, now: datetime
+) -> list[Refusal]:
+    if found := reach_refusals(machine):
+        return found
+    if act in ENDS_MOTION:
+        return []
+    if act in STEERS and run_owner(session, machine) is not None:
+        return steering_refusals(session, actor, machine)
+    return motion_refusals(session, actor, machine, live, now)
 
 
 def _done(session: Session, machine: Machine) -> tuple[ActView, ...]:

@@ -15,6 +15,7 @@ from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState
 from jobs.domain.machine import Control, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
+from jobs.services.live import LiveState
 from jobs.store.tables import Allocation, Attempt, Job, Machine
 
 _OUT_OF_SERVICE = frozenset({AllocationKind.OUTAGE.value, AllocationKind.CLOSURE.value})
@@ -48,10 +49,15 @@ def steering_refusals(session: Session, actor: Actor, machine: Machine) -> list[
 
 
 def motion_refusals(
-    session: Session, actor: Actor, machine: Machine, now: datetime
+    session: Session, actor: Actor, machine: Machine, live: LiveState, now: datetime
 ) -> list[Refusal]:
-    """Return every reason why *actor* may not have *machine* move or heat by hand now."""
+    """Return every reason why *actor* may not have *machine* move or heat from here now."""
     found: list[Refusal] = []
+    if live.differs:
+        found.append(Refusal(Reason.OTHER_BOARD))
+    elif live.in_use:
+        # Somebody's fingers may be in it.
+        found.append(Refusal(Reason.IN_USE_BY_HAND, {"why": live.in_use}))
     if not actor.is_at_least(Role.MEMBER):
         found.append(Refusal(Reason.ROLE_TOO_LOW, {"needed": Role.MEMBER.value}))
     owner = run_owner(session, machine)

@@ -154,6 +154,18 @@ def test_somebody_elses_booked_time_is_theirs(
     hand.act(operator, "ender", JOG, later)
 
 
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [({"in_use": "motion"}, Reason.IN_USE_BY_HAND), ({"differs": ("uuid",)}, Reason.OTHER_BOARD)],
+)
+def test_nobody_moves_a_machine_from_afar_that_others_have_their_hands_in(
+    hand, workshop, operator, printer, now, state, reason
+):
+    workshop.live.put("ender", replace(workshop.live.get("ender"), **state))
+    assert reasons(hand, operator, "ender", Act.JOG, now) == [reason]
+    hand.act(operator, "ender", Order(Act.JOG_CANCEL), now)
+
+
 def test_a_machine_without_a_wire_takes_no_orders(hand, workshop, add_machine, member, now):
     add_machine(workshop, "saw", control=Control.NONE)
     assert reasons(hand, member, "saw", Act.JOG, now) == [Reason.NO_SUCH_CONTROL]
