@@ -78,6 +78,7 @@ class Snapshot:
     :param identity: all that tells this board from others, by `drivers.identity`.
     :param differs: names of what is not as learned of the machine's own board; empty: it is it.
     :param in_use: why somebody seems to use it by hand: `heat`, `motion`, `boot`; "" if nobody.
+    :param told: what the firmware told of its own settings, units in the names; empty: nothing.
     :param laser: the firmware drives a beam, not a spindle; None if it has not told.
     :param at_work: word of a long command whose answer is owed, such as G28; "" if none.
     :param excused_s: time for which no report of temperatures could be expected.
@@ -109,6 +110,7 @@ class Snapshot:
     acts: tuple[str, ...] = ()
     homed: bool = False
     laser: bool | None = None
+    told: Mapping[str, bool | float] = field(default_factory=dict)
     at_work: str = ""
     excused_s: float = 0.0
     heat_off_s: float | None = None
@@ -145,6 +147,7 @@ class Snapshot:
             "acts": list(self.acts),
             "homed": self.homed,
             "laser": self.laser,
+            "told": dict(self.told),
             "at_work": self.at_work,
             "excused_s": round(self.excused_s, 1),
             "heat_off_s": None if self.heat_off_s is None else round(self.heat_off_s),

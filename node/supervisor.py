@@ -376,6 +376,7 @@ def live_state(snapshot: Snapshot) -> LiveState:
         acts=snapshot.acts,
         homed=snapshot.homed,
         laser=snapshot.laser,
+        told=dict(snapshot.told),
         in_use=snapshot.in_use,
         differs=snapshot.differs,
         identity=dict(snapshot.identity),

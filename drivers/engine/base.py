@@ -76,6 +76,7 @@ class StreamEngine(ABC):
         self._overrides: dict[str, int] = {}
         self._homed = False
         self._laser: bool | None = None
+        self._settings_told: dict[str, bool | float] = {}
         self._jog_until = 0.0  # when what was jogged so far is done, by its feedrate
         self._starvation = 0.0
         self._starved_since: float | None = None
@@ -246,6 +247,7 @@ class StreamEngine(ABC):
             acts=tuple(sorted(self.acts())),
             homed=self._homed,
             laser=self._laser,
+            told=self._settings_told,
             at_work=self._at_work(),
             excused_s=self._excused(now),
             prompt=self._prompting.open,

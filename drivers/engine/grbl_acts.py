@@ -23,8 +23,16 @@ POLL_HAND = 0.2  # between two `?` while a person has it move [s]
 _STEP_WAIT = 0.5  # for a report to show a step of an override [s]
 _CRITICAL = frozenset({1, 2})  # a limit was met: it says nothing more before a reset
 _KEEPS_PLACE = frozenset({2, 4, 5})  # soft limit and probe: the machine knows where it is
+# What people read of the settings. Source: gnea/grbl:doc/csv/setting_codes_en_US.csv
+_SWITCHES = {20: "soft_limits", 21: "hard_limits", 22: "homing"}
+_AMOUNTS = {
+    30: "spindle_max_rpm",
+    **{110 + n: f"feed_max_{axis}_mm_min" for n, axis in enumerate("xyz")},
+    **{120 + n: f"acceleration_{axis}_mm_s2" for n, axis in enumerate("xyz")},
+    **{130 + n: f"travel_{axis}_mm" for n, axis in enumerate("xyz")},
+}
 # Settings: homing, homing directions, laser mode, travel of X, Y, Z.
-_HOMING, _DIRECTIONS, _LASER, _TRAVEL = 22, 23, 32, 130
+_HOMING, _DIRECTIONS, _LASER, _FASTEST, _TRAVEL = 22, 23, 32, 110, 130
 _STEPS = {"feed": (10, 200), "spindle": (10, 200), "rapid": (25, 100)}
 
 _LIVE = frozenset({Act.FEED, Act.RAPID, Act.SPINDLE})
@@ -199,9 +207,18 @@ class GrblActs(StreamEngine):
         self._extras.append(self._line(line.encode(), Part.EXTRA))
         self._jogs += 1
         self._cancels_jog = False
-        self._jog_until = max(self._jog_until, now) + length(order) / order.feedrate
+        self._jog_until = max(self._jog_until, now) + self._jog_time(order)
         self._soon(now)
         return ""
+
+    def _jog_time(self, order: Order) -> float:
+        """Return how long a jog takes [s]; no axis goes faster than its setting."""
+        slowest = length(order) / order.feedrate
+        for number, axis in enumerate("XYZ"):
+            fastest = self._settings.get(_FASTEST + number, 0.0) / 60.0
+            if fastest > 0.0:
+                slowest = max(slowest, abs(order.axes.get(axis, 0.0)) / fastest)
+        return slowest
 
     def _travel(self) -> Reach:
         """Return where the firmware itself would let it go.
@@ -267,7 +284,12 @@ class GrblActs(StreamEngine):
         self._urgent += self._byte("full_status") or self._status_byte
 
     def _take_setting(self, setting: grbl.Setting) -> None:
-        self._settings[setting.number] = setting.value
+        number, value = setting.number, setting.value
+        self._settings[number] = value
+        if number in _SWITCHES:
+            self._settings_told = {**self._settings_told, _SWITCHES[number]: value > 0}
+        elif number in _AMOUNTS:
+            self._settings_told = {**self._settings_told, _AMOUNTS[number]: value}
         if setting.number == _LASER:
             self._laser = setting.value > 0
 

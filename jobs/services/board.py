@@ -250,5 +250,6 @@ def _view(
         acts=live.acts,
         homed=live.homed,
         laser=live.laser,
+        told=live.told,
         switching=Switching.from_json(machine.switching),
     )

@@ -31,6 +31,7 @@ class LiveState:
     :param controller: the controller's own word for its state, such as `Hold:0`.
     :param overrides: of feed, rapid, spindle or flow [percent], as far as known.
     :param acts: what its state allows by hand, in the words of `drivers.acts.Act`.
+    :param told: what the firmware told of its own settings, units in the names.
     :param laser: it drives a beam; None if the firmware has not told.
     :param in_use: why somebody seems to use it by hand: `heat`, `motion`, `boot`; "" if nobody.
     :param differs: what is not as learned of its own board; empty: it has its own.
@@ -61,6 +62,7 @@ class LiveState:
     acts: tuple[str, ...] = ()
     homed: bool = False
     laser: bool | None = None
+    told: Mapping[str, bool | float] = field(default_factory=dict)
     in_use: str = ""
     differs: tuple[str, ...] = ()
     identity: Mapping[str, str] = field(default_factory=dict)

@@ -113,6 +113,7 @@ class MachineView:
     acts: tuple[str, ...] = ()  # legal in its state; who may is another question
     homed: bool = False
     laser: bool | None = None
+    told: Mapping[str, bool | float] = field(default_factory=dict)  # of its settings
     switching: Switching = UNSAID
 
 

@@ -276,6 +276,7 @@ def switch_on(lab: Lab) -> None:
                 controller="" if heat else "Idle",
                 overrides={"feed": 100} if heat else {"feed": 100, "rapid": 50, "spindle": 90},
                 acts=PRINTER_ACTS if heat else ROUTER_ACTS,
+                told={} if heat else {"soft_limits": True, "homing": True, "travel_x_mm": 300.0},
             ),
         )
 

@@ -130,6 +130,7 @@ class MachineOut(BaseModel):
     acts: list[str]
     homed: bool
     laser_mode: bool | None
+    firmware_settings: dict[str, bool | float]
     switches: dict[str, str]
 
     @classmethod
@@ -178,6 +179,7 @@ class MachineOut(BaseModel):
             acts=list(machine.acts),
             homed=machine.homed,
             laser_mode=machine.laser,
+            firmware_settings=dict(machine.told),
             switches=machine.switching.to_json(),
         )
 

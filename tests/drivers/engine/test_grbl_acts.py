@@ -120,6 +120,15 @@ def test_laser_mode_is_known_from_the_settings(value: float, laser: bool) -> Non
     assert bench.engine.snapshot(bench.now).laser is laser
 
 
+def test_its_settings_are_told_with_their_units() -> None:
+    bench = Bench(settings=HOMING).ready()
+    told = bench.engine.snapshot(bench.now).told
+    assert (told["soft_limits"], told["hard_limits"], told["homing"]) == (True, False, True)
+    assert told["spindle_max_rpm"] == 24000
+    assert told["feed_max_z_mm_min"] == 2000
+    assert told["travel_x_mm"] == 300
+
+
 def test_homing_is_offered_only_where_the_firmware_has_it() -> None:
     assert "home" not in Bench().ready().acts
     assert "home" in Bench(settings=HOMING).ready().acts
