@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from node.demo.api import DemoError
 from node.demo.hearer import Hearer
 from node.demo.lab import SITE
 
@@ -206,3 +207,22 @@ def test_stop_all_works_with_the_node_dead(lab: Lab, program: Make) -> None:
     assert len(detail["records"]) == 1
     machine = lab.operator.get("/machines/printer-1")
     assert machine["state"] not in {"idle", "running"}, "a person must look first"
+
+
+def test_a_printer_that_somebody_heats_at_its_display_gets_no_job_until_it_is_said_to_be_free(
+    lab: Lab, program: Make
+) -> None:
+    """The display is played by another process that writes to the board past our host."""
+    board = (lab.demo.folder / "ports" / "printer-1").resolve()
+    lab.operator.wait("/machines/printer-1", lambda one: one["state"] in {"idle", "to-check"}, 20)
+    with board.open("wb", buffering=0) as display:
+        display.write(b"\nM104 S150\n")
+    told = lab.operator.wait("/machines/printer-1", lambda one: one["in_use"] == "heat", 20)
+    assert told["state"] == "attention"
+    job = lab.submit(program(5))
+    with pytest.raises(DemoError, match="cannot be done now"):
+        lab.operator.post("/machines/printer-1/arm")
+    assert lab.job(job)["job"]["state"] == "waiting"
+    lab.operator.post("/machines/printer-1/free")
+    lab.arm()
+    lab.wait_for_job(job, "done")
