@@ -123,6 +123,9 @@ class NumberedWindow:
         that it always reads on and a stop behind them is seen at once.
     :param slots: lines that the firmware takes out of the ring at once, whatever it executes;
         0 if it leaves them there.
+    :param numbered: False for a firmware that would not look at numbers and checksums; the
+        lines are counted all the same.
+    :param gap: goes before each checksum.
 
     *Source:* MarlinFirmware/Marlin:Marlin/src/gcode/queue.cpp; `manage_inactivity` in
     Marlin/src/MarlinCore.cpp, which reads the ring also while a command waits.
@@ -133,8 +136,18 @@ class NumberedWindow:
     _KEPT = 64  # answered lines kept for a resend that reaches behind its answer
     _WIDEN_FIRST, _WIDEN_LAST = 32, 512
 
-    def __init__(self, rx_bytes: int, lines_max: int, slots: int = 0) -> None:
+    def __init__(
+        self,
+        rx_bytes: int,
+        lines_max: int,
+        slots: int = 0,
+        *,
+        numbered: bool = True,
+        gap: bytes = b"",
+    ) -> None:
         self._rx_bytes = rx_bytes
+        self._numbered = numbered
+        self._gap = gap
         self._slots = slots
         self._budget = rx_bytes if slots > 1 else max(rx_bytes - self.RESERVE, rx_bytes // 2)
         self._sent: deque[_Sent] = deque()
@@ -146,6 +159,7 @@ class NumberedWindow:
         self.bytes = 0
         self.narrow = False
         self._good = 0
+        self._alone = 0  # number of the last line that nothing may follow before its answer
 
     @property
     def oldest(self) -> Line | None:
@@ -156,6 +170,11 @@ class NumberedWindow:
     def oldest_alone(self) -> bool:
         """Tell whether the firmware is at a command that holds up all that follows."""
         return bool(self.unanswered) and self._sent[-self.unanswered].line.alone
+
+    @property
+    def first(self) -> int:
+        """The number of the line whose answer comes next; of the next line if none is owed."""
+        return self.next - self.unanswered
 
     @property
     def is_asking(self) -> bool:
@@ -176,11 +195,15 @@ class NumberedWindow:
         """Begin to count anew, as after `M110 N0`; nothing is owed."""
         self._sent.clear()
         self._again.clear()
-        self.next, self.unanswered, self.bytes = 1, 0, 0
+        self.next, self.unanswered, self.bytes, self._alone = 1, 0, 0, 0
 
     def drop_program(self) -> None:
-        """Forget program lines that would have to be sent again: nobody wants them now."""
-        self._again = deque(line for line in self._again if line.part is not Part.PROGRAM)
+        """Put M105 in the place of program lines to be sent again: nobody wants them now.
+
+        Their numbers stay taken, for the firmware may have had those lines all the same.
+        """
+        ask = Line(b"M105", Part.ASK)
+        self._again = deque(ask if line.part is Part.PROGRAM else line for line in self._again)
 
     def may_send(self, line: Line) -> bool:
         """Tell whether *line* fits beside what is unanswered."""
@@ -189,14 +212,19 @@ class NumberedWindow:
         if self.narrow:
             # Lines known to be accepted may still be unanswered; they are out of the buffer.
             return not self.bytes
-        if self.unanswered >= self.lines_max or self._sent[-1].line.alone:
+        if self.unanswered >= self.lines_max or self._alone >= self.first:
             return False
         if self.bytes + self._size_at_most(line) <= self._budget:
             return True
-        return self.bytes + len(numbered(self.next, line.text)) <= self._budget
+        return self.bytes + len(self._wire(line)) <= self._budget
 
     def may_ask(self, line: Line) -> bool:
-        """Tell whether *line* fits behind lines of which the firmware has had time to take."""
+        """Tell whether *line* fits behind lines of which the firmware has had time to take.
+
+        Not behind an earlier question without answer: it may be stalled, and take none.
+        """
+        if self.is_asking:
+            return self.bytes + self._size_at_most(line) <= self._rx_bytes
         first = len(self._sent) - self.unanswered + self._slots
         left = sum(self._sent[at].size for at in range(first, len(self._sent)))
         return left + self._size_at_most(line) <= self._rx_bytes
@@ -205,8 +233,10 @@ class NumberedWindow:
         """Return the bytes of *line* under the next number, and count them."""
         if self._again and self._again[0] is line:
             self._again.popleft()
-        wire = numbered(self.next, line.text)
+        wire = self._wire(line)
         self._sent.append(_Sent(self.next, len(wire), line))
+        if line.alone:
+            self._alone = self.next
         self.next += 1
         self.unanswered += 1
         self.bytes += len(wire)
@@ -229,10 +259,9 @@ class NumberedWindow:
 
     def answered_through(self, number: int) -> list[Line]:
         """Return all unanswered lines up to *number*, which was answered by name."""
-        first = self.next - self.unanswered
-        if not first <= number < self.next:
+        if not self.first <= number < self.next:
             return []
-        return self._take(number - first + 1)
+        return self._take(number - self.first + 1)
 
     def answered_ask(self) -> list[Line] | None:
         """Return all unanswered lines up to the oldest M105; None if there is none."""
@@ -247,6 +276,9 @@ class NumberedWindow:
     def resend(self, number: int) -> int | None:
         """Go back: *number* and what followed it will be sent again, under those numbers.
 
+        Each number keeps its line, questions and all. A request may be older than it looks,
+        and a line under another number than before would be lost or executed twice.
+
         :returns: bytes that may still be on their way and will be refused; None if no such
             line is known.
         """
@@ -257,8 +289,7 @@ class NumberedWindow:
         while self._sent and self._sent[-1].number >= number:
             entry = self._sent.pop()
             stale += entry.size
-            if entry.line.part is not Part.ASK:
-                again.append(entry.line)
+            again.append(entry.line)
             if self.unanswered:
                 self.unanswered -= 1
             first_size = entry.size
@@ -266,6 +297,8 @@ class NumberedWindow:
             stale -= first_size  # the refused line itself has been read
         self._again.extendleft(again)
         self.next = number
+        if self._alone >= number:
+            self._alone = 0
         # What is still unanswered was accepted, so it has left the receive buffer.
         self._forget_bytes()
         if not self.narrow:
@@ -274,10 +307,14 @@ class NumberedWindow:
         self._good = 0
         return stale
 
-    def ask_first(self, line: Line) -> None:
-        """Put *line* before what is sent again, unless the same waits there."""
-        if not (self._again and self._again[0].part in (Part.ASK, Part.LAST)):
-            self._again.appendleft(line)
+    def insist(self, line: Line) -> None:
+        """Put *line* before all that was not sent yet."""
+        self._again.append(line)
+
+    def ask_last(self, line: Line) -> None:
+        """Put *line* behind what is sent again, unless the same waits there."""
+        if not (self._again and self._again[-1].part in (Part.ASK, Part.LAST)):
+            self._again.append(line)
 
     def waiting(self) -> list[Line]:
         """Return the lines whose answers are owed, the oldest first."""
@@ -296,6 +333,11 @@ class NumberedWindow:
         self._sent = deque(_Sent(entry.number, 0, entry.line) for entry in kept)
         self.bytes = 0
 
+    def _wire(self, line: Line) -> bytes:
+        if self._numbered:
+            return numbered(self.next, line.text, self._gap)
+        return line.text + b"\n"
+
     def _size_at_most(self, line: Line) -> int:
-        # "N", a space, "*", three digits of checksum, newline, and one newline before.
-        return len(line.text) + len(str(self.next)) + 8
+        # "N", two blanks, "*", three digits of checksum, newline, and one newline before.
+        return len(line.text) + len(str(self.next)) + 9

@@ -36,6 +36,13 @@ class Flow(StrEnum):
     NUMBERED_WINDOW = "numbered-window"  # the same, with line numbers, checksums and resend
 
 
+class OkMeans(StrEnum):
+    """What a firmware has done with a line when it answers `ok`."""
+
+    DONE = "done"  # executed it; a move is planned
+    TAKEN = "taken"  # only put it into its queue
+
+
 @dataclass(frozen=True, slots=True)
 class Pausing:
     """How a printer is parked while a program is paused; the table `[pause]` of a profile.
@@ -106,6 +113,17 @@ class FirmwareProfile:
     heats: bool
     emergency: str  # what stops it at once, as it goes on the wire
     command_queue: int = 0  # lines it holds apart from the RX buffer; 0: none
+    numbered: bool = True  # lines carry a number and a checksum, and it verifies them
+    resends: bool = True  # it asks again for a line that did not arrive whole
+    checksum_gap: bool = False  # a blank before the checksum
+    ok_means: OkMeans = OkMeans.DONE
+    empty_ok: bool = False  # an empty line is answered, too
+    hello: tuple[str, ...] = ()  # first lines of a conversation
+    banner: str = "start"  # pattern of the whole line that it says when it has started anew
+    fatal: tuple[str, ...] = ()  # beginnings of texts that mean that it has stopped itself
+    refusal: str = ""  # beginning of a text that refuses a line; its `ok` follows all the same
+    break_wait: str = "M108\n"  # what ends a command that waits
+    revive: tuple[str, ...] = ()  # lines that end a halt, when a person asks for it
     forbidden: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()  # commands that hold up all that follows
     homing: tuple[str, ...] = ()
@@ -168,6 +186,18 @@ class FirmwareProfile:
         if profile.dialect not in DIALECTS:
             wanted = " or ".join(sorted(DIALECTS))
             raise ProfileError("profile.bad_value", file=file, key="dialect", wanted=wanted)
+        try:
+            re.compile(profile.banner)
+        except re.error as error:
+            wanted = "a regular expression"
+            raise ProfileError(
+                "profile.bad_value", file=file, key="banner", wanted=wanted
+            ) from error
+        if not profile.resends and profile.flow is Flow.NUMBERED_WINDOW:
+            # Lines behind a lost one would be executed without it.
+            raise ProfileError(
+                "profile.bad_value", file=file, key="flow", wanted=Flow.SEND_RESPONSE.value
+            )
         return profile
 
 
@@ -226,6 +256,8 @@ def _read(kind: str, key: str, value: object, file: str) -> object:
             return value
         case "Flow", str() if value in list(Flow):
             return Flow(value)
+        case "OkMeans", str() if value in list(OkMeans):
+            return OkMeans(value)
         case "tuple[str, ...]", list() if all(isinstance(item, str) for item in value):
             return tuple(value)
         case "Pausing", dict():
@@ -260,6 +292,7 @@ _WANTED = {
     "float": "a number above 0",
     "str": "a text",
     "Flow": " or ".join(Flow),
+    "OkMeans": " or ".join(OkMeans),
     "tuple[str, ...]": "a list of texts",
     "Mapping[str, float]": "a table of numbers above 0",
     "Mapping[str, str]": "a table of bytes",

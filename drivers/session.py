@@ -144,7 +144,13 @@ class Session:
         return self._engine.snapshot(now)
 
     def reset_on_close(self) -> None:
-        """Have the board reset when the port is opened next: a person asked for it."""
+        """Have the board start anew before the port is opened next: a person asked for it.
+
+        Where no line of the port resets it, or that is not enough, the profile's `revive` does.
+        """
+        if revive := self._profile.revive:
+            lines = (line.encode("ascii", "ignore") for line in revive)
+            self._transport.write(b"\n" + b"".join(line + b"\n" for line in lines))
         self._transport.reset_on_close()
 
     def close(self) -> None:

@@ -10,19 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from drivers.dialects.actions import Action, action_of
+from drivers.dialects.marlin_texts import Texts, is_about_card, is_halt, is_line_error
 
 Temperatures = Mapping[str, tuple[float, float]]  # name: actual, target [°C]
 
 
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """A line was taken and executed (moves: planned).
+    """A line was taken and executed (moves: planned), or only taken: a profile's `ok_means`.
 
-    :param number: its line number, where ADVANCED_OK tells it.
+    :param number: its line number, where the firmware tells it.
+    :param slots_free: places in its command queue.
+    :param firmware: who it is, where the answer to M115 is one line.
     """
 
     number: int | None = None
     planner_free: int | None = None
+    slots_free: int | None = None
+    firmware: str = ""
     temperatures: Temperatures = field(default_factory=dict)
 
 
@@ -31,6 +36,20 @@ class Resend:
     """The firmware waits for this line and threw away what followed."""
 
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A line was thrown away because it was there already, or came behind a refused one."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line was not executed, whatever its `ok` says."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +144,8 @@ class Said:
 Reply = (
     Ok
     | Resend
+    | Skipped
+    | Refused
     | LineError
     | Halted
     | Busy
@@ -145,36 +166,26 @@ _TEMPERATURE = re.compile(rf"(?<![@\w])(T\d?|B|C):\s*{_NUMBER}(?:\s*/\s*{_NUMBER
 _OK_FIELD = re.compile(r" ([NPB])(\d+)(?= |$)")
 _RESEND = re.compile(r"(?:resend|rs)\s*:?\s*N?:?\s*(\d+)\s*", re.IGNORECASE)
 _LAST_LINE = re.compile(r"Last Line:?\s*(\d+)\s*$", re.IGNORECASE)
+_EXPECTED = re.compile(r"expected line (\d+) got", re.IGNORECASE)
 _AXIS = re.compile(rf"\b([XYZE]):\s*{_NUMBER}")
+_UNKNOWN = re.compile(r"(?:echo:|// )?Unknown command:(.*)")
 _CAPABILITY = re.compile(r"Cap:([A-Z0-9_]+):([01])")
-_FIRMWARE = re.compile(r"FIRMWARE_NAME:\s*(.*?)(?=\s+(?:SOURCE_CODE_URL|[A-Z_]+):|$)")
+_FIRMWARE = re.compile(r"FIRMWARE_NAME:\s*(.*?)(?=,?\s+(?:X-)?[A-Z_]+:|$)")
 _TOLD = re.compile(r"\b(UUID|MACHINE_TYPE):\s*(.*?)(?=\s+[A-Z_]+:|$)")
 
-# One flipped bit must turn none of these into "unknown": they are compared by likeness.
-_LINE_ERRORS = (
-    "checksum mismatch",
-    "line number is not last line number+1",
-    "no checksum with line number",
-    "no line number with checksum",
-    "format error",
-)
-_HALTS = (
-    "printer halted. kill() called!",
-    "m112 shutdown",
-    "thermal runaway, system stopped!",
-    "heating failed, system stopped!",
-    "maxtemp triggered, system stopped!",
-    "mintemp triggered, system stopped!",
-    "printer stopped due to errors. fix the error and use m999 to restart.",
-)
-_LIKENESS = 0.85
+_SKIP = re.compile(r"skip (\d+)", re.IGNORECASE)
+_OK_NUMBER = re.compile(r"ok (\d+)")
+_MARLIN = Texts()
 
 
-def parse(text: str) -> Reply:
+def parse(text: str, texts: Texts = _MARLIN) -> Reply:
     """Name what the firmware said.
 
     >>> parse("ok"), parse("ok N3 P14 B3").number, parse("Resend: 4")
-    (Ok(number=None, planner_free=None, temperatures={}), 3, Resend(number=4))
+    (Ok(number=None, planner_free=None, slots_free=None, firmware='', temperatures={}), 3, \
+Resend(number=4))
+    >>> parse("ok 17").number, parse("skip 12"), parse("rs N5")
+    (17, Skipped(number=12), Resend(number=5))
     >>> parse("Error:checkrum mismatch, Last Line: 2"), parse("Error:what now")
     (LineError(last=2), Complaint(text='what now'))
     >>> parse(" T:21.87 /0.00 B:60.1 /60.00 @:0 B@:0")
@@ -186,16 +197,22 @@ def parse(text: str) -> Reply:
     if text.startswith("ok") and (len(text) == 2 or text[2] == " "):
         return _ok(text)
     low = text.lower()
-    if low.startswith(("error:", "!!")):
-        return _error(text.partition(":")[2].strip() if low.startswith("e") else text[2:].strip())
+    if texts.fatal and is_halt(text, texts.fatal):
+        return Halted(text)
+    if texts.banner.fullmatch(text):
+        return Started()
+    if texts.refusal and text.startswith(texts.refusal):
+        return Refused(text[len(texts.refusal) :].strip())
+    if low.startswith(("error:", "!!", ": ")):
+        return _error(text[2:].strip() if low[0] in "!:" else text.partition(":")[2].strip())
     if match := _RESEND.fullmatch(text):
         return Resend(int(match[1]))
     if "busy:" in low[:10]:
-        return Busy(for_person="paused for user" in low)
+        return Busy(for_person="paused for" in low)
     if low == "wait":
         return Waiting()
-    if text == "start":
-        return Started()
+    if match := _SKIP.fullmatch(text):
+        return Skipped(int(match[1]))
     return _report(text)
 
 
@@ -204,31 +221,23 @@ def _ok(text: str) -> Ok:
         return Ok()
     if temperatures := _temperatures(text):
         return Ok(temperatures=temperatures)
+    if match := _OK_NUMBER.fullmatch(text):
+        return Ok(int(match[1]))
+    if match := _FIRMWARE.search(text):
+        return Ok(firmware=match[1])
     found = {name: int(number) for name, number in _OK_FIELD.findall(text)}
-    return Ok(found.get("N"), found.get("P"))
+    return Ok(found.get("N"), found.get("P"), found.get("B"))
 
 
-def _error(text: str) -> LineError | Halted | Complaint:
-    head, _, _ = text.partition(", Last Line")
-    if _alike(head, _LINE_ERRORS):
-        last = _LAST_LINE.search(text)
-        return LineError(int(last[1]) if last else None)
-    head, _, _ = text.partition(" Heater_ID")
-    return Halted(text) if _alike(head, _HALTS) else Complaint(text)
-
-
-def _alike(text: str, known: tuple[str, ...]) -> bool:
-    from difflib import SequenceMatcher  # only a damaged line needs it
-
-    low = text.lower().rstrip()
-    return any(
-        low == one
-        or (
-            abs(len(low) - len(one)) <= 3
-            and SequenceMatcher(None, low, one, autojunk=False).ratio() >= _LIKENESS
-        )
-        for one in known
-    )
+def _error(text: str) -> Reply:
+    if is_line_error(text.partition(", Last Line")[0]):
+        last = _LAST_LINE.search(text) or _EXPECTED.search(text)
+        return LineError(int(last[1]) - (last.re is _EXPECTED) if last else None)
+    if is_halt(text):
+        return Halted(text)
+    if text.lower().startswith("unknown command"):
+        return UnknownCommand(text.partition(":")[2].strip().strip('"'))
+    return Said(text) if is_about_card(text) else Complaint(text)
 
 
 def _report(text: str) -> Reply:
@@ -239,10 +248,12 @@ def _report(text: str) -> Reply:
         return Firmware(match[1], told.get("UUID", ""), told.get("MACHINE_TYPE", ""))
     if text.startswith("X:") and len(axes := dict(_AXIS.findall(text.partition("Count")[0]))) > 2:
         return Position({axis: float(value) for axis, value in axes.items()})
-    if text.startswith("echo:Unknown command:"):
-        return UnknownCommand(text.partition(":")[2].partition(":")[2].strip().strip('"'))
-    if text.startswith("echo:") and _alike(text[5:], _HALTS):
+    if match := _UNKNOWN.match(text):
+        return UnknownCommand(match[1].strip().strip('"'))
+    if text.startswith("echo:") and is_halt(text[5:]):
         return Halted(text[5:])
+    if text[:4].lower() in ("full", "rx t") and is_line_error(text):
+        return LineError(None)
     if text.startswith(("T:", "T0:", "B:")) and (temperatures := _temperatures(text)):
         return Measured(temperatures)
     return Said(text)

@@ -34,9 +34,8 @@ class MarlinEngine(MarlinPausing):
         self._gone_on(now)
 
     def _wind_down(self, now: float) -> None:
-        # Raw, not numbered: a firmware without emergency parser knows it only so. Its
-        # surplus answer does no harm, for the procedure ends with an M105.
-        self._raw += b"\nM108\n"
+        # Its surplus answer does no harm, for the procedure ends with an M105.
+        self._break_wait()
         self._forget_pause()
         self._prompting.close()
         self._window.drop_program()
@@ -48,15 +47,19 @@ class MarlinEngine(MarlinPausing):
         self._reset_wire()
         self._urgent += b"\n" + self._profile.emergency.encode("latin-1")
         # Should the stop be lost on the way, these are not.
-        self._raw += b"".join(line.text + b"\n" for line in self._lines(self._profile.switch_off))
+        self._send_raw(self._profile.switch_off)
         self._stops, self._stopped_at = 1, now
         self._after("stopped", _STOP_AGAIN, now)
 
     def _make_safe(self, now: float) -> None:
         self._reset_wire()
         self._connected = False
-        self._raw += b"\nM108\n"
-        self._raw += b"".join(line.text + b"\n" for line in self._lines(self._profile.switch_off))
+        self._owes_off = True
+        self._break_wait()
+        self._send_raw(self._profile.switch_off)
+        # Before all that still waits on this side of the wire.
+        self._urgent += self._raw
+        self._raw.clear()
         self._after("recover", RECOVER, now)
 
     def _ring(self, name: str, now: float) -> None:
@@ -66,10 +69,14 @@ class MarlinEngine(MarlinPausing):
             case "recover":
                 self._phase = Phase.CONNECTING
                 self._hello(now)
+            case "greeted":
+                self._greeted(now)
             case "poll":
                 self._poll(now)
-            case "answer" | "doubt":
+            case "answer":
                 self._unanswered(now)
+            case "doubt":
+                self._unanswered(now, strikes=0)
             case "cancel":
                 self._nudge(now)
             case "stopped":
@@ -84,8 +91,11 @@ class MarlinEngine(MarlinPausing):
         if not self._extras and (not self._reports_itself or quiet):
             self._extras.append(ASK)
 
-    def _unanswered(self, now: float) -> None:
-        """Ask what became of the lines; an M105 behind them also brings lost ones to light."""
+    def _unanswered(self, now: float, strikes: int = 1) -> None:
+        """Ask what became of the lines; an M105 behind them also brings lost ones to light.
+
+        :param strikes: 0 if something was heard that makes one doubt; the clock runs on then.
+        """
         window = self._window
         if not window.unanswered:
             return
@@ -94,24 +104,23 @@ class MarlinEngine(MarlinPausing):
             # was the question that was lost, the next number will tell.
             self._settled(window.answered_through(window.next - 1), now)
             return
-        self._asked += 1
-        self._after("answer", self._late_after(), now)
+        if strikes:
+            self._asked += 1
+            self._after("answer", self._late_after(), now)
         if now > self._patience_until:
-            self._strikes += 1
+            self._strikes += strikes
             silent = now - self._heard_at >= self._profile.silence_s
             if self._strikes > _STRIKES_MAX or (silent and self._strikes >= 3):
                 self._lost(now)
                 return
         elif window.is_asking and window.unanswered >= self._lines_max + (not window.oldest_alone):
             return  # asked already, and a stop or M108 must find room in the command queue
-        # Beyond the reserve only to a firmware that would say busy if it were, or too long quiet.
-        if window.may_ask(ASK) or self._strikes > (0 if self._busy_seen else 1):
+        # What has to be sent again is a question, too, and must keep its number.
+        question = window.again or ASK
+        # Beyond what fits only as a last resort: one that is stalled gets all of them at once.
+        if window.may_ask(question) or self._strikes >= _STRIKES_MAX - 1:
             self._clean = True
-            if window.again is not None:
-                window.ask_first(ASK)
-                self._forced = window.again
-            else:
-                self._forced = ASK
+            self._forced = question
 
     def _lost(self, now: float) -> None:
         if self._phase is Phase.CANCELLING:
@@ -130,7 +139,7 @@ class MarlinEngine(MarlinPausing):
         if now >= self._give_up_at:
             self._unconfirmed(now)
             return
-        self._raw += b"\nM108\n"
+        self._break_wait()
         self._after("cancel", NUDGE, now)
 
     def _unconfirmed(self, now: float) -> None:

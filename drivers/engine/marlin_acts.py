@@ -88,7 +88,7 @@ class MarlinActs(MarlinReplies):
                 self._position = {}
                 self._say("G28", "M114")
             case Act.SKIP_WAIT:
-                self._raw += b"\nM108\n"
+                self._break_wait()
             case Act.QUICK_STOP:
                 self._steps.clear()
                 self._extras.clear()

@@ -268,7 +268,7 @@ class MarlinPausing(MarlinActs):
                     self._pause_step = PauseStep.COOLED
                     self._note("machine.nozzle_cooled")
             case "return":
-                self._raw += b"\nM108\n"
+                self._break_wait()
                 self._extras.clear()
                 self._goal = Goal.PARK
                 self._pause_step = PauseStep.PARKED

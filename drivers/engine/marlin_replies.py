@@ -8,7 +8,7 @@ from typing import assert_never
 from drivers.dialects import marlin
 from drivers.dialects.actions import Action
 from drivers.engine.base import RUNNING
-from drivers.engine.marlin_wire import ASK, NUDGE, Goal, MarlinWire
+from drivers.engine.marlin_wire import ASK, GUARD, NUDGE, Goal, MarlinWire
 from drivers.flow import Line, Part
 from drivers.profile import Flow
 from drivers.snapshot import (
@@ -24,6 +24,7 @@ from drivers.snapshot import (
 RECOVER = 2.0  # from a failure to the next hello [s]
 _SETTLE = 0.3  # quiet after a boot banner before the first word to it [s]
 _RESEND_GRACE = 0.03  # for stale lines in converters and drivers [s]
+_ECHO = 0.1  # during which one Resend may be said more than once [s]
 _RESENDS_MAX = 20  # of the same line
 
 
@@ -31,10 +32,10 @@ class MarlinReplies(MarlinWire):
     """Acts on each line that was received."""
 
     def _hear(self, line: bytes, now: float) -> None:
-        if line == b"ok" and not self._ok_is_of_resend:
+        if line == b"ok" and not self._ok_is_of_resend and not self._tells_numbers:
             self._answered(now)
             return
-        reply = marlin.parse(line.decode("ascii", "replace"))
+        reply = marlin.parse(line.decode("ascii", "replace"), self._texts)
         resent, self._ok_is_of_resend = self._ok_is_of_resend, False
         taken, self._last_taken = self._last_taken, None
         match reply:
@@ -43,12 +44,18 @@ class MarlinReplies(MarlinWire):
                     self._ok(reply, now)
             case marlin.Resend():
                 self._resend(reply.number, taken, now)
+            case marlin.Skipped():
+                self._skipped(reply.number, now)
+            case marlin.Refused():
+                self._refused(reply.text, now)
             case marlin.LineError():
                 self._last_taken = reply.last
                 self._doubt(now)  # in case that the Resend itself gets lost
             case marlin.Measured():
                 self._unasked_at = now
                 self._measured(reply.temperatures)
+                if not self._merges:
+                    self._ask_heard_at = now
             case marlin.Busy():
                 self._busy(reply, now)
             case marlin.Waiting():
@@ -110,14 +117,25 @@ class MarlinReplies(MarlinWire):
             self._ask_heard_at = now
             lines = self._window.answered_ask()
             if lines is not None:
+                if not self._profile.resends and len(lines) > 1:
+                    self._lost_answers(lines, now)
+                    return
                 self._settled(lines, now)
                 if self._window.only_asks:
                     self._doubt(now)
                 return
             if self._merges:
                 return  # of an M105 given up
+        if reply.firmware:
+            self._firmware = reply.firmware
         if reply.number is not None:
-            self._settled(self._window.answered_through(reply.number), now)
+            lines = self._window.answered_through(reply.number)
+            self._numbers_told += bool(lines)
+            self._proven = max(self._proven, reply.number if lines else 0)
+            self._settled(lines, now)
+            return
+        if self._tells_numbers:
+            self._doubt(now)  # of a line without number, or the answer was damaged
             return
         self._answered(now)
 
@@ -132,6 +150,8 @@ class MarlinReplies(MarlinWire):
                 self._homed = True
             elif line.text.startswith((b"M84", b"M18")):
                 self._homed = False
+            if self._is_taken_only:
+                self._guard(line)
         self._strikes = 0
         if self._window.unanswered:
             # One stall must not teach patience; a slow stretch of the program may.
@@ -141,22 +161,68 @@ class MarlinReplies(MarlinWire):
         else:
             self._timers.pop("answer", None)
         self._answered_at = now
-        if lines and lines[-1].place == -1 - self._procedures and lines[-1].part is Part.LAST:
+        last = -1 - self._procedures
+        if any(line.place == last and line.part is Part.LAST for line in lines):
             self._reached(now)
+
+    def _greeted(self, now: float) -> None:
+        """Be ready for work: the firmware has answered all that it was asked."""
+        if self._is_taken_only and not self._tells_numbers:
+            self._window.lines_max = 1  # nothing would cure a count that has gone wrong
+        self._connected = True
+        self._owes_off = False
+        self._phase = Phase.IDLE
+        self._hellos = self._bare = 0
+        self._timers.pop("hello", None)
+        self._events.append(Connected(self._firmware))
+        self._after("poll", self._profile.poll_s, now)
+        if self._reports_itself:
+            self._extras.append(Line(b"M155 S%d" % max(1, round(self._profile.poll_s))))
+
+    def _guard(self, line: Line) -> None:
+        """Let nothing follow a command that waits before it is over, not only taken."""
+        if line is GUARD:
+            self._guarded = None
+        elif line.alone:
+            self._guarded = line
+            for _ in range(self._queue_places):
+                self._window.insist(GUARD)
+
+    def _lost_answers(self, lines: list[Line], now: float) -> None:
+        """Act on lines without answer before an answered M105, which nobody will resend.
+
+        Either the line was lost or its answer was; for a line of the program that ends it.
+        """
+        lost = [line for line in lines[:-1] if line.part is not Part.ASK]
+        for line in lost:
+            if line.part is Part.PROGRAM and self._phase in RUNNING:
+                if self._phase is not Phase.CANCELLING:
+                    self._fail("machine.line_in_doubt", line.place, "", now)
+                    return
+            elif line.part is Part.EXTRA and not line.text.startswith((b"G0", b"G1")):
+                self._extras.appendleft(line)
+                self._note("machine.answer_lost")
+        self._settled([line for line in lines if line not in lost], now)
+
+    def _refused(self, text: str, now: float) -> None:
+        """A line was not executed: what follows in the program would be another one."""
+        oldest = self._window.oldest
+        runs = self._phase in (Phase.STREAMING, Phase.PAUSED)
+        if runs and oldest is not None and oldest.place >= 0:
+            self._fail("machine.refused", oldest.place, text, now)
+        else:
+            self._note("machine.complaint", text)
 
     def _reached(self, now: float) -> None:
         """Act on the end of a procedure: all lines before its M105 are done."""
         goal, self._goal = self._goal, Goal.NOTHING
         match goal:
-            case Goal.HELLO:
-                self._connected = True
-                self._phase = Phase.IDLE
-                self._hellos = self._bare = 0
+            case Goal.HELLO if self._is_taken_only:
+                # Answers that nobody waited for would be taken for those of later lines.
                 self._timers.pop("hello", None)
-                self._events.append(Connected(self._firmware))
-                self._after("poll", self._profile.poll_s, now)
-                if self._reports_itself:
-                    self._extras.append(Line(b"M155 S%d" % max(1, round(self._profile.poll_s))))
+                self._after("greeted", _SETTLE, now)
+            case Goal.HELLO:
+                self._greeted(now)
             case Goal.FINISH:
                 self._acked = len(self._program) if self._program else 0
                 self._over(Finished())
@@ -183,12 +249,17 @@ class MarlinReplies(MarlinWire):
             # One of the two numbers was damaged on the way; the next one will tell.
             self._doubt(now)
             return
-        if taken == 0 and self._phase in RUNNING and self._acked > 0:
-            # It counts from the beginning although it has answered lines of this program: it
-            # has restarted without a word, and would do again what it has done.
+        if taken is None and not self._is_credible(number):
+            self._doubt(now)
+            return
+        if self._has_restarted(number, taken):
             self._fail("machine.reset", self._acked - 1, f"Resend: {number}", now)
             return
+        if number == self._resent and now < self._resent_at + _ECHO:
+            self._doubt(now)  # an echo of the same refusal, or the repeated line was lost as well
+            return
         self._same_resends += 1
+        self._resent, self._resent_at = number, now
         stale = self._window.resend(number)
         if stale is None:
             self._unknown_resend(number, now)
@@ -206,19 +277,44 @@ class MarlinReplies(MarlinWire):
             self._fail("machine.resend_loop", index, f"Resend: {number}", now)
             return
         self._clean = True
-        self._window.ask_first(ASK)
+        self._window.ask_last(ASK)
         if stale:
             # Stale lines still arrive and are refused one by one. Let them pass, or the
             # firmware throws the repeated line away together with them.
             wire_time = stale * 10.0 / self._profile.baud
-            self._hold_until = now + _RESEND_GRACE + wire_time
             self._after("hold", _RESEND_GRACE + wire_time, now)
+            self._hold_until = self._timers["hold"]
+
+    def _skipped(self, number: int, now: float) -> None:
+        """A copy came too often, or behind a refused line; its `ok` counts for nothing."""
+        self._ok_is_of_resend = True
+        if number <= self._proven:  # else it may wait for a line before this one
+            self._settled(self._window.answered_through(number), now)
+        self._doubt(now)
+
+    def _is_credible(self, number: int) -> bool:
+        """Tell whether a request that stands alone may be true.
+
+        One for a line that was answered already must come twice: going back to it for a
+        damaged digit would give old lines new numbers, and have them executed again.
+        """
+        again, self._asked_back = number == self._asked_back, number
+        return again or number >= self._window.first
+
+    def _has_restarted(self, number: int, taken: int | None) -> bool:
+        """Tell whether it counts from the beginning, or behind what it has answered by name.
+
+        It has restarted without a word, and would do again what it has done.
+        """
+        if self._phase not in RUNNING or not self._acked:
+            return False
+        return taken == 0 or (taken is None and (number == 1 or number <= self._proven))
 
     def _unknown_resend(self, number: int, now: float) -> None:
         if self._same_resends < 3:
             self._doubt(now)
         elif self._phase in RUNNING:
-            self._fail("machine.reset", -1, f"Resend: {number}", now)
+            self._fail("machine.reset", self._acked - 1, f"Resend: {number}", now)
         else:
             self._phase = Phase.CONNECTING
             self._hello(now)
@@ -265,6 +361,7 @@ class MarlinReplies(MarlinWire):
         else:
             self._note("machine.halted", text)
             self._connected = False
+            self._reset_wire()
         # Only a reset helps, and its banner will tell.
         self._phase = Phase.STOPPED
         self._stopped = True

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from enum import Enum, auto
 
+from drivers.dialects.marlin_texts import Texts
 from drivers.engine.base import StreamEngine
 from drivers.flow import Line, NumberedWindow, Part
-from drivers.profile import FirmwareProfile, Flow
+from drivers.gcode import numbered
+from drivers.profile import FirmwareProfile, Flow, OkMeans
 from drivers.snapshot import Phase
 
 ASK = Line(b"M105", Part.ASK)
+GUARD = Line(b"M105", Part.EXTRA, alone=True)  # its `ok` shows that what waited is over
 NUDGE = 5.0  # between two M108 while a cancel waits [s]
 _CHUNK = 4096  # most bytes handed out at a time
+_HELLO_HOLD = 0.1  # for M110 to be executed [s]
 _HELLO_AGAIN = 3.0  # patience with a board that does not say hello [s]
 _RTO = 8.0  # times the usual pace until an answer counts as late
 _RTO_MIN = 0.3  # shortest time until then [s]
@@ -40,9 +46,17 @@ class MarlinWire(StreamEngine):
         super().__init__(profile, now)
         one = profile.flow is Flow.SEND_RESPONSE
         self._lines_max = 1 if one else max(profile.command_queue - 1, 1)
+        gap = b" " if profile.checksum_gap else b""
         self._window = NumberedWindow(
-            profile.rx_bytes, self._lines_max, 0 if one else profile.command_queue
+            profile.rx_bytes,
+            self._lines_max,
+            0 if one else profile.command_queue,
+            numbered=profile.numbered,
+            gap=gap,
         )
+        self._texts = Texts(re.compile(profile.banner), profile.fatal, profile.refusal)
+        self._is_taken_only = profile.ok_means is OkMeans.TAKEN
+        self._queue_places = max(profile.command_queue, 1)
         self._raw = bytearray()
         self._goal = Goal.NOTHING
         self._forced: Line | None = None
@@ -51,6 +65,8 @@ class MarlinWire(StreamEngine):
         self._strikes = 0
         self._same_resends = 0
         self._last_taken: int | None = None
+        self._asked_back = -1  # the number of the last Resend that stood alone
+        self._resent, self._resent_at = -1, now  # the last one that was obeyed
         self._ok_is_of_resend = False
         self._reports_itself = False
         self._hellos = self._bare = 0
@@ -63,10 +79,19 @@ class MarlinWire(StreamEngine):
         self._asked = 0
         self._asked_at = self._ask_heard_at = now
         self._pace = 0.05  # smoothed time from answer to answer [s]
-        self._merges = True  # the answer to M105 is one line, "ok T:…"
+        self._merges = not self._is_taken_only  # the answer to M105 is one line, "ok T:…"
+        self._guarded: Line | None = None  # waits in the firmware although it was answered
         self._busy_seen = False
         self._emergency_parser = False
+        self._numbers_told = 0  # how often an `ok` named its line
+        self._proven = 0  # highest number that was answered by name
         self._stops = 0
+        self._owes_off = False  # a failure was not followed by a confirmed switch-off yet
+
+    @property
+    def _tells_numbers(self) -> bool:
+        """Tell whether an `ok` names its line; one alone may be a damaged text."""
+        return self._numbers_told > 1
 
     def data_to_send(self, now: float) -> bytes:
         """Return bytes of the ordinary lane that fit the firmware; the caller writes all."""
@@ -81,8 +106,9 @@ class MarlinWire(StreamEngine):
             wire = self._window.send(line)
             if line.part is Part.ASK:
                 self._asked_at = now
-            if self._clean:
-                wire, self._clean = b"\n" + wire, False
+            if self._clean and not self._profile.empty_ok:
+                wire = b"\n" + wire
+            self._clean = False
             parts.append(wire)
             size += len(wire)
         if not was_owed and self._window.unanswered:
@@ -116,6 +142,8 @@ class MarlinWire(StreamEngine):
         """Send *lines* after all else, and come to `_reached` when they are done."""
         self._goal = goal
         self._extras.extend(lines)
+        if self._is_taken_only:
+            self._extras.extend([GUARD] * (self._queue_places - 1))
         self._extras.append(self._last())
         if goal is Goal.CANCEL:
             self._give_up_at = now + self._profile.cancel_s
@@ -128,15 +156,25 @@ class MarlinWire(StreamEngine):
 
     def _hello(self, now: float) -> None:
         self._reset_wire()
-        # Numbered 0 and checksummed: boot noise before it cannot change its meaning. Its
-        # answer is not waited for; that to M105 proves it.
-        self._raw += b"\nN0 M110 N0*125\n"
+        self._raw += b"\n"
+        if self._profile.numbered:
+            # Numbered 0 and checksummed: boot noise before it cannot change its meaning.
+            self._raw += b"N0 M110 N0*125\n"
+        # Their answers are not waited for; that to M105 proves them.
+        self._send_raw(self._profile.hello)
         self._reports_itself = False
         self._goal = Goal.HELLO
         # Two plain answers to each hello: this one does not say "ok T:" to M105.
         self._merges = self._merges and not (self._hellos > 1 and self._bare >= 2 * self._hellos)
+        self._guarded = None
         self._hellos += 1
+        if self._owes_off:
+            self._extras.extend(self._lines(self._profile.switch_off))
         self._extras.extend((Line(b"M115"), self._last()))
+        if self._profile.numbered:
+            # Marlin sets the number again when it executes M110, whatever it has taken since.
+            self._after("hold", _HELLO_HOLD, now)
+            self._hold_until = self._timers["hold"]
         self._after("hello", _HELLO_AGAIN, now)
 
     def _reset_wire(self) -> None:
@@ -148,6 +186,8 @@ class MarlinWire(StreamEngine):
         self._hold_until = 0.0
         self._strikes = self._same_resends = 0
         self._last_taken = None
+        self._asked_back = self._resent = -1
+        self._numbers_told = self._proven = 0
         self._ok_is_of_resend = False
 
     def _at_work(self) -> str:
@@ -166,7 +206,7 @@ class MarlinWire(StreamEngine):
 
     def _await_answer(self, now: float) -> None:
         """Count the time to the next answer anew."""
-        expected = self._expected_time(self._window.oldest)
+        expected = self._expected_time(self._guarded or self._window.oldest)
         self._patience_until = now + self._profile.answer_s + expected
         self._asked = 0
         self._timers["answer"] = now + self._late_after()
@@ -174,6 +214,18 @@ class MarlinWire(StreamEngine):
     def _late_after(self) -> float:
         usual = max(_RTO * self._pace, _RTO_MIN) * 2.0 ** min(self._asked, 8)
         return min(usual, self._profile.answer_s)
+
+    def _send_raw(self, texts: Iterable[str]) -> None:
+        """Send lines that nobody counts, past all that waits."""
+        for text in texts:
+            line = text.encode("ascii", "ignore")
+            # Who never asks again looks at no number, but may want a checksum on every line.
+            checked = self._profile.numbered and not self._profile.resends
+            self._raw += numbered(0, line) if checked else line + b"\n"
+
+    def _break_wait(self) -> None:
+        """End a command that waits; raw, for a firmware may know it only at a line's start."""
+        self._raw += b"\n" + self._profile.break_wait.encode("latin-1")
 
     def _doubt(self, now: float) -> None:
         """Something may have been lost: ask soon rather than wait for the deadline."""

@@ -90,11 +90,35 @@ def checksum(body: bytes) -> int:
     return reduce(xor, body, 0)
 
 
-def numbered(number: int, line: bytes) -> bytes:
+def _adds_nothing(check: int, tail: bytes) -> bool:
+    """Tell whether a line XORs to 0 with its tail, if its newline is lost or one bit off."""
+    rest = reduce(xor, tail.rstrip(b"\n"), check)
+    return rest == 0 or (rest ^ 0x0A).bit_count() == 1
+
+
+def _tail(check: int) -> bytes:
+    plain, blank = b"*%d\n" % check, b" *%d\n" % (check ^ 0x20)
+    ways = (plain, b"*%02d\n" % check, b"*%03d\n" % check, blank, b" *%03d\n" % (check ^ 0x20))
+    return next(way for way in ways if not _adds_nothing(check, way))
+
+
+_TAILS = tuple(_tail(check) for check in range(256))
+
+
+def numbered(number: int, line: bytes, gap: bytes = b"") -> bytes:
     r"""Return *line* as a numbered line with checksum and newline.
 
-    >>> numbered(3, b"M105")
-    b'N3 M105*36\n'
+    :param gap: goes before the checksum.
+
+    >>> numbered(3, b"M105"), numbered(3, b"M105", b" ")
+    (b'N3 M105*36\n', b'N3 M105 *4\n')
+
+    If the newline got lost or damaged, the next line's checksum would be verified over both;
+    a few checksums add nothing to it, and the next line would pass as part of this one.
+    They are written in another way.
+
+    >>> numbered(2, b"M105")
+    b'N2 M105*037\n'
     """
-    body = b"N%d %s" % (number, line)
-    return b"%s*%d\n" % (body, reduce(xor, body))
+    body = b"N%d %s%s" % (number, line, gap)
+    return body + _TAILS[reduce(xor, body)]

@@ -10,8 +10,10 @@ from drivers.simulators.farmbot import FarmBotSimulator
 from drivers.simulators.faults import FAULTS, Faults
 from drivers.simulators.firmware import Board, Firmware, Record
 from drivers.simulators.grbl import GrblSimulator
+from drivers.simulators.klipper import KlipperSimulator
 from drivers.simulators.machines import SIMULATORS, PtyMachine, Wishes, build, simulate
 from drivers.simulators.marlin import Marlin1Simulator, MarlinSimulator
+from drivers.simulators.repetier import RepetierSimulator
 
 __all__ = [
     "FAULTS",
@@ -21,10 +23,12 @@ __all__ = [
     "Faults",
     "Firmware",
     "GrblSimulator",
+    "KlipperSimulator",
     "Marlin1Simulator",
     "MarlinSimulator",
     "PtyMachine",
     "Record",
+    "RepetierSimulator",
     "SimulatorError",
     "Wishes",
     "build",

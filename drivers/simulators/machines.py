@@ -20,9 +20,11 @@ from drivers.simulators.firmware import Board, Firmware, Record
 from drivers.simulators.fluidnc import FluidNcSimulator
 from drivers.simulators.grbl import GrblSimulator
 from drivers.simulators.grblhal import GrblHalSimulator
+from drivers.simulators.klipper import KlipperSimulator
 from drivers.simulators.marlin import Marlin1Simulator, MarlinSimulator
 from drivers.simulators.plant import Vector
 from drivers.simulators.ptys import Line, run_until_stopped
+from drivers.simulators.repetier import RepetierSimulator
 from drivers.simulators.usb import Plug
 
 READY_S = 20.0  # of wall time: how long a machine's process may take to open its port
@@ -44,6 +46,18 @@ _MARLIN_OPTIONS = frozenset({"emergency-parser", "advanced-ok", "prompts"})
 SIMULATORS: Mapping[str, Model] = {
     "marlin-2": Model(MarlinSimulator, _PRINTER, _MARLIN_OPTIONS, "a printer, Marlin 2.1.2"),
     "marlin-1": Model(Marlin1Simulator, _PRINTER, _MARLIN_OPTIONS, "a printer, Marlin 1.1"),
+    "repetier": Model(
+        RepetierSimulator,
+        Board((220.0, 220.0, 250.0), 250_000, 127, 24),
+        frozenset({"plain-ok", "forced-checksum"}),
+        "a printer, Repetier-Firmware 1.0.4",
+    ),
+    "klipper": Model(
+        KlipperSimulator,
+        Board((220.0, 220.0, 250.0), 0, 4095, 128, cpu=40.0),
+        frozenset(),
+        "a printer, Klipper 0.13 on its pseudo-terminal",
+    ),
     "grbl-1.1": Model(
         GrblSimulator,
         Board((300.0, 400.0, 80.0), 115_200, 128, 15),
@@ -77,7 +91,7 @@ class Wishes:
 
     :param envelope: [mm].
     :param baud: 0 for a line without pace.
-    :param cpu: processor speed as a multiple of the measured AVR board; 0 for no delay.
+    :param cpu: processor speed as a multiple of the stock board's; 0 for no delay.
     """
 
     seed: int = 0

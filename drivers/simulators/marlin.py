@@ -80,15 +80,9 @@ class MarlinSimulator(MarlinCommands):
     def _befall(self, befalls: list[str]) -> None:
         if self._restarts(befalls):
             return
-        if "hand" in befalls:
-            self.nozzle.set_target(200.0, self.now)
-        elif "thermistor" in befalls:
+        if "thermistor" in befalls:
             self._alarm()
-        for word in ("heater", "stuck", "runaway"):
-            if word in befalls:
-                # As on a board built without thermal protection: nobody on it notices.
-                self.nozzle.advance(self.now)
-                self.nozzle.fault = word
+        self._befall_heat(befalls)
 
     def _alarm(self) -> None:
         self._say("Error:MINTEMP triggered, system stopped! Heater_ID: E0\n")

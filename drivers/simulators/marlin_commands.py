@@ -76,6 +76,15 @@ class MarlinCommands(Firmware):
     def _quickstop(self) -> None:
         self.planner.abort(self.now)
 
+    def _befall_heat(self, befalls: list[str]) -> None:
+        if "hand" in befalls:
+            self.nozzle.set_target(200.0, self.now)
+        for word in ("heater", "stuck", "runaway"):
+            if word in befalls:
+                # As on a board built without thermal protection: nobody on it notices.
+                self.nozzle.advance(self.now)
+                self.nozzle.fault = word
+
     def _tick(self, timer: str) -> None:
         if timer == "busy" and self._keepalive:
             self._say(f"echo:busy: {self._busy_text}\n")
@@ -97,7 +106,7 @@ class MarlinCommands(Firmware):
     def _execute(self, text: str) -> Execution:
         found = _COMMAND.match(text)
         if found is None:
-            self._say(f'echo:Unknown command: "{text}"\n')
+            self._unknown(text)
             return ""
         letter, code = found.group(1), int(found.group(2))
         words: Words = {
@@ -139,8 +148,14 @@ class MarlinCommands(Firmware):
             case "T", 0:
                 pass
             case _:
-                self._say(f'echo:Unknown command: "{text}"\n')
+                self._unknown(text)
         return ""
+
+    def _unknown(self, text: str) -> None:
+        self._say(f'echo:Unknown command: "{text}"\n')
+
+    def _tell_heating(self, left: str) -> None:
+        self._say(f"{self._temperatures()} W:{left}\n")
 
     def _settle(self) -> Generator[Pause, None, None]:
         """Wait until nothing moves."""
@@ -249,7 +264,7 @@ class MarlinCommands(Firmware):
             if self.now >= told:
                 told += 1.0
                 left = "?" if since is None else f"{RESIDENCY_S - self.now + since:.0f}"
-                self._say(f"{self._temperatures()} W:{left}\n")
+                self._tell_heating(left)
             yield Pause(until=self.now + 0.25, ready=lambda: not self._waits_for_heat, idle=True)
         self._waits_for_heat = False
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.dialects import DIALECTS, grbl, marlin
+from drivers.dialects.marlin_texts import Texts
 from drivers.gcode import REALTIME_BYTES, ModalState, bare, checksum, commands, numbered, words
 
 
@@ -69,7 +72,7 @@ def test_no_flipped_bit_makes_a_line_error_fatal(text):
         ("echo:busy: paused for user", marlin.Busy(for_person=True)),
         ("rs N7", marlin.Resend(7)),
         ("Resend:12", marlin.Resend(12)),
-        ("ok P15 B3", marlin.Ok(planner_free=15)),
+        ("ok P15 B3", marlin.Ok(planner_free=15, slots_free=3)),
         ("ok T:20.0 /0.0", marlin.Ok(temperatures={"T": (20.0, 0.0)})),
         ("Cap:EMERGENCY_PARSER:1", marlin.Capability("EMERGENCY_PARSER", present=True)),
         ('echo:Unknown command: "FOO"', marlin.UnknownCommand("FOO")),
@@ -78,10 +81,52 @@ def test_no_flipped_bit_makes_a_line_error_fatal(text):
             marlin.Position({"X": 1.0, "Y": 2.0, "Z": 3.0, "E": 0.0}),
         ),
         ("okay then", marlin.Said("okay then")),
+        # Repetier
+        ("ok 17", marlin.Ok(number=17)),
+        ("skip 12", marlin.Skipped(12)),
+        ("Error:expected line 5 got 7", marlin.LineError(4)),
+        ("busy:heating", marlin.Busy()),
+        ("busy:paused for user interaction", marlin.Busy(for_person=True)),
+        # Klipper, Smoothie
+        ("ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.13.0-85", marlin.Ok(firmware="Klipper")),
+        ("ok B:20.0 /0.0 T0:21.0 /0.0", marlin.Ok(temperatures={"B": (20, 0), "T0": (21, 0)})),
+        ('// Unknown command:"M155"', marlin.UnknownCommand("M155")),
+        ("FIRMWARE_NAME:Smoothieware, FIRMWARE_URL:x", marlin.Firmware("Smoothieware")),
+        # Prusa MK3 flushes its buffer and asks for nothing; Marlin 1 breaks a text in two.
+        ("Full RX Buffer", marlin.LineError(None)),
+        ("Error:0", marlin.Complaint("0")),
+        (
+            ": Extruder switched off. MAXTEMP triggered !",
+            marlin.Halted("Extruder switched off. MAXTEMP triggered !"),
+        ),
+        # Nobody prints from that card.
+        ("Error:volume.init failed", marlin.Said("volume.init failed")),
     ],
 )
 def test_what_marlin_says(text, reply):
     assert marlin.parse(text) == reply
+
+
+def test_what_a_firmware_says_in_its_own_words():
+    klipper = Texts(re.compile("// Klipper state: Ready"), ("klipper state: shutdown",), "!!")
+    assert marlin.parse("// Klipper state: Ready", klipper) == marlin.Started()
+    assert isinstance(marlin.parse("// Klipper state: Shutdown", klipper), marlin.Halted)
+    assert marlin.parse("!! Must home axis first", klipper) == marlin.Refused(
+        "Must home axis first"
+    )
+    assert marlin.parse("!! Must home axis first") == marlin.Complaint("Must home axis first")
+    assert marlin.parse("start", klipper) == marlin.Said("start")
+
+
+def test_a_lost_or_damaged_newline_never_makes_two_lines_pass_as_one():
+    """Of any two lines: the XOR over both must differ from the second one's checksum."""
+    for number in range(300):
+        first = numbered(number, b"G1 X%d.2 F%d" % (number % 7, number))
+        for newline in (b"", *(bytes([10 ^ 1 << bit]) for bit in range(8))):
+            total = 0
+            for byte in first[:-1] + newline:
+                total ^= byte
+            assert total, (first, newline)
 
 
 def test_what_grbl_says():

@@ -342,6 +342,13 @@ def test_a_reset_is_asked_for_before_the_port_is_given_back() -> None:
     assert bench.wire.calls == ["reset", "close"]
 
 
+def test_a_firmware_without_a_reset_line_is_told_to_start_anew() -> None:
+    bench = Bench(load_profile("klipper"), Wire())
+    bench.session.reset_on_close()
+    assert bench.wire.kernel == b"\nFIRMWARE_RESTART\n"
+    assert bench.wire.calls[-1] == "reset"
+
+
 def test_a_board_is_reset_when_the_port_is_opened_again_only_if_asked_for() -> None:
     for asked in (False, True):
         master, slave = pty.openpty()

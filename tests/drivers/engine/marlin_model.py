@@ -75,7 +75,7 @@ class MarlinModel:
                 if number.isdigit() and int(number) <= self.last:
                     return None
                 return self.refuse("Line Number is not Last Line Number+1")
-            if check != b"%d" % value:
+            if not check.strip().isdigit() or int(check) != value:
                 return self.refuse("checksum mismatch")
             self.last = 0 if text.startswith(b"M110") else int(number)
             line = text

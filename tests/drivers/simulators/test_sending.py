@@ -9,9 +9,11 @@ import pytest
 
 from drivers.profile import load_profile
 from drivers.sending import Result, SendResult, send_file
-from drivers.simulators import PtyMachine
+from drivers.simulators import SIMULATORS, PtyMachine
 
 LINES = 150
+BY_SERIAL = [name for name in SIMULATORS if load_profile(name).dialect in ("marlin", "grbl")]
+PRINTERS = [name for name in BY_SERIAL if load_profile(name).dialect == "marlin"]
 
 
 def sent(
@@ -22,7 +24,8 @@ def sent(
     if load_profile(profile).dialect == "grbl":
         wanted = [line.replace(" ", "") for line in wanted]
     path = folder / "program.gcode"
-    path.write_text("\n".join(wanted) + "\n")
+    first = ["G28"] if profile in PRINTERS else []  # a Klipper moves only when it has homed
+    path.write_text("\n".join([*first, *wanted]) + "\n")
     words = [word for fault in arguments for word in ("--fault", fault)]
     words += ["--seed", str(seed)]
     with PtyMachine(profile, speed=speed, arguments=words) as machine:
@@ -36,7 +39,7 @@ def moves(facts: list[dict[str, object]]) -> list[object]:
     return [f["line"] for f in facts if f["kind"] == "executed" and str(f["line"]).startswith("G1")]
 
 
-@pytest.mark.parametrize("profile", ["marlin-2", "marlin-1", "grbl-1.1", "grblhal", "fluidnc"])
+@pytest.mark.parametrize("profile", BY_SERIAL)
 def test_each_line_is_executed_once_and_in_order(profile: str, tmp_path: Path) -> None:
     result, facts, wanted = sent(tmp_path, profile)
     assert result.result is Result.DONE
@@ -55,14 +58,36 @@ def test_a_bad_line_costs_time_but_no_line(profile: str, fault: str, tmp_path: P
 
 
 def test_a_board_that_restarts_is_a_failure_and_nothing_follows(tmp_path: Path) -> None:
-    for profile in ("marlin-2", "grbl-1.1"):
+    for profile in ("marlin-2", "grbl-1.1", "klipper"):
         result, facts, wanted = sent(tmp_path, profile, "reset-at-line=60")
         assert result.result is Result.FAILED
         done = moves(facts)
         assert done == wanted[: len(done)]
         assert len(done) < LINES
+        # Of what was in its queue or on its way back nobody has heard. A G28 is line 1.
+        heard = result.line - (profile in PRINTERS)
+        assert len(done) - load_profile(profile).planner_blocks <= heard <= len(done)
 
 
 def test_a_pulled_cable_is_an_interruption(tmp_path: Path) -> None:
     result, _, _ = sent(tmp_path, "marlin-2", "unplug-at-line=60")
     assert result.result is Result.INTERRUPTED
+
+
+@pytest.mark.parametrize("profile", PRINTERS)
+def test_a_cancel_ends_with_heaters_off_and_no_further_move(profile: str, tmp_path: Path) -> None:
+    path = tmp_path / "program.gcode"
+    path.write_text("G28\nM104 S60\n" + "".join(f"G1 X{i % 200} F6000\n" for i in range(5000)))
+    with PtyMachine(profile, speed=30.0) as machine:
+        seen = iter(range(10_000))
+        result = send_file(
+            path, str(machine.port), load_profile(profile), should_stop=lambda: next(seen) > 30
+        )
+        machine.stop()
+        facts = [json.loads(line) for line in machine.log.read_text().splitlines()]
+    assert result.result is Result.CANCELLED, result
+    lines = [str(fact["line"]) for fact in facts if fact["kind"] == "executed"]
+    at = lines.index("M104 S0")
+    assert "M140 S0" in lines[at:]
+    assert not [line for line in lines[at:] if line.startswith("G1 X")]
+    assert result.lines < 5000
