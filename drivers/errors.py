@@ -7,6 +7,7 @@
     ├── WireError       the other end of a socket speaks nonsense; drop the connection
     ├── HostError       a machine host is away or says no
     ├── JournalError    the journal cannot be written; start nothing
+    ├── ReplayError     a wire log cannot be replayed; give what is missing
     └── SimulatorError  a simulator was asked for what it cannot be; ask otherwise
 
 Each carries a dotted code and fields; the sentence for a person is in the catalogue.
@@ -54,6 +55,10 @@ class HostError(DriverError):
 
 class JournalError(DriverError):
     """A journal cannot be read or written."""
+
+
+class ReplayError(DriverError):
+    """A wire log cannot be replayed."""
 
 
 class SimulatorError(DriverError):

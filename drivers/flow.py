@@ -45,7 +45,7 @@ class Line(NamedTuple):
     alone: bool = False
 
 
-class _Sent(NamedTuple):
+class Sent(NamedTuple):
     number: int
     size: int  # bytes that may still be in the RX buffer
     line: Line
@@ -150,7 +150,7 @@ class NumberedWindow:
         self._gap = gap
         self._slots = slots
         self._budget = rx_bytes if slots > 1 else max(rx_bytes - self.RESERVE, rx_bytes // 2)
-        self._sent: deque[_Sent] = deque()
+        self._sent: deque[Sent] = deque()
         self._again: deque[Line] = deque()
         self._widen_after = self._WIDEN_FIRST
         self.lines_max = lines_max
@@ -234,7 +234,7 @@ class NumberedWindow:
         if self._again and self._again[0] is line:
             self._again.popleft()
         wire = self._wire(line)
-        self._sent.append(_Sent(self.next, len(wire), line))
+        self._sent.append(Sent(self.next, len(wire), line))
         if line.alone:
             self._alone = self.next
         self.next += 1
@@ -329,8 +329,8 @@ class NumberedWindow:
         return [line for _ in range(count) if (line := self.answered()) is not None]
 
     def _forget_bytes(self) -> None:
-        kept: Iterable[_Sent] = self._sent
-        self._sent = deque(_Sent(entry.number, 0, entry.line) for entry in kept)
+        kept: Iterable[Sent] = self._sent
+        self._sent = deque(Sent(entry.number, 0, entry.line) for entry in kept)
         self.bytes = 0
 
     def _wire(self, line: Line) -> bytes:

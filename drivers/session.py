@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from drivers.acts import Order, Reach
-from drivers.engine import stream_engine
+from drivers.engine import StreamEngine, stream_engine
+from drivers.engine.state import dump
 from drivers.flow import Program
 from drivers.profile import FirmwareProfile
 from drivers.snapshot import Event, Snapshot
 from drivers.transport import Transport
+from drivers.wirelog import WireLog
 
 QUEUE_TIME = 0.020  # of bytes that may wait in the kernel, so that a stop is never late [s]
 _LOOK_AGAIN = 0.005  # until the kernel's queue has moved on [s]
@@ -25,6 +27,7 @@ class Session:
 
     :param publish: called with each event, in order.
     :param reach: where the machine can go, if that is known.
+    :param engine: one that has a conversation behind it; a new one if None.
     """
 
     #: A program comes from here line by line: without us it ends.
@@ -36,14 +39,17 @@ class Session:
         profile: FirmwareProfile,
         publish: Callable[[Event], None],
         reach: Reach | None = None,
+        engine: StreamEngine | None = None,
     ) -> None:
         self._transport = transport
         self._profile = profile
         self._publish = publish
-        self._engine = stream_engine(profile, 0.0)
+        self._engine = engine or stream_engine(profile, 0.0)
         if reach is not None:
             self._engine.reach = reach
-        self._opened = False
+        self._opened = engine is not None
+        self._log: WireLog | None = None
+        self._is_asked = False  # the log has a call open
         self._pending = b""
         self._blocked = False  # the kernel took less than we gave
         self._look_at: float | None = None
@@ -72,22 +78,68 @@ class Session:
         if not self._opened:
             self._opened = True
             self._engine.connect(now)
+        if self._log is not None:
+            self._ready_and_note(self._log, now)
+            return
+        self._move(now)
+
+    def _move(self, now: float) -> None:
         for _ in range(_ROUNDS):
             data = self._transport.read()
+            if data and self._log is not None:
+                self._log.rx(data)
             for event in self._engine.receive(data, now):
                 self._publish(event)
             # A second look costs as much as the first: only where there may be more.
             if not self._write(now) and len(data) < _MUCH:
                 break
 
+    def record(self, log: WireLog | None) -> None:
+        """Note every byte from now on in *log*; None: no more.
+
+        The log begins with what the conversation has come to.
+        """
+        self._log = log
+        if log is not None:
+            pending = self._pending.decode("latin-1")
+            known = {"profile": self._profile.to_json(), "pending": pending}
+            log.head({"wire": 1, **known, "engine": dump(self._engine)})
+
+    def resume_with(self, pending: bytes, queue: int) -> None:
+        """Take up a conversation in which *pending* had not left yet.
+
+        :param queue: bytes that may wait in the kernel.
+        """
+        self._pending, self._queue_max = pending, queue
+
+    def _ready_and_note(self, log: WireLog, now: float) -> None:
+        """Move bytes as ever, and note also a call in which only time passed."""
+        if self._is_asked:
+            self._is_asked = False
+        else:
+            log.at(now)
+        due = self._engine.deadline()
+        rings = due is not None and due <= now
+        had = bool(self._pending)
+        self._move(now)
+        if rings or (self._pending and not had):
+            log.passed()
+
+    def _note(self, word: str, now: float, fields: Mapping[str, object] | None = None) -> None:
+        if self._log is not None:
+            self._log.do(now, word, fields)
+            self._is_asked = True
+
     def connect(self, now: float) -> None:
         """Begin the conversation anew, as after a stop that a person has looked at."""
+        self._note("connect", now)
         self._opened = True
         self._engine.connect(now)
         self.ready(now)
 
     def start(self, program: Program, now: float, run: str = "") -> bool:
         """Begin to stream; False if the machine is not idle."""
+        self._note("start", now, {"run": run, "lines": len(program)})
         accepted = self._engine.start(program, now, run)
         self.ready(now)
         return accepted
@@ -98,24 +150,28 @@ class Session:
 
     def pause(self, now: float) -> bool:
         """Pause; False if nothing runs."""
+        self._note("pause", now)
         accepted = self._engine.pause(now)
         self.ready(now)
         return accepted
 
     def resume(self, now: float) -> bool:
         """Go on; False if nothing is paused."""
+        self._note("resume", now)
         accepted = self._engine.resume(now)
         self.ready(now)
         return accepted
 
     def cancel(self, now: float) -> bool:
         """Cancel; False if nothing runs."""
+        self._note("cancel", now)
         accepted = self._engine.cancel(now)
         self.ready(now)
         return accepted
 
     def stop(self, now: float) -> bool:
         """Stop at once: its bytes are in the kernel before anything else happens."""
+        self._note("stop", now)
         accepted = self._engine.stop(now)
         self._write_urgent(now)
         self.ready(now)
@@ -123,12 +179,14 @@ class Session:
 
     def command(self, line: bytes, now: float) -> bool:
         """Send one bare line between program lines; False if it cannot be taken."""
+        self._note("command", now, {"line": line.decode("latin-1")})
         accepted = self._engine.command(line, now)
         self.ready(now)
         return accepted
 
     def act(self, order: Order, reach: Reach, now: float) -> str:
         """Have the machine do something besides a program; "" or the code of its "no"."""
+        self._note("act", now, {"order": order.to_json(), "reach": dict(reach)})
         code = self._engine.act(order, reach, now)
         self.ready(now)
         return code
@@ -172,6 +230,8 @@ class Session:
             return False
         portion = self._pending[:room]
         written = self._transport.write(portion)
+        if self._log is not None and written:
+            self._log.tx(portion[:written])
         self._pending = self._pending[written:]
         self._blocked = written < len(portion)
         if self._pending and not self._blocked:
@@ -186,5 +246,7 @@ class Session:
             self._pending = b""
             self._transport.discard_output()
         written = self._transport.write(urgent)
+        if self._log is not None and written:
+            self._log.tx(urgent[:written])
         # A full queue took only a part: the rest goes before everything else.
         self._pending = urgent[written:] + self._pending

@@ -12,6 +12,7 @@ from drivers.heat import HeatAlarm
 from drivers.host.config import HostConfig
 from drivers.host.guard import Guard
 from drivers.host.programs import StoredProgram
+from drivers.host.recording import Recorder
 from drivers.host.seam import MachineSession, OpenSession, Told
 from drivers.host.watching import Watching
 from drivers.journal import Journal, Progress
@@ -67,6 +68,7 @@ class Machine:
         self._talk_second = self._talked = 0
         self._last = Snapshot(phase=Phase.CONNECTING)
         self._guard = Guard(config)
+        self._recorder = Recorder(config.machine, config.state_dir / "wire")
         self._retry_at = 0.0
         self._retry_s = RETRY_FIRST_S
         self._watching = Watching(config, self._tell_now)
@@ -126,6 +128,7 @@ class Machine:
             self._feel(now)
             self._take_in_rest()
             self._supervise(now)
+            self._recorder.tick(self._session, now, is_running=bool(self.run))
             self._look(now)
             if self._is_sent_away:
                 self._is_sent_away = False
@@ -175,6 +178,7 @@ class Machine:
         self._tell(fact)
         self._program = program
         self._guard.forgive()
+        self._recorder.begin(run, self._session)
         try:
             if not self._session.start(program, now, run):
                 # It was idle a moment ago; what came between will be told by itself.
@@ -294,6 +298,7 @@ class Machine:
 
         :param resets: the board is to start anew, as a halted one must.
         """
+        self._recorder.end(self._session)
         if self._session is not None:
             if resets:
                 self._session.reset_on_close()

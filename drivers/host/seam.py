@@ -19,6 +19,7 @@ from drivers.acts import Order, Reach
 from drivers.host.config import HostConfig
 from drivers.host.programs import StoredProgram
 from drivers.snapshot import Snapshot
+from drivers.wirelog import WireLog
 
 
 class Told(Protocol):
@@ -95,6 +96,9 @@ class MachineSession(Protocol):
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state; `acked` counts lines of the stream that are done for certain."""
+
+    def record(self, log: WireLog | None) -> None:
+        """Note what goes over the wire in *log* from now on; None: no more."""
 
     def reset_on_close(self) -> None:
         """Have the controller start anew when the next session is opened."""

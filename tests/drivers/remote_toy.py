@@ -229,6 +229,9 @@ class ToySession:
             stopped=self._remote.get("state") == "stopped",
         )
 
+    def record(self, log):
+        pass
+
     def reset_on_close(self) -> None:
         self._say(do="restart")
         self._write()

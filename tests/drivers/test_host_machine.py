@@ -97,6 +97,9 @@ class FakeSession:
     def snapshot(self, now):
         return self.state
 
+    def record(self, log):
+        pass
+
     def reset_on_close(self):
         self.told.append("reset")
 

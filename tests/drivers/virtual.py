@@ -41,6 +41,9 @@ class BoardWire:
     def queued(self) -> int:
         return _AHEAD - self._lab.board.room(_AHEAD)
 
+    def set_baud(self, baud: int) -> None:
+        pass
+
     def discard_output(self) -> None:
         pass
 
@@ -114,6 +117,7 @@ class Lab:
             lambda: int(self.now * 1e6),
         )
         self.until(lambda: self.state.phase is Phase.IDLE, 60.0)
+        self.wait(3.0)
 
     @property
     def state(self):
