@@ -193,6 +193,11 @@ def _again(session: Session, call: Call, stream: bytes | None) -> None:
             session.stop(t)
         case "command":
             session.command(str(asked.get("line", "")).encode("latin-1"), t)
+        case "answer":
+            number, choice = asked.get("number"), asked.get("choice")
+            if not isinstance(number, int) or not isinstance(choice, int):
+                raise ReplayError("replay.no_log")
+            session.answer(number, choice, t)
         case "act":
             order, reach = asked.get("order"), asked.get("reach")
             if not isinstance(order, dict) or not isinstance(reach, dict):

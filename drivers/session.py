@@ -193,6 +193,7 @@ class Session:
 
     def answer(self, number: int, choice: int, now: float) -> bool:
         """Answer what the machine asks; False if that prompt is not open."""
+        self._note("answer", now, {"number": number, "choice": choice})
         accepted = self._engine.answer(number, choice, now)
         self.ready(now)
         return accepted

@@ -80,6 +80,9 @@ class Snapshot:
     :param in_use: why somebody seems to use it by hand: `heat`, `motion`, `boot`; "" if nobody.
     :param told: what the firmware told of its own settings, units in the names; empty: nothing.
     :param laser: the firmware drives a beam, not a spindle; None if it has not told.
+    :param damaged: replies that made no sense; `lost`: answers that never came; both of this run.
+    :param narrow_s: time in which the link was so bad that lines went one at a time.
+    :param quality: of the link in this run, 0-100; see `drivers.quality`.
     :param at_work: word of a long command whose answer is owed, such as G28; "" if none.
     :param excused_s: time for which no report of temperatures could be expected.
     :param heat_off_s: time until heat that nobody uses is switched off; None: nothing to do.
@@ -111,6 +114,10 @@ class Snapshot:
     homed: bool = False
     laser: bool | None = None
     told: Mapping[str, bool | float] = field(default_factory=dict)
+    damaged: int = 0
+    lost: int = 0
+    narrow_s: float = 0.0
+    quality: int = 100
     at_work: str = ""
     excused_s: float = 0.0
     heat_off_s: float | None = None
@@ -148,6 +155,10 @@ class Snapshot:
             "homed": self.homed,
             "laser": self.laser,
             "told": dict(self.told),
+            "damaged": self.damaged,
+            "lost": self.lost,
+            "narrow_s": round(self.narrow_s, 1),
+            "quality": self.quality,
             "at_work": self.at_work,
             "excused_s": round(self.excused_s, 1),
             "heat_off_s": None if self.heat_off_s is None else round(self.heat_off_s),

@@ -26,6 +26,7 @@ from drivers.host.config import HostConfig, write_host_config
 from drivers.profile import load_profile
 from drivers.snapshot import Snapshot
 from drivers.wire import HostEvent
+from drivers.wirelog import pieces
 from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machines import HostNeed
 from jobs.services.workshop import StartOrder
@@ -337,6 +338,10 @@ class Supervisor:
         """Have the machine beep or show a text."""
         return self._ask(slug, HostClient.identify)
 
+    def wire_log(self, slug: str, run: str) -> list[Path]:
+        """Return the files of a run's wire log, which its host writes."""
+        return pieces(self._layout.state(slug) / "wire", run)
+
     def _ask(self, slug: str, what: Callable[[HostClient], None]) -> str | None:
         try:
             with self._connect(slug) as client:
@@ -365,6 +370,7 @@ def live_state(snapshot: Snapshot) -> LiveState:
         sent=snapshot.sent,
         total=snapshot.total,
         resends=snapshot.resends,
+        quality=snapshot.quality,
         source_line=snapshot.source_line,
         run=snapshot.run or None,
         stopped=snapshot.stopped,

@@ -20,6 +20,7 @@ from jobs.domain.calendar import Interval
 from jobs.domain.policy import Refusal
 from jobs.domain.preflight import Finding
 from jobs.domain.sentences import Catalogue
+from jobs.services.views import AttemptView
 
 _HERE = Path(__file__).parent
 FAR = timedelta(days=365)  # "free until" beyond this is "free"
@@ -149,6 +150,22 @@ class Sentences:
         if not word:
             return name
         return self.text(f"page.temperature.{word}") + (f" {number}" if number else "")
+
+    def link_quality(self, run: AttemptView) -> str:
+        """Return how good the link of a run was, with its parts."""
+        detail = run.detail
+        quality = detail.get("quality", 100)
+        number = quality if isinstance(quality, int) else 100
+        word = "good" if number >= 90 else "fair" if number >= 60 else "bad"
+        return self.text(
+            f"page.job.link-{word}",
+            quality=number,
+            resends=run.resends,
+            sent=self._clockwork.number(run.sent),
+            damaged=detail.get("damaged", 0),
+            lost=detail.get("lost_answers", 0),
+            starved_s=detail.get("starvation_s", 0),
+        )
 
     def _named(self, fields: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
         """Return *fields* with a machine's name of a heater as people call it."""
@@ -282,6 +299,7 @@ class Renderer:
             finding=self.sentences.finding,
             message=self.sentences.message,
             why=self.sentences.why,
+            link_quality=self.sentences.link_quality,
             heater=self.sentences.heater,
             percent=percent,
         )

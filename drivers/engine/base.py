@@ -11,6 +11,7 @@ from drivers.dialects import DIALECTS, suspect
 from drivers.engine.prompting import Prompting
 from drivers.flow import Line, Part, Program
 from drivers.profile import FirmwareProfile
+from drivers.quality import LinkQuality
 from drivers.snapshot import (
     Attention,
     Event,
@@ -66,7 +67,8 @@ class StreamEngine(ABC):
         self._temperatures: dict[str, tuple[float, float]] = {}
         self._position: dict[str, float] = {}
         self._spindle_on = False
-        self._resends = 0
+        self._link = LinkQuality()
+        self._began_at = now
         self._message = ""
         self._notice = ""
         self._prompting = Prompting()
@@ -139,7 +141,8 @@ class StreamEngine(ABC):
         if self._phase is not Phase.IDLE or not len(program):
             return False
         self._program, self._run = program, run
-        self._cursor = self._acked = self._resends = 0
+        self._cursor = self._acked = 0
+        self._link, self._began_at = LinkQuality(), now
         self._fetched, self._message, self._stopped = None, "", False
         self._position = {}
         self._starvation, self._starved_since = 0.0, None
@@ -234,7 +237,7 @@ class StreamEngine(ABC):
             acked=self._acked,
             sent=self._cursor,
             total=len(self._program) if self._program else 0,
-            resends=self._resends,
+            resends=self._link.resends,
             lines_s=self._lines_per_second(now),
             source_line=self._source_line(),
             run=self._run,
@@ -248,6 +251,10 @@ class StreamEngine(ABC):
             homed=self._homed,
             laser=self._laser,
             told=self._settings_told,
+            damaged=self._link.damaged,
+            lost=self._link.lost,
+            narrow_s=self._link.narrow_time(now),
+            quality=self._link.score(self._cursor, self._began_at, now),
             at_work=self._at_work(),
             excused_s=self._excused(now),
             prompt=self._prompting.open,
@@ -385,6 +392,13 @@ class StreamEngine(ABC):
     @abstractmethod
     def _make_safe(self, now: float) -> None:
         """Switch off what can be after a failure, and find back to a conversation."""
+
+    def _looks_damaged(self, text: str) -> bool:
+        """Count a reply of no sense if it looks damaged; many firmwares also just talk."""
+        damaged = len(text) < 5 or "\ufffd" in text or not text.isprintable()
+        if damaged and self._phase in RUNNING:
+            self._link.damaged += 1
+        return damaged
 
     def _note(self, code: str, text: str = "") -> None:
         self._events.append(Attention(code, text))

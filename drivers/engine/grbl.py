@@ -218,6 +218,7 @@ class GrblEngine(GrblActs):
             case grbl.Message():
                 self._note("machine.says", reply.text)
             case grbl.Said():
+                self._looks_damaged(reply.text)
                 self._events.append(Said(reply.text))
             case _:
                 assert_never(reply)

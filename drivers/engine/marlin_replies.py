@@ -117,6 +117,7 @@ class MarlinReplies(MarlinWire):
             self._ask_heard_at = now
             lines = self._window.answered_ask()
             if lines is not None:
+                self._link.lost += len(lines) - 1  # it proves them, for they were not answered
                 if not self._profile.resends and len(lines) > 1:
                     self._lost_answers(lines, now)
                     return
@@ -130,6 +131,7 @@ class MarlinReplies(MarlinWire):
             self._firmware = reply.firmware
         if reply.number is not None:
             lines = self._window.answered_through(reply.number)
+            self._link.lost += max(len(lines) - 1, 0)
             self._numbers_told += bool(lines)
             self._proven = max(self._proven, reply.number if lines else 0)
             self._settled(lines, now)
@@ -153,6 +155,8 @@ class MarlinReplies(MarlinWire):
             if self._is_taken_only:
                 self._guard(line)
         self._strikes = 0
+        if self._link.is_narrow:
+            self._link.narrowed(self._window.narrow, now)
         if self._window.unanswered:
             # One stall must not teach patience; a slow stretch of the program may.
             took = min(now - self._answered_at, 2.0 * self._pace + 0.01)
@@ -265,7 +269,12 @@ class MarlinReplies(MarlinWire):
             self._unknown_resend(number, now)
             return
         self._timers.pop("doubt", None)
-        self._resends += 1
+        self._link.resends += 1
+        self._link.narrowed(True, now)
+        if self._link.is_bad(self._cursor) and not self._link.was_told:
+            self._link.was_told = True
+            self._message = self._message or "machine.bad_link"
+            self._note("machine.bad_link", f"{self._link.resends} of {self._cursor}")
         if self._phase is Phase.CANCELLING:
             self._window.drop_program()
         again = self._window.again
@@ -377,5 +386,5 @@ class MarlinReplies(MarlinWire):
 
     def _said(self, text: str, now: float) -> None:
         self._events.append(Said(text))
-        if len(text) < 5 or text.startswith(("ok", "o", "k")):
+        if self._looks_damaged(text) or text.startswith(("ok", "o", "k")):
             self._doubt(now)  # probably a damaged ok

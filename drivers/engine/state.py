@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from enum import Enum
 
 from drivers.engine.base import StreamEngine
+from drivers.engine.prompting import Prompting
 from drivers.flow import CharacterCounting, Line, NumberedWindow, Part, Sent
+from drivers.quality import LinkQuality
 
 _OWN = frozenset({"_profile", "_program", "_dialect", "_events", "_fetched"})
 _PLAIN = (bool, int, float, str, type(None))
-_INSIDE = (CharacterCounting, NumberedWindow)
+_INSIDE = (CharacterCounting, NumberedWindow, LinkQuality, Prompting)
 
 
 def dump(engine: StreamEngine) -> dict[str, object]:

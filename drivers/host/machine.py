@@ -450,7 +450,11 @@ class Machine:
         return {
             **_extent(progress),
             "resends": last.resends,
-            "starvation_s": last.starvation_s,
+            "starvation_s": round(last.starvation_s, 3),
+            "damaged": last.damaged,
+            "lost_answers": last.lost,
+            "narrow_s": round(last.narrow_s, 1),
+            "quality": last.quality,
         }
 
     def _may_repeat(self, at_us: int) -> bool:

@@ -102,9 +102,28 @@ def usage_facts(session: Session, workshop: Workshop, account: Account) -> dict[
         "reason": attempt.reason,
         "lines": attempt.acked,
         "resends": attempt.resends,
+        "link": _link(attempt),
         "simulated": account.is_simulated,
         "energy": None,
     }
+
+
+def _link(attempt: Attempt) -> dict[str, Json] | None:
+    """Return how good the link was, in whole numbers; None where no host has told."""
+    detail = attempt.detail
+    quality, starved = detail.get("quality"), detail.get("starvation_s")
+    if not isinstance(quality, int):
+        return None
+    return {
+        "quality": quality,
+        "damaged": _count(detail.get("damaged")),
+        "lost_answers": _count(detail.get("lost_answers")),
+        "starved_ms": round(1000 * starved) if isinstance(starved, int | float) else 0,
+    }
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _events(session: Session, workshop: Workshop, account: Account) -> list[Json]:

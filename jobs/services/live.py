@@ -51,6 +51,7 @@ class LiveState:
     sent: int = 0
     total: int = 0
     resends: int = 0
+    quality: int = 100
     source_line: int = 0
     run: str | None = None
     stopped: bool = False

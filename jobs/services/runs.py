@@ -24,7 +24,7 @@ _STARTS = frozenset({"run_started", "started"})
 _EXTENT = ("acked", "sent", "total", "source_line", "resends")
 _DETAIL = (
     *("by", "code", "text", "line", "starvation_s", "offset_bytes"),
-    *("planner_blocks", "sent_line"),
+    *("planner_blocks", "sent_line", "quality", "damaged", "lost_answers", "narrow_s"),
     *("heater", "measured_c", "target_c", "limit_c", "limit_s"),
 )
 _MOST_TALK = 100  # words with a machine that are kept of one run

@@ -20,6 +20,7 @@ from jobs.services.programs import Programs
 from jobs.services.queue import Queue
 from jobs.services.runs import Runs
 from jobs.services.sweep import Sweep
+from jobs.services.wirelogs import WireLogs
 from jobs.services.workshop import Workshop
 
 
@@ -43,6 +44,7 @@ class Services:
     ledger: Ledger
     outbox: Outbox
     sweep: Sweep
+    wire_logs: WireLogs
 
 
 def build_services(workshop: Workshop) -> Services:
@@ -66,4 +68,5 @@ def build_services(workshop: Workshop) -> Services:
         ledger=Ledger(workshop),
         outbox=Outbox(workshop),
         sweep=Sweep(workshop, programs),
+        wire_logs=WireLogs(workshop),
     )

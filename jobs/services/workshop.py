@@ -101,6 +101,9 @@ class MachineGateway(Protocol):
 
     def identify(self, slug: str) -> str | None:
         """Have the machine beep or show a text."""
+
+    def wire_log(self, slug: str, run: str) -> list[Path]:
+        """Return the files of a run's wire log in their order; none if it is not kept."""
         ...
 
     def machines_changed(self) -> None:

@@ -70,6 +70,7 @@ class FakeGateway:
         self.refuses: dict[tuple[str, str], str] = {}
         self.orders: list[StartOrder] = []
         self.acts: list[tuple[str, Order, str]] = []
+        self.wire_logs: list[Path] = []
 
     def _called(self, verb: str, slug: str) -> str | None:
         self.calls.append((verb, slug))
@@ -112,6 +113,9 @@ class FakeGateway:
     def act(self, slug: str, order: Order, by: str) -> str | None:
         self.acts.append((slug, order, by))
         return self._called("act", slug)
+
+    def wire_log(self, slug: str, run: str) -> list[Path]:
+        return [path for path in self.wire_logs if run in path.name]
 
     def machines_changed(self) -> None:
         pass

@@ -2,21 +2,62 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import uuid
 from dataclasses import replace
+from datetime import timedelta
 
-from tests.web.conftest import run_one_job
+import pytest
+
+from jobs.domain.people import Role
+from jobs.store.tables import Attempt
+from tests.web.conftest import PASSWORD, Browser, open_furnished, run_one_job
 
 
 def show(lab, slug, **values):
     lab.workshop.live.put(slug, replace(lab.workshop.live.get(slug), **values))
 
 
-def ended(lab, kind, **fields):
-    """End the running job with a fact of its host; return the job's id."""
-    run = lab.gateway.orders[-1].run
-    fact = {"run": run, "seq": 2, "at_us": int(lab.now.timestamp() * 1e6) + 60_000_000}
-    lab.services.runs.apply("ender", {**fact, "kind": kind, **fields}, lab.now)
-    return lab.jobs["running"]
+LINK = {"quality": 55, "damaged": 3, "lost_answers": 2, "narrow_s": 4.5, "starvation_s": 1.25}
+
+
+@pytest.fixture(scope="module")
+def ran(furnished, tmp_path_factory):
+    """A lab in which one job has run to its end, told by its host; its run is `lab.jobs["run"]`."""
+    for lab in open_furnished(furnished, tmp_path_factory.mktemp("ran")):
+        run_one_job(lab)
+        run = lab.jobs["run"] = lab.gateway.orders[-1].run
+        end = {"acked": 16, "sent": 16, "total": 16, "resends": 7, **LINK}
+        fact = {"run": run, "seq": 2, "at_us": int(lab.now.timestamp() * 1e6) + 60_000_000}
+        lab.services.runs.apply("ender", {**fact, "kind": "finished", **end}, lab.now)
+        yield lab
+
+
+def reads(lab, login):
+    return Browser(lab, lab.app()).sign_in(login)
+
+
+def earlier_run(lab, state, reason, **detail):
+    """Have the job run once before, with another end."""
+    with lab.workshop.database.write() as session:
+        done = session.get_one(Attempt, lab.jobs["run"])
+        session.add(
+            Attempt(
+                id=str(uuid.uuid4()),
+                job_id=done.job_id,
+                machine_id=done.machine_id,
+                state=state,
+                started_at=done.started_at - timedelta(hours=2),
+                ended_at=done.started_at - timedelta(hours=1),
+                acked=9,
+                sent=12,
+                total=16,
+                source_line=11,
+                reason=reason,
+                detail=detail,
+            )
+        )
 
 
 def test_heat_without_a_job_is_said_and_a_person_may_keep_it_on_under_their_name(browse, lab, read):
@@ -38,18 +79,6 @@ def test_heat_without_a_job_is_said_and_a_person_may_keep_it_on_under_their_name
     assert mia.api("GET", "/machines/ender").json()["heat_kept_by"] == "Mia"
 
 
-def test_a_heater_that_stopped_the_machine_is_named_with_its_numbers(browse, lab, read):
-    said = "heater.over (heater=T, measured_c=251.3, target_c=210.0, limit_c=235.0)"
-    show(lab, "ender", message=said)
-    wanted = "Nozzle was too hot: 251.3 °C, wanted 210.0 °C, allowed up to 235.0 °C."
-    assert wanted in read(browse("mia").get("/machines/ender").text)
-    run_one_job(lab)
-    numbers = {"heater": "T", "measured_c": 87.5, "target_c": 210.0, "limit_s": 20.5}
-    job = ended(lab, "failed", code="heater.slow", acked=9, sent=11, total=16, **numbers)
-    page = read(browse("mia").get(f"/jobs/{job}").text)
-    assert "Nozzle did not warm up as it should: 87.5 °C after 20.5 s, wanted 210 °C." in page
-
-
 def test_every_heater_alarm_has_a_sentence(lab):
     from drivers.heat import HeatAlarm
     from jobs.domain.sentences import Catalogue
@@ -60,10 +89,69 @@ def test_every_heater_alarm_has_a_sentence(lab):
         assert "?" not in catalogue.text(f"error.{alarm.code}", **alarm.fields())
 
 
-def test_an_interrupted_run_says_how_far_it_surely_came(browse, lab, read):
-    run_one_job(lab)
-    far = {"acked": 9, "sent": 12, "total": 16, "source_line": 11}
-    job = ended(lab, "interrupted", reason="host-died", sent_line=14, planner_blocks=16, **far)
-    page = read(browse("mia").get(f"/jobs/{job}").text)
+def test_a_heater_that_stopped_the_machine_is_named_with_its_numbers(browse, lab, read):
+    said = "heater.over (heater=T, measured_c=251.3, target_c=210.0, limit_c=235.0)"
+    show(lab, "ender", message=said)
+    wanted = "Nozzle was too hot: 251.3 °C, wanted 210.0 °C, allowed up to 235.0 °C."
+    assert wanted in read(browse("mia").get("/machines/ender").text)
+
+
+def test_a_run_that_a_heater_ended_says_so_with_its_numbers(ran, read):
+    numbers = {"heater": "T", "measured_c": 87.5, "target_c": 210.0, "limit_s": 20.5}
+    earlier_run(ran, "failed", "heater.slow", **numbers)
+    page = read(reads(ran, "mia").get(f"/jobs/{ran.jobs['running']}").text)
+    assert "Nozzle did not warm up as it should: 87.5 °C after 20.5 s, wanted 210 °C." in page
+
+
+def test_an_interrupted_run_says_how_far_it_surely_came(ran, read):
+    earlier_run(ran, "interrupted", "host-died", sent_line=14, planner_blocks=16)
+    page = read(reads(ran, "mia").get(f"/jobs/{ran.jobs['running']}").text)
     assert "taken everything up to line 11 of the file, and nothing after line 14 was sent" in page
     assert "The last 16 moves before line 11 may not have been made." in page
+
+
+def test_every_number_that_a_host_tells_of_an_end_is_kept():
+    from jobs.services.runs import _detail
+
+    numbers = {"heater": "T", "measured_c": 1.5, "target_c": 2.0, "limit_c": 3.0, "limit_s": 4.0}
+    where = {"planner_blocks": 16, "sent_line": 14}
+    assert _detail({**numbers, **where, **LINK, "more": 1}) == {**numbers, **where, **LINK}
+
+
+def test_the_wire_log_of_a_run_is_there_for_its_owner_and_operators(ran, tmp_path):
+    job, run = ran.jobs["running"], ran.jobs["run"]
+    path = f"/jobs/{job}/runs/{run}/wire-log"
+    mia = reads(ran, "mia")
+    assert path in mia.get(f"/jobs/{job}").text
+    assert mia.get(path).status_code == 404
+    for number, text in enumerate(('{"wire":1}\n', '{"t":1.0,"rx":"ok\\n"}\n')):
+        file = tmp_path / f"{run}.000{number}.jsonl.gz"
+        file.write_bytes(gzip.compress(text.encode()))
+        ran.gateway.wire_logs.append(file)
+    answer = mia.get(path)
+    assert answer.headers["content-disposition"].startswith('attachment; filename="ender-')
+    stream, head, entry = gzip.decompress(answer.content).splitlines()
+    assert b"G1" in stream
+    assert json.loads(head) == {"wire": 1}
+    assert json.loads(entry) == {"t": 1.0, "rx": "ok\n"}
+    assert reads(ran, "otto").get(path).content == answer.content
+    assert mia.api("GET", path).content == answer.content
+    who = {"password": PASSWORD, "actor": ran.people["ada"], "now": ran.now}
+    eva = ran.services.people.create("eva", "Eva", Role.MEMBER, **who)
+    ran.people["eva"] = ran.services.people.actor_of(eva)
+    assert reads(ran, "eva").get(path).status_code == 403
+    assert path not in reads(ran, "eva").get(f"/jobs/{job}").text
+    assert Browser(ran, ran.app()).get(path).status_code in (303, 401)
+    assert mia.get(f"/jobs/{ran.jobs['held']}/runs/{run}/wire-log").status_code == 404
+
+
+def test_a_run_says_how_good_its_link_was_and_so_do_its_record_and_the_api(ran, read):
+    mia, job = reads(ran, "mia"), ran.jobs["running"]
+    page = read(mia.get(f"/jobs/{job}").text)
+    assert "The link was bad (55 of 100): 7 resends in 16 lines, 3 damaged replies" in page
+    assert "2 lost answers; the machine waited 1.25 s for lines. Change the cable" in page
+    detail = mia.api("GET", f"/jobs/{job}").json()
+    run = next(one for one in detail["attempts"] if one["id"] == ran.jobs["run"])
+    assert (run["link_quality"], run["damaged_replies"], run["starved_s"]) == (55, 3, 1.25)
+    link = detail["records"][-1]["body"]["link"]
+    assert link == {"quality": 55, "damaged": 3, "lost_answers": 2, "starved_ms": 1250}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, StreamingResponse
 
 from jobs.domain.errors import InvalidError
 from web.api.jobs_json import JobDetailOut, JobOut
 from web.api.wishes import ByHandIn, JobFromDesignIn, api_router
 from web.auth import ApiVisitorDep, FormDep, Visitor
 from web.context import Web, WebDep
-from web.pages.jobs import PURPOSES, carried
+from web.pages.jobs import PURPOSES, carried, packed_log
 
 router = api_router("jobs")
 
@@ -101,6 +101,12 @@ def recipes(web: WebDep, _visitor: ApiVisitorDep, kind: str) -> list[str]:
 def job(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
     """One job with its steps, findings, runs and records."""
     return _detail(web, visitor, job_id)
+
+
+@router.get("/jobs/{job_id}/runs/{run}/wire-log", response_class=StreamingResponse)
+def wire_log(web: WebDep, visitor: ApiVisitorDep, job_id: str, run: str) -> StreamingResponse:
+    """Every byte to and from the machine, as packed JSON lines that replay."""
+    return packed_log(*web.services.wire_logs.get(visitor.actor, job_id, run))
 
 
 @router.post("/jobs/{job_id}/hold")

@@ -148,6 +148,10 @@ class AttemptOut(BaseModel):
     total_lines: int
     line: int
     resends: int
+    link_quality: int | None
+    damaged_replies: int
+    lost_answers: int
+    starved_s: float
     machine_s: float
     reason: str | None
     record_id: str | None
@@ -155,6 +159,7 @@ class AttemptOut(BaseModel):
     @classmethod
     def of(cls, attempt: AttemptView) -> AttemptOut:
         """Return the JSON form."""
+        detail = attempt.detail
         return cls(
             id=attempt.id,
             machine=attempt.machine_slug,
@@ -166,6 +171,10 @@ class AttemptOut(BaseModel):
             total_lines=attempt.total,
             line=attempt.line,
             resends=attempt.resends,
+            link_quality=int(quality) if (quality := detail.get("quality")) is not None else None,
+            damaged_replies=int(detail.get("damaged", 0)),
+            lost_answers=int(detail.get("lost_answers", 0)),
+            starved_s=float(detail.get("starvation_s", 0.0)),
             machine_s=attempt.machine_s,
             reason=attempt.reason,
             record_id=attempt.record_id,

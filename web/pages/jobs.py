@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.job import JobState, StepState
@@ -180,6 +186,18 @@ def carried(program: CarriedProgram) -> FileResponse:
     """Return a program as a file to be saved, never to be shown."""
     kind = "application/octet-stream"
     return FileResponse(program.path, filename=program.name, media_type=kind)
+
+
+@router.get("/jobs/{job_id}/runs/{run}/wire-log")
+def wire_log(web: WebDep, visitor: VisitorDep, job_id: str, run: str) -> Response:
+    """Hand out every byte to and from the machine, packed."""
+    return packed_log(*web.services.wire_logs.get(visitor.actor, job_id, run))
+
+
+def packed_log(name: str, data: Iterator[bytes]) -> StreamingResponse:
+    """Return a log as a file to keep."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(data, media_type="application/gzip", headers=headers)
 
 
 @router.post("/jobs/{job_id}/hold")

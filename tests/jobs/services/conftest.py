@@ -35,6 +35,7 @@ class FakeGateway:
     answers: dict[tuple[str, str], str] = field(default_factory=dict)
     changes: int = 0
     acts: list[tuple[str, Order, str]] = field(default_factory=list)
+    wire_logs: list[Path] = field(default_factory=list)
 
     def _called(self, verb: str, slug: str) -> str | None:
         self.calls.append((verb, slug))
@@ -77,6 +78,9 @@ class FakeGateway:
     def act(self, slug: str, order: Order, by: str) -> str | None:
         self.acts.append((slug, order, by))
         return self._called("act", slug)
+
+    def wire_log(self, slug: str, run: str) -> list[Path]:
+        return [path for path in self.wire_logs if run in path.name]
 
     def machines_changed(self) -> None:
         self.changes += 1
