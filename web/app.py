@@ -36,6 +36,7 @@ from web.pages import (
     lab,
     machines,
     ports,
+    resuming,
     sign_in,
 )
 from web.rendering import Renderer
@@ -88,7 +89,19 @@ def create_app(
 
 
 def _add_routes(app: FastAPI, vendor: Path) -> None:
-    pages = (board, sign_in, calendar, bookings, designs, jobs, lab, machines, ports, hand_form)
+    pages = (
+        board,
+        sign_in,
+        calendar,
+        bookings,
+        designs,
+        jobs,
+        lab,
+        machines,
+        ports,
+        hand_form,
+        resuming,
+    )
     for routes in pages:
         app.include_router(routes.router, include_in_schema=False)
     for resource in (api_machines, api_jobs, api_bookings, api_lab, api_ports):

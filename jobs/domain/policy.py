@@ -33,6 +33,7 @@ class Reason(StrEnum):
     NOT_PREPARED = "not-prepared"
     NO_ROOM_BEFORE = "no-room-before"  # at
     PERSON_MUST_START = "person-must-start"
+    RESUME_CHANGED = "resume-changed"
     WRONG_STATE = "wrong-state"  # state, wanted
     NO_SUCH_CONTROL = "no-such-control"  # control
     NO_CAPABLE_MACHINE = "no-capable-machine"

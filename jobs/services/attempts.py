@@ -23,6 +23,7 @@ from jobs.services import outbox
 from jobs.services.accounts import Account, usage_facts
 from jobs.services.facts import Facts
 from jobs.services.ledger import Ledger
+from jobs.services.resuming import link_of
 from jobs.services.steps import set_step, step_job
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Preflight, UsageEvent
@@ -92,7 +93,7 @@ class Attempts:
             started_at=now,
             event_seq=0,
             total=preflight.stream_lines if preflight else 0,
-            detail={},
+            detail=link_of(preflight),
         )
         session.add(attempt)
         if arming is not None:

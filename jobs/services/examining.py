@@ -66,16 +66,43 @@ class Examining:
             "kind": target.kind,
         }
         answer = self._work(Task.PREPARE, request, {"program.gcode": program.path}, outputs)
+        return self._kept(answer, program.path, program.sliced)
+
+    def resume(
+        self,
+        target: Target,
+        files: Mapping[str, Path],
+        wish: Mapping[str, object],
+        outputs: Path,
+    ) -> tuple[Examined, Mapping[str, object]]:
+        """Make the rest of a program fit to begin in its middle, and keep it.
+
+        :param files: `stream` and `index` of the whole.
+        :param wish: `line` or `layer`, `height_mm`, `density_g_cm3`.
+        :returns: what was found, and all that the worker said.
+        """
+        request: dict[str, object] = {
+            "limits": target.limits.to_json(),
+            "dialect": target.dialect,
+            "forbidden": list(target.forbidden),
+            "kind": target.kind,
+            **wish,
+        }
+        answer = self._work(Task.RESUME, request, files, outputs)
+        made = answer.outputs.get("resumed.gcode", files["stream"])
+        return self._kept(answer, made, {}), dict(answer.result)
+
+    def _kept(self, answer: WorkerResult, program: Path, sliced: Mapping[str, object]) -> Examined:
         report, findings = split(answer)
-        if program.sliced:
-            report["sliced"] = dict(program.sliced)
+        if sliced:
+            report["sliced"] = dict(sliced)
         files, result = answer.outputs, answer.result
         if not files.keys() >= _FILES:
-            return Examined(report, tuple(findings) or (_died(),), sha256_of(program.path))
+            return Examined(report, tuple(findings) or (_died(),), sha256_of(program))
         return Examined(
             report=report,
             findings=tuple(findings),
-            program_sha256=self._programs.keep(program.path),
+            program_sha256=self._programs.keep(program),
             stream_sha256=self._programs.keep(files["stream"]),
             index_sha256=self._programs.keep(files["index.u32"]),
             planned_sha256=self._programs.keep(files["planned.f32"]),

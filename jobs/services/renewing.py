@@ -10,7 +10,14 @@ from sqlalchemy.orm import Session
 
 from jobs.domain.job import HoldReason, JobState, StepName, StepState
 from jobs.domain.preflight import Verdict
-from jobs.services.starting import is_current, machines_in_use, preflights_of, takes
+from jobs.services.resuming import is_resume
+from jobs.services.starting import (
+    is_current,
+    machines_in_use,
+    preflight_for,
+    preflights_of,
+    takes,
+)
 from jobs.services.steps import set_step, step_job
 from jobs.services.targets import target_of
 from jobs.services.workshop import Workshop
@@ -28,7 +35,12 @@ def prepare_again(session: Session, job: Job, now: datetime) -> None:
 def renew(session: Session, workshop: Workshop, now: datetime) -> None:
     """Prepare again every job that waits on what its machines no longer are."""
     for job in outdated(session, workshop, _renewable(session)):
-        prepare_again(session, job, now)
+        if job.machine_id and is_resume(preflight_for(session, job.id, job.machine_id)):
+            # Prepared anew it would begin from its beginning, on top of what is there.
+            step_job(job, JobState.HELD, now)
+            job.hold_reason = HoldReason.INTERRUPTED.value
+        else:
+            prepare_again(session, job, now)
 
 
 def any_outdated(session: Session, workshop: Workshop) -> bool:

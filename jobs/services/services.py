@@ -18,6 +18,7 @@ from jobs.services.ports import Ports
 from jobs.services.preparation import Preparation
 from jobs.services.programs import Programs
 from jobs.services.queue import Queue
+from jobs.services.resuming import Resuming
 from jobs.services.runs import Runs
 from jobs.services.sweep import Sweep
 from jobs.services.wirelogs import WireLogs
@@ -36,6 +37,7 @@ class Services:
     bookings: Bookings
     queue: Queue
     preparation: Preparation
+    resuming: Resuming
     dispatch: Dispatch
     attendance: Attendance
     ports: Ports
@@ -60,6 +62,7 @@ def build_services(workshop: Workshop) -> Services:
         bookings=Bookings(workshop),
         queue=Queue(workshop),
         preparation=Preparation(workshop, programs),
+        resuming=Resuming(workshop, programs),
         dispatch=Dispatch(workshop, runs),
         attendance=Attendance(workshop),
         ports=Ports(workshop),

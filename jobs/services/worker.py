@@ -56,6 +56,33 @@ def prepare(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, 
     )
 
 
+def resume(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Make the rest of a program fit to begin in its middle.
+
+    Asks for what `prepare` asks for, and `line`, `layer`, `height_mm`; files `stream` and `index`.
+    """
+    from jobs.analysis.resuming import Wish, resume_program
+    from jobs.domain.machine import MachineLimits
+
+    density, height = request.get("density_g_cm3"), request.get("height_mm")
+    forbidden = request.get("forbidden")
+    return resume_program(
+        files["stream"],
+        files["index"],
+        out,
+        Wish(
+            int(str(request.get("line", 0))),
+            int(str(request.get("layer", 0))),
+            float(height) if isinstance(height, int | float) else None,
+        ),
+        MachineLimits.from_json(_mapping(request, "limits")),
+        str(request["dialect"]),
+        [str(word) for word in forbidden] if isinstance(forbidden, list) else [],
+        float(density) if isinstance(density, int | float) else None,
+        str(request["kind"]),
+    )
+
+
 def slice_mesh(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Turn a mesh into `program.gcode`; asks for `recipe` and `limits`, both as their to_json."""
     from jobs.domain.machine import MachineLimits
@@ -96,6 +123,7 @@ _CODE: Final = tuple(
 TASKS: Final[dict[Task, TaskFunction]] = {
     Task.INSPECT: inspect,
     Task.PREPARE: prepare,
+    Task.RESUME: resume,
     Task.SLICE: slice_mesh,
     Task.MANIFEST: manifest,
 }

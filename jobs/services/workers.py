@@ -48,6 +48,7 @@ class Task(StrEnum):
     INSPECT = "inspect"  # a mesh or a program: what is it, what is wrong with it
     PREPARE = "prepare"  # a program for one machine: stream file, index, report, findings
     SLICE = "slice"  # a mesh and a recipe: program.gcode
+    RESUME = "resume"  # the rest of a stream from a line on: the same, with what comes before it
     MANIFEST = "manifest"  # a design's manifest: what it says, what can be printed, which licence
 
 
@@ -96,6 +97,7 @@ class WorkerLimits:
 LIMITS: Final[Mapping[Task, WorkerLimits]] = {
     Task.INSPECT: WorkerLimits(),
     Task.PREPARE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
+    Task.RESUME: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=180, wall_s=240.0),
     Task.SLICE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=600, wall_s=900.0),
     Task.MANIFEST: WorkerLimits(memory_bytes=512 * MIB, cpu_s=20, wall_s=30.0),
 }

@@ -7,8 +7,9 @@ from typing import Literal
 from starlette.responses import FileResponse, StreamingResponse
 
 from jobs.domain.errors import InvalidError
-from web.api.jobs_json import JobDetailOut, JobOut
-from web.api.wishes import ByHandIn, JobFromDesignIn, api_router
+from jobs.services.resuming import ResumeWish
+from web.api.jobs_json import JobDetailOut, JobOut, ResumeOut
+from web.api.wishes import ByHandIn, JobFromDesignIn, ResumeConfirmIn, ResumeIn, api_router
 from web.auth import ApiVisitorDep, FormDep, Visitor
 from web.context import Web, WebDep
 from web.pages.jobs import PURPOSES, carried, packed_log
@@ -145,6 +146,22 @@ def retry(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
 def program(web: WebDep, visitor: ApiVisitorDep, job_id: str, machine: str) -> FileResponse:
     """The file to carry to a machine that takes work by hand, as it was examined for it."""
     return carried(web.services.queue.program(visitor.actor, job_id, machine))
+
+
+@router.post("/jobs/{job_id}/resume-plan")
+def resume_plan(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: ResumeIn) -> ResumeOut:
+    """Make the lines that would be sent to go on with an interrupted job; changes nothing."""
+    chosen = ResumeWish(wish.line, wish.layer, wish.height_mm)
+    return ResumeOut.of(web, web.services.resuming.plan(visitor.actor, job_id, chosen))
+
+
+@router.post("/jobs/{job_id}/resume")
+def resume(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: ResumeConfirmIn) -> JobDetailOut:
+    """Have the job wait for an arming, to go on exactly as it was planned."""
+    chosen = ResumeWish(wish.line, wish.layer, wish.height_mm)
+    shown = wish.stream_sha256
+    web.services.resuming.confirm(visitor.actor, job_id, chosen, shown, web.clock())
+    return _detail(web, visitor, job_id)
 
 
 def _by_hand(

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from jobs.domain.job import AttemptState, HoldReason, InputKind, JobState, StepName, StepState
 from jobs.domain.preflight import Finding, Severity, Verdict
+from jobs.services.resuming import ResumePlan
 from jobs.services.views import AttemptView, JobDetail, JobView, PreflightView, StepView
 from web.api.lab_json import DesignOut, RecordOut
 from web.api.machines_json import RunOut
@@ -107,6 +108,39 @@ class StepOut(BaseModel):
             started_at=step.started_at,
             ended_at=step.ended_at,
             detail=dict(step.detail),
+        )
+
+
+class ResumeOut(BaseModel):
+    """What would be sent to go on with an interrupted job; `homing` only if it is locked."""
+
+    stream_sha256: str
+    machine: str
+    homing: list[str]
+    preamble: list[str]
+    following: list[str]
+    from_line: int
+    rest_lines: int
+    tool: int
+    planned_s: float
+    verdict: Verdict
+    findings: list[FindingOut]
+
+    @classmethod
+    def of(cls, web: Web, plan: ResumePlan) -> ResumeOut:
+        """Return the JSON form."""
+        return cls(
+            stream_sha256=plan.stream_sha256,
+            machine=plan.offer.machine_slug,
+            homing=list(plan.homing),
+            preamble=list(plan.preamble),
+            following=list(plan.following),
+            from_line=plan.from_line,
+            rest_lines=plan.rest_lines,
+            tool=plan.tool,
+            planned_s=plan.planned_s,
+            verdict=plan.verdict,
+            findings=[FindingOut.of(web, one) for one in plan.findings],
         )
 
 

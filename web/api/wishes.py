@@ -70,6 +70,23 @@ class AnswerIn(_In):
     choice: Annotated[int, Field(ge=0, le=99)] = 0
 
 
+class ResumeIn(_In):
+    """Where to go on with an interrupted job; `layer` above 0 goes before `line`.
+
+    `height_mm` is where the nozzle stands now; without it, where the program last had it.
+    """
+
+    line: Annotated[int, Field(ge=0)] = 0
+    layer: Annotated[int, Field(ge=0)] = 0
+    height_mm: Annotated[float, Field(ge=0, le=10_000)] | None = None
+
+
+class ResumeConfirmIn(ResumeIn):
+    """The same, and the hash of the plan that was read."""
+
+    stream_sha256: ShortText
+
+
 class BookIn(_In):
     """An interval on a machine."""
 

@@ -33,6 +33,7 @@ SAID = frozenset(
         "paused",
         "queued",
         "released",
+        "resume-planned",
         "resumed",
         "retired",
         "retried",

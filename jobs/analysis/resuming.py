@@ -1,0 +1,336 @@
+"""A program's rest, made fit to begin in its middle: the state before a line, said anew.
+
+Nothing here decides that anything runs: the result is a stream file like any other, which goes
+through the same checks, and whose first lines a person reads before they are sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from drivers.engine.bookmark import Bookmark
+from drivers.gcode import words
+from jobs.analysis.program import prepare_program, read_program
+from jobs.analysis.report import Program
+from jobs.domain.machine import MachineLimits
+from jobs.domain.preflight import Finding, FindingCode, Severity
+
+FOLLOWING = 12  # lines of the program itself that are shown after the new ones
+CLEAR_MM = 5.0  # above the part on the way [mm]
+PRIME_MM, RETRACT_MM = 15.0, 1.0  # of filament
+SPIN_UP_S = 4.0
+
+Lines32 = npt.NDArray[np.uint32]  # lines of the upload
+_HEAT = re.compile(rb"M(104|109|140|190)(?!\d)")
+_TOOL = re.compile(rb"T(\d+)")
+_TARGET = re.compile(rb"[SR]([-+]?(?:\d+\.?\d*|\.\d+))")
+_GROUPS = {
+    "motion": {0.0, 1.0, 2.0, 3.0},
+    "plane": {17.0, 18.0, 19.0},
+    "units": {20.0, 21.0},
+    "offset": {54.0, 55.0, 56.0, 57.0, 58.0, 59.0},
+    "distance": {90.0, 91.0},
+    "feed": {93.0, 94.0},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Where to begin.
+
+    :param line: 1-based line of the upload; 0 if a layer is meant.
+    :param layer: 1-based, in the order they are made; 0 if a line is meant.
+    :param height_mm: where the nozzle stands now, in the program's zero; None: where the
+        program last had it.
+    """
+
+    line: int = 0
+    layer: int = 0
+    height_mm: float | None = None
+
+
+@dataclass(slots=True)
+class _Lines:
+    """A stream's lines, as a bookmark reads them."""
+
+    lines: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def line(self, index: int) -> bytes:
+        return self.lines[index]
+
+    def source_line(self, index: int) -> int:
+        return index + 1
+
+
+@dataclass(slots=True)
+class _Mill:
+    """What the lines of a Grbl program have set; numbers of G words by group."""
+
+    modes: dict[str, float] = field(default_factory=dict)
+    spindle: int = 0  # 3, 4, or 0 for off
+    speed: float = 0.0
+    feed: float = 0.0
+    coolant: set[int] = field(default_factory=set)
+    tool: int = 0
+
+    def take(self, line: bytes) -> None:
+        """Take one line into account."""
+        for letter, number in words(line):
+            match letter:
+                case "G":
+                    for group, members in _GROUPS.items():
+                        if number in members:
+                            self.modes[group] = number
+                case "M" if number in (3.0, 4.0, 5.0):
+                    self.spindle = int(number) % 5
+                case "M" if number in (7.0, 8.0):
+                    self.coolant.add(int(number))
+                case "M" if number == 9.0:
+                    self.coolant.clear()
+                case "S":
+                    self.speed = number
+                case "F":
+                    self.feed = number
+                case "T":
+                    self.tool = int(number)
+                case _:
+                    pass
+
+
+def resume_program(
+    stream_path: Path,
+    index_path: Path,
+    out_dir: Path,
+    wish: Wish,
+    machine: MachineLimits,
+    dialect: str,
+    forbidden: Sequence[str],
+    density_g_cm3: float | None,
+    kind: str,
+) -> dict[str, object]:
+    """Write the rest of a program with what must come before it, and examine the whole.
+
+    Writes the files of `prepare_program`; lines that are new have 0 in `index.u32`.
+
+    :param stream_path: the stream of the interrupted program.
+    :param index_path: its index.
+    :returns: what `prepare_program` returns, and `preamble` and `following` (lines of text),
+        `from_line` (of the upload), `rest_lines`, `layer_count`. Where no state can be told,
+        the preamble is empty, nothing is written, and a finding says why.
+    """
+    data = stream_path.read_bytes()
+    lines = data.splitlines()
+    index = np.frombuffer(index_path.read_bytes(), "<u4")
+    _, program, _ = read_program(data, machine, dialect)
+    starts = layer_starts(program)
+    at = _begin_at(wish, index, starts)
+    if at is None or not 0 < at < len(lines):
+        return _refused(FindingCode.RESUME_NO_LINE, wish.line)
+    if dialect == "marlin":
+        preamble = _print_preamble(lines, at, wish, machine)
+    else:
+        preamble = _mill_preamble(lines, at, program, kind)
+    if preamble is None:
+        return _refused(FindingCode.RESUME_NO_PLACE, int(index[at]))
+    rest = lines[at:]
+    out_dir.mkdir(parents=True, exist_ok=True)
+    made = out_dir / "resumed.gcode"
+    # Examined as if the nozzle had been driven to where a person says that it stands: to the
+    # checks a G92 from a place that nobody knows would shift all that follows.
+    as_driven = [line.replace(b"G92Z", b"G1F600Z") for line in preamble]
+    made.write_bytes(b"\n".join([*as_driven, *rest, b""]))
+    result = prepare_program(made, out_dir, machine, dialect, forbidden, density_g_cm3, kind)
+    whole = b"\n".join([*preamble, *rest, b""])
+    made.write_bytes(whole)
+    if result["stream_lines"] != len(preamble) + len(rest):
+        return _refused(FindingCode.RESUME_NO_LINE, int(index[at]))
+    if (out_dir / "stream").exists():
+        (out_dir / "stream").write_bytes(whole)
+        digest = hashlib.sha256(whole).hexdigest()
+        result = {**result, "stream_sha256": digest, "stream_bytes": len(whole)}
+    _true_lines(out_dir / "index.u32", result, index[at:], len(preamble))
+    return {
+        **result,
+        "preamble": [line.decode("ascii", "replace") for line in preamble],
+        "following": [line.decode("ascii", "replace") for line in lines[at : at + FOLLOWING]],
+        "from_line": int(index[at]),
+        "rest_lines": len(lines) - at,
+        "layer_count": len(starts),
+        "tool": _tool_at(lines[:at]),
+    }
+
+
+def _tool_at(lines: Sequence[bytes]) -> int:
+    for line in reversed(lines):
+        if line[:1] in b"TGM" and b"T" in line and (found := _TOOL.search(line)):
+            return int(found[1])
+    return 0
+
+
+def layer_starts(program: Program) -> list[int]:
+    """Return the stream line, from 0, of the first extruding move of each layer, as made."""
+    moves, printing = program.moves, program.printing
+    at = np.flatnonzero(printing & (np.abs(moves.end[:, 2] - moves.start[:, 2]) < 1e-6))
+    if len(at) == 0:
+        return []
+    height = np.round(moves.end[at, 2], 3)
+    first = np.flatnonzero(np.diff(height, prepend=np.nan) != 0.0)
+    return [int(line) for line in moves.line[at[first]]]
+
+
+def _begin_at(wish: Wish, index: Lines32, starts: Sequence[int]) -> int | None:
+    if wish.layer:
+        return starts[wish.layer - 1] if 0 < wish.layer <= len(starts) else None
+    found = int(np.searchsorted(index, wish.line))
+    return found if found < len(index) else None
+
+
+def _print_preamble(
+    lines: Sequence[bytes], at: int, wish: Wish, machine: MachineLimits
+) -> list[bytes] | None:
+    """Heat, free the nozzle upwards, home X and Y, prime, go over the place, go down."""
+    text = _Lines(lines)
+    mark = Bookmark()
+    heat: dict[str, float] = {}
+    for number in range(at):
+        line = lines[number]
+        mark.take(number, line, text)
+        if line[:1] == b"M" and (found := _HEAT.match(line)):
+            _note_heat(heat, found[1], line, mark.tool)
+    said = mark.settle(text, at)
+    if not {"X", "Y", "Z"} <= set(said):
+        return None
+    height = said["Z"] if wish.height_mm is None else wish.height_mm
+    top = machine.origin_mm[2] + machine.envelope_mm[2]
+    clear = min(max(height, said["Z"]) + CLEAR_MM, top)
+    # The nozzle may be frozen into the part: it is hot before anything moves. Z is never homed,
+    # for the part may be where it would go: a person says where the nozzle stands.
+    made = [
+        *_heating(heat),
+        *([f"T{mark.tool}"] if mark.tool else []),
+        *("G21", "G90", "M83"),
+        f"G92 Z{_text(height)}",
+        f"G1 Z{_text(clear)} F600",
+        "G28 X Y",
+        *([mark.fan.decode("ascii", "replace")] if mark.fan else []),
+        f"G1 E{_text(PRIME_MM)} F150",
+        f"G1 E-{_text(RETRACT_MM)} F1800",
+        f"G1 X{_text(said['X'])} Y{_text(said['Y'])} F6000",
+        f"G1 Z{_text(said['Z'])} F600",
+        f"G1 E{_text(RETRACT_MM)} F1800",
+        f"G92 E{_text(said.get('E', 0.0))}",
+        "G20" if mark.inches else "G21",
+        *mark.modes,
+    ]
+    if mark.feedrate_mm_min:
+        made.append(f"G1 F{_text(mark.feedrate_mm_min / (25.4 if mark.inches else 1.0))}")
+    return [line.replace(" ", "").encode("ascii") for line in made]
+
+
+def _note_heat(heat: dict[str, float], code: bytes, line: bytes, tool: int) -> None:
+    if (target := _TARGET.search(line)) is None:
+        return
+    if code in (b"140", b"190"):
+        heat["B"] = float(target[1])
+        return
+    named = _TOOL.search(line)
+    heat[f"T{int(named[1]) if named else tool}"] = float(target[1])
+
+
+def _heating(heat: dict[str, float]) -> list[str]:
+    """Return lines that begin to heat all, and then wait for all."""
+    bed = heat.get("B", 0.0)
+    tools = {name: target for name, target in heat.items() if name != "B" and target}
+    one = list(tools) == ["T0"]
+    words = [("" if one else f" {name}") + f" S{_text(target)}" for name, target in tools.items()]
+    return [
+        *([f"M140 S{_text(bed)}"] if bed else []),
+        *(f"M104{word}" for word in words),
+        *([f"M190 S{_text(bed)}"] if bed else []),
+        *(f"M109{word}" for word in words),
+    ]
+
+
+def _mill_preamble(
+    lines: Sequence[bytes], at: int, program: Program, kind: str
+) -> list[bytes] | None:
+    """Up to the highest place of the program, spindle on, over the place, down at the feedrate."""
+    state = _Mill()
+    for line in lines[:at]:
+        state.take(line)
+    moves = program.moves
+    before = np.flatnonzero((moves.line < at) & ~moves.machine)
+    if len(before) == 0:
+        return None
+    x, y, z = (float(value) for value in moves.end[before[-1], :3])
+    if np.isnan(x) or np.isnan(y):
+        return None
+    heights = moves.end[~moves.machine, 2]
+    heights = heights[~np.isnan(heights)]
+    modes = state.modes
+    made = ["G21", "G90", "G94", f"G{modes.get('offset', 54.0):.0f}"]
+    moves_z = len(heights) > 0 and not np.isnan(z) and kind != "laser"
+    spindle = [f"M{state.spindle} S{_text(state.speed)}"] if state.spindle else []
+    if moves_z:
+        made.append(f"G0 Z{_text(float(heights.max()))}")
+        made += [*spindle, *([f"G4 P{_text(SPIN_UP_S)}"] if spindle else [])]
+    made += [f"M{number}" for number in sorted(state.coolant)]
+    made.append(f"G0 X{_text(x)} Y{_text(y)}")
+    unit = 25.4 if modes.get("units") == 20.0 else 1.0
+    if moves_z:
+        feed = state.feed * unit or 100.0
+        made.append(f"G1 Z{_text(z)} F{_text(feed)}")
+    elif spindle:
+        made += spindle  # a beam is lit over its place, not on the way there
+    made.append(f"G{modes.get('plane', 17.0):.0f}")
+    made += [f"G{modes[name]:.0f}" for name in ("units", "distance", "feed") if name in modes]
+    motion = modes.get("motion", 0.0)
+    # An arc as the mode in force would read the next places without a centre.
+    made.append(f"G{motion if motion < 2.0 else 1.0:.0f}")
+    if state.feed:
+        made.append(f"F{_text(state.feed)}")
+    return [line.replace(" ", "").encode("ascii") for line in made]
+
+
+def _true_lines(path: Path, result: dict[str, object], rest: Lines32, new: int) -> None:
+    """Have the index name lines of the upload, and findings too."""
+    if not path.exists():
+        return
+    made = np.frombuffer(path.read_bytes(), "<u4").astype(np.int64) - 1  # of the new file
+    true = np.concatenate((np.zeros(new, np.int64), rest.astype(np.int64)))
+    index = true[np.minimum(made, len(true) - 1)].astype("<u4").tobytes()
+    path.write_bytes(index)
+    result["index_sha256"] = hashlib.sha256(index).hexdigest()
+    found = result["findings"]
+    for finding in found if isinstance(found, list) else ():
+        line = finding.get("line")
+        if isinstance(line, int) and 0 < line <= len(true):
+            finding["line"] = int(true[line - 1]) or None
+
+
+def _refused(code: FindingCode, line: int) -> dict[str, object]:
+    finding = Finding(code, Severity.BLOCK, line or None)
+    return {
+        **{"report": None, "findings": [finding.to_json()], "verdict": "block"},
+        **{"preamble": [], "following": [], "from_line": line, "rest_lines": 0, "layer_count": 0},
+        "tool": 0,
+    }
+
+
+def _text(value: float) -> str:
+    """Return a number as firmware reads it.
+
+    >>> _text(210.0), _text(0.125), _text(-0.0)
+    ('210', '0.125', '0')
+    """
+    return f"{value:.5f}".rstrip("0").rstrip(".").replace("-0", "0", value == 0)
