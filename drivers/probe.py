@@ -156,9 +156,6 @@ class Probe:
         if self._boots:
             self._boots = False
             self._ask_at_this_rate()
-        if self._is_noise():
-            self._next_rate(now)
-            return
         if self._questions and (self._heard.good or self._nothing_asked()):
             self._out += self._questions.pop(0)
             self._next_at = now + _ANSWER

@@ -188,6 +188,8 @@ class FarmBotEngine(FarmBotWire):
             self._timers.clear()
             self._after("recover", wait, now)
         else:
+            if self._phase is Phase.IDLE:
+                self._note("machine.booted", "R99")
             self._connected = False
             self._phase = Phase.CONNECTING
             self._forget()
