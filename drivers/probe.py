@@ -286,13 +286,14 @@ class Probe:
 def suggest(probed: Probed, profiles: Iterable[FirmwareProfile]) -> str:
     """Return the name of the profile that fits best, "" where none speaks the dialect.
 
-    The longest of the `says` of all profiles that the board's own words hold decides.
+    The longest of the `says` of all profiles that the board's own words hold decides; a
+    profile without any goes by its name.
     """
     known = [one for one in profiles if one.dialect == probed.dialect]
     words = " ".join((probed.firmware, probed.info, probed.machine_type, *probed.text)).casefold()
     best, length = "", 0
     for profile in known:
-        for said in profile.says:
+        for said in profile.says or (profile.name,):
             if said.casefold() in words and len(said) > length:
                 best, length = profile.name, len(said)
     if best:
