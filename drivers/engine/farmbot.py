@@ -13,8 +13,9 @@ from drivers.snapshot import Cancelled, Connected, Finished, Phase, Said
 
 _SETTLE = 0.3  # after a boot line [s]
 _STOP_AGAIN = 1.0  # until E is repeated: a command that only waits throws it away [s]
-_STOPS_MAX = 30
 _RECOVER = 1.0  # from a confirmed stop to the next conversation [s]
+_HELLO_AGAIN = 1.0
+_HELLO_BYTES = 12  # with newlines and Q
 _CONFIG_OK = 2  # the parameter that approves all others
 # Refused while locked, harmless if not: so the answer tells whether a stop has arrived.
 _PROOF = b"F42 P13 M0"
@@ -43,6 +44,9 @@ class FarmBotEngine(FarmBotWire):
     def _hello(self, now: float) -> None:
         self._phase = Phase.CONNECTING
         self._forget()
+        if not self._fits(_HELLO_BYTES):
+            self._after("hello", _HELLO_AGAIN, now)  # it will say something when it can hear
+            return
         self._is_dirty = True
         self._extras.append(Line(b"F83", Part.ASK))
         self._after("watch", self._profile.poll_s, now)
@@ -84,12 +88,16 @@ class FarmBotEngine(FarmBotWire):
         self._stops += 1
         self._is_dirty = True
         proof = b"%s Q%d\n" % (_PROOF, self._next_q())
-        self._urgent += self._profile.emergency.encode("latin-1") + proof
+        stop = self._profile.emergency.encode("latin-1") + proof
+        # The first goes out whatever happens; more than its ring holds would not help.
+        if self._stops == 1 or self._fits(len(stop)):
+            self._urgent += self._counted(stop)
         self._after("stopped", _STOP_AGAIN, now)
 
     # -- in ---------------------------------------------------------------------------------
 
     def _hear(self, line: bytes, now: float) -> None:
+        self._unheard = 0
         reply = farmbot.parse(line.decode("ascii", "replace"))
         match reply:
             case farmbot.Heard():
@@ -243,10 +251,7 @@ class FarmBotEngine(FarmBotWire):
             case "cancel":
                 self._unconfirmed(now)
             case "stopped":
-                if self._stops < _STOPS_MAX:
-                    self._lock(now)
-                else:
-                    self._after("recover", _RECOVER, now)
+                self._lock(now)
             case "recover":
                 self._hello(now)
 

@@ -58,6 +58,7 @@ class FarmBotWire(StreamEngine):
         self._is_configured = True
         self._pause_due = False
         self._stops = 0
+        self._unheard = 0  # bytes sent since it last said anything: its ring may hold them all
         self._trouble = ""
 
     @abstractmethod
@@ -84,7 +85,7 @@ class FarmBotWire(StreamEngine):
             self._is_asked = False
             self._question = self._next_q()
             self._after("answer", self._profile.answer_s, now)
-            return b"%s Q%d\n" % (ASK, self._question)
+            return self._counted(b"%s Q%d\n" % (ASK, self._question))
         while self._owed is None and (line := self._next(now)) is not None:
             if out := self._put(line, now):
                 return out
@@ -122,7 +123,15 @@ class FarmBotWire(StreamEngine):
         self._after("answer", patience, now)
         newline = b"\n" if self._is_dirty else b""
         self._is_dirty = False
-        return newline + wire + b"\n"
+        return self._counted(newline + wire + b"\n")
+
+    def _counted(self, data: bytes) -> bytes:
+        self._unheard += len(data)
+        return data
+
+    def _fits(self, size: int) -> bool:
+        """Tell whether its ring can hold *size* bytes more though it reads nothing."""
+        return self._unheard + size <= self._profile.rx_bytes
 
     def _next_q(self) -> int:
         self._q = self._q % _LAST_Q + 1

@@ -30,6 +30,7 @@ class GrblEngine(GrblActs):
         super().__init__(profile, now)
         self._offset: tuple[float, ...] = (0.0, 0.0, 0.0)
         self._idle_seen = 0
+        self._resumes = 0  # reports without a hold until a cycle start has surely helped
         self._reset_at = now
         self._after_reset: Cancelled | None = None
 
@@ -122,6 +123,7 @@ class GrblEngine(GrblActs):
         self._after("poll", 0.0, now)
 
     def _halt(self, now: float) -> None:
+        self._resumes = 0
         self._paused_said = False
         self._urgent += self._byte("hold")
         self._mark_starving(False, now)
@@ -129,6 +131,9 @@ class GrblEngine(GrblActs):
         self._after("hold", self._profile.cancel_s, now)
 
     def _go_on(self, now: float) -> None:
+        # Not heard while it still slows down: repeated until it is no longer held.
+        # A report may be older than the hold that it does not tell yet.
+        self._resumes = 2
         self._urgent += self._byte("resume")
         self._timers.pop("hold", None)
         self._idle_seen = 0
@@ -283,6 +288,11 @@ class GrblEngine(GrblActs):
         if status.state != "Idle":
             self._idle_seen = 0
             code = "machine.tool_change" if status.state == "Tool" else "machine.held"
+            if self._resumes and status.state == "Hold":
+                if status.detail == 0:
+                    self._urgent += self._byte("resume")
+                return
+            self._resumes = max(0, self._resumes - 1)
             if status.state in ("Hold", "Door", "Tool") and self._message != code:
                 self._message = code
                 self._note(code, status.state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from drivers.engine.base import RUNNING
 from drivers.engine.marlin_pause import MarlinPausing
 from drivers.engine.marlin_replies import RECOVER
-from drivers.engine.marlin_wire import ASK, NUDGE, Goal
+from drivers.engine.marlin_wire import ASK, HELLO_LATE, NUDGE, Goal
 from drivers.snapshot import Phase
 
 _STRIKES_MAX = 8  # questions without an answer although something is heard
@@ -22,11 +22,13 @@ class MarlinEngine(MarlinPausing):
         self._connected = False
         self._timers.clear()
         self._reset_wire()
+        self._hello_at = None
         self._after("hello", self._profile.boot_wait_s, now)
 
     def _begin(self, now: float) -> None:
         super()._begin(now)
         self._end_jog()
+        self._done_before_run = self._window.first - 1
         self._homed = False
         self._goal = Goal.NOTHING
 
@@ -65,7 +67,7 @@ class MarlinEngine(MarlinPausing):
     def _ring(self, name: str, now: float) -> None:
         match name:
             case "hello":
-                self._hello(now)
+                self._hello_again(now)
             case "recover":
                 self._phase = Phase.CONNECTING
                 self._hello(now)
@@ -84,6 +86,14 @@ class MarlinEngine(MarlinPausing):
             case _:
                 if not self._ring_pause(name, now):
                     super()._ring(name, now)
+
+    def _hello_again(self, now: float) -> None:
+        if self._hello_at is not None and self._heard_at > self._hello_at:
+            late = self._hello_at + HELLO_LATE
+            if now < late:
+                self._after("hello", late - now, now)
+                return
+        self._hello(now)
 
     def _poll(self, now: float) -> None:
         self._after("poll", self._profile.poll_s, now)
@@ -139,7 +149,10 @@ class MarlinEngine(MarlinPausing):
         if now >= self._give_up_at:
             self._unconfirmed(now)
             return
-        self._break_wait()
+        # A firmware that reads nothing meanwhile must still have room for what comes after.
+        if self._window.bytes + self._nudged + self._nudge_size <= self._profile.rx_bytes:
+            self._break_wait()
+            self._nudged += self._nudge_size
         self._after("cancel", NUDGE, now)
 
     def _unconfirmed(self, now: float) -> None:

@@ -112,6 +112,7 @@ class MarlinReplies(MarlinWire):
         self._settled([oldest], now)
 
     def _ok(self, reply: marlin.Ok, now: float) -> None:
+        self._nudged = max(0, self._nudged - self._nudge_size)
         if reply.temperatures:
             self._measured(reply.temperatures)
             self._ask_heard_at = now
@@ -259,6 +260,12 @@ class MarlinReplies(MarlinWire):
         if self._has_restarted(number, taken):
             self._fail("machine.reset", self._acked - 1, f"Resend: {number}", now)
             return
+        if self._phase is Phase.IDLE and number < self._window.first:
+            # It has restarted while nothing ran: what it asks for is done, a whole run maybe.
+            self._phase = Phase.CONNECTING
+            self._connected = False
+            self._hello(now)
+            return
         if number == self._resent and now < self._resent_at + _ECHO:
             self._doubt(now)  # an echo of the same refusal, or the repeated line was lost as well
             return
@@ -315,8 +322,10 @@ class MarlinReplies(MarlinWire):
 
         It has restarted without a word, and would do again what it has done.
         """
-        if self._phase not in RUNNING or not self._acked:
+        if self._phase not in RUNNING:
             return False
+        if not self._acked:
+            return taken is not None and number <= self._done_before_run
         return taken == 0 or (taken is None and (number == 1 or number <= self._proven))
 
     def _unknown_resend(self, number: int, now: float) -> None:
@@ -358,6 +367,7 @@ class MarlinReplies(MarlinWire):
             self._phase = Phase.CONNECTING
             self._connected = False
             self._reset_wire()
+            self._hello_at = None
             self._after("hello", _SETTLE, now)
 
     def _halted(self, text: str) -> None:

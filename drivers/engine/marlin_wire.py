@@ -19,6 +19,9 @@ NUDGE = 5.0  # between two M108 while a cancel waits [s]
 _CHUNK = 4096  # most bytes handed out at a time
 _HELLO_HOLD = 0.1  # for M110 to be executed [s]
 _HELLO_AGAIN = 3.0  # patience with a board that does not say hello [s]
+# With one that has said something since: its answers are late, and each further hello would
+# make their order a riddle.
+HELLO_LATE = 12.0
 _RTO = 8.0  # times the usual pace until an answer counts as late
 _RTO_MIN = 0.3  # shortest time until then [s]
 
@@ -69,6 +72,10 @@ class MarlinWire(StreamEngine):
         self._resent, self._resent_at = -1, now  # the last one that was obeyed
         self._ok_is_of_resend = False
         self._reports_itself = False
+        self._hello_at: float | None = None  # of the last one to this board since it has booted
+        self._done_before_run = 0  # number of the last line that was answered before it
+        self._nudge_size = len(profile.break_wait) + 1
+        self._nudged = 0  # bytes to end a wait that may still be in its buffer
         self._hellos = self._bare = 0
         self._procedures = 0
         self._give_up_at = 0.0
@@ -168,6 +175,7 @@ class MarlinWire(StreamEngine):
         self._merges = self._merges and not (self._hellos > 1 and self._bare >= 2 * self._hellos)
         self._guarded = None
         self._hellos += 1
+        self._hello_at = now
         if self._owes_off:
             self._extras.extend(self._lines(self._profile.switch_off))
         self._extras.extend((Line(b"M115"), self._last()))
@@ -179,6 +187,7 @@ class MarlinWire(StreamEngine):
 
     def _reset_wire(self) -> None:
         self._window.restart()
+        self._done_before_run = 0
         self._extras.clear()
         self._raw.clear()
         self._goal = Goal.NOTHING
