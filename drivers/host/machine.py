@@ -24,6 +24,7 @@ RETRY_LAST_S = 10.0
 REPLAY_S = 1.0  # for the modal state of an interrupted run; heat waits as long for its end
 ALONE_MAX_S = 1800.0  # how long a controller that works on alone may be out of reach
 TALK_PER_S = 20  # of the machine's own texts
+AT_REST = frozenset({"", "Idle", "Alarm"})  # of a controller that has words for its state
 MAX_TEXT = 400  # characters of one text from a machine; what it says is not trusted
 
 # Kinds of events that end a run, and those worth keeping until the node has them.
@@ -168,6 +169,9 @@ class Machine:
             raise HostError("host.open_run", run=self._journal.last_run)
         if self._last.phase is not Phase.IDLE:
             raise HostError("host.busy", phase=str(self._last.phase))
+        if self._last.controller.partition(":")[0] not in AT_REST:
+            # Grbl answers every line with an error while it jogs, and none while it holds.
+            raise HostError("host.busy", phase=self._last.controller)
         if self._journal.is_full:
             raise HostError("host.journal_full", machine=self._config.machine)
         try:

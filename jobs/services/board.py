@@ -28,6 +28,8 @@ from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Person,
 FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)  # free without an end in sight
 _OUT_OF_SERVICE: Final = frozenset({AllocationKind.OUTAGE, AllocationKind.CLOSURE})
 _BROKEN: Final = frozenset({"stopped", "fault"})
+_AT_REST: Final = frozenset({"", "Idle", "Alarm"})  # of a controller that has words for its state
+_MOVES: Final = frozenset({"Jog", "Home", "Run"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,9 @@ def state_of(
         return MachineState.OFFLINE
     if is_serial and live.phase != "idle":
         return _busy(AttemptState.RUNNING, live)
+    if is_serial and (word := live.controller.partition(":")[0]) not in _AT_REST:
+        # Moved by hand through us, or held at the machine: nothing may start into that.
+        return MachineState.RUNNING if word in _MOVES else MachineState.ATTENTION
     if machine.to_check_since is not None:
         return MachineState.TO_CHECK
     return MachineState.RESERVED if current & CLAIMS else MachineState.IDLE

@@ -618,6 +618,19 @@ def test_a_wrong_file_names_what_is_wrong(folder, bench, change, word):
         read_host_config(path)
 
 
+@pytest.mark.parametrize("word", ["Jog", "Home", "Run", "Hold:0", "Door:1", "Check", "Sleep"])
+def test_no_run_begins_on_a_machine_that_its_controller_calls_busy(bench, word):
+    bench.load()
+    assert bench.ask(Do.ACT, order=JOG.to_json(), by="eva")["ok"], "so the motion is ours"
+    bench.session.state = replace(bench.session.state, controller=word)
+    bench.machine.tick(1.0)
+    assert bench.start()["code"] == "host.busy"
+    assert bench.machine.run == ""
+    bench.session.state = replace(bench.session.state, controller="Idle")
+    bench.machine.tick(2.0)
+    assert bench.start()["ok"]
+
+
 JOG = Order(Act.JOG, axes={"X": 5.0}, feedrate=20.0)
 
 

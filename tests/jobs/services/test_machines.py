@@ -388,3 +388,23 @@ def test_a_run_takes_the_machine_even_before_its_place_is_on_the_calendar(
     seen = machines.get("ender", now, member)
     assert seen.next_taken is not None
     assert (seen.next_taken.start, seen.stop_note) == (now + HOUR, "left of the door")
+
+
+@pytest.mark.parametrize(
+    ("controller", "state"),
+    [
+        ("Idle", MachineState.IDLE),
+        ("Alarm", MachineState.IDLE),
+        ("", MachineState.IDLE),
+        ("Jog", MachineState.RUNNING),
+        ("Home", MachineState.RUNNING),
+        ("Run", MachineState.RUNNING),
+        ("Hold:0", MachineState.ATTENTION),
+        ("Door:1", MachineState.ATTENTION),
+        ("Check", MachineState.ATTENTION),
+    ],
+)
+def test_a_router_moved_or_held_by_hand_is_not_free(workshop, mill, now, controller, state):
+    live = workshop.live.get("router")
+    workshop.live.put("router", replace(live, controller=controller))
+    assert Machines(workshop).get("router", now, None).state is state
