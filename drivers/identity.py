@@ -18,7 +18,8 @@ class Identity:
 
     :param usb: vendor and product, `1a86:7523`.
     :param serial: the USB serial number; many cheap chips have none.
-    :param position: the USB socket, as the kernel counts them: `1-1.2:1.0`.
+    :param position: the USB socket: its controller, the way through its hubs and the interface,
+        `0000:00:14.0/1.2:1.0`. The number of the bus is not in it: it may differ at each boot.
     :param uuid: what the firmware calls this board.
     :param machine_type: what the firmware calls the machine.
     :param info: the line of Grbl's `$I` with its version and the owner's own text.
@@ -76,8 +77,9 @@ def port_matches(known: Identity, seen: Identity) -> bool:
 
     A serial number decides; without one the USB socket does.
 
-    >>> ch340 = Identity(usb="1a86:7523", position="1-1.2:1.0")
-    >>> port_matches(ch340, ch340), port_matches(ch340, Identity("1a86:7523", "", "1-1.3:1.0"))
+    >>> ch340 = Identity("1a86:7523", "", "0000:00:14.0/1.2:1.0")
+    >>> twin = Identity("1a86:7523", "", "0000:00:14.0/1.3:1.0")
+    >>> port_matches(ch340, ch340), port_matches(ch340, twin)
     (True, False)
     """
     if (known.usb, known.serial) != (seen.usb, seen.serial):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from drivers.profile import FirmwareProfile
 
 ROOT = Path("/")
 _NAMES = ("ttyUSB*", "ttyACM*", "ttyXRUSB*", "ttyAMA*", "ttyS*", "rfcomm*")
+_BUS = re.compile(r"usb\d+")
 _NO_UART = "0"  # of /sys/class/tty/ttyS*/type: a name without hardware behind it
 
 
@@ -142,11 +144,21 @@ def _usb(root: Path, name: str) -> tuple[Identity, str]:
         if (folder / "idVendor").is_file():
             usb = f"{_text(folder / 'idVendor')}:{_text(folder / 'idProduct')}".lower()
             words = (_text(folder / "manufacturer"), _text(folder / "product"))
-            place = interface or folder.name
+            place = _socket(folder, interface or folder.name)
             serial = _text(folder / "serial")
             return Identity(usb, serial, place), " ".join(word for word in words if word)
         folder = folder.parent
     return Identity(), ""
+
+
+def _socket(device: Path, place: str) -> str:
+    """Return where a device is plugged in, in words that a restart does not change.
+
+    :param place: the kernel's name, such as `1-1.2:1.0`: bus, way through the hubs, interface.
+    """
+    _, _, way = place.partition("-")
+    bus = next((one for one in device.parents if _BUS.fullmatch(one.name)), None)
+    return f"{bus.parent.name}/{way}" if bus is not None and way else place
 
 
 def _text(file: Path) -> str:

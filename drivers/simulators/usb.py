@@ -14,6 +14,7 @@ from pathlib import Path
 
 from drivers.errors import SimulatorError
 
+_CONTROLLER = "0000:00:14.0"
 _NUMBER = re.compile(r"\d+$")
 
 
@@ -61,7 +62,8 @@ class UsbSide:
     def plug_in(self, tty: str) -> None:
         """Make the entries of the board as the serial port *tty*."""
         plug = self._plug
-        self._device = self._root / "sys/devices/usb1" / plug.position
+        bus = plug.position.partition("-")[0]
+        self._device = self._root / f"sys/devices/{_CONTROLLER}/usb{bus}" / plug.position
         interface = self._device / f"{plug.position}:1.0"
         (interface / tty).mkdir(parents=True, exist_ok=True)
         facts = {"idVendor": plug.vendor, "idProduct": plug.product, "product": plug.name}

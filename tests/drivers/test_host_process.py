@@ -480,7 +480,7 @@ def test_a_twin_in_the_place_of_the_lost_board_is_left_alone():
     with plugged("marlin-2", "1a86:7523::1-1.2") as lab:
         lab.host()
         with lab.ready() as client:
-            assert client.state().identity["position"] == "1-1.2:1.0"
+            assert client.state().identity["position"] == "0000:00:14.0/1.2:1.0"
             lab.machine.stop()
             wait_for(lambda: client.state().phase is Phase.CONNECTING)
             usb = ("--usb", "1a86:7523::1-1.3")

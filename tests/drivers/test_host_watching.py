@@ -164,7 +164,7 @@ def test_the_first_board_is_learned_and_known_again(bench):
     assert bench.differs == ()
     assert bench.machine.snapshot(0.0).identity == {
         "usb": "1a86:7523",
-        "position": "1-1.2:1.0",
+        "position": "0000:00:14.0/1.2:1.0",
         **OURS,
     }
     bench.again()
@@ -195,7 +195,7 @@ def test_the_right_board_plugged_in_again_needs_nobody(bench):
 
 
 def test_a_twin_in_the_place_of_ours_is_not_even_opened(bench, tmp_path):
-    for folder in ("sys/class/tty/ttyUSB0", "sys/devices/usb1/1-1.2"):
+    for folder in ("sys/class/tty/ttyUSB0", "sys/devices/0000:00:14.0/usb1/1-1.2"):
         shutil.rmtree(tmp_path / folder)
     UsbSide(tmp_path, TWIN).plug_in("ttyUSB0")
     bench.reconnect(1.0)
@@ -210,12 +210,12 @@ def test_a_twin_in_the_place_of_ours_is_not_even_opened(bench, tmp_path):
 
 
 def test_a_board_with_its_own_number_may_change_its_socket():
-    known = Identity("1a86:7523", "", "1-1.2:1.0", **OURS)
-    assert differences(known, replace(known, position="1-1.4:1.0")) == ()
-    shared = Identity("1a86:7523", "", "1-1.2:1.0", **SHARED)
-    assert differences(shared, replace(shared, position="1-1.4:1.0")) == ("position",)
+    known = Identity("1a86:7523", "", "0000:00:14.0/1.2:1.0", **OURS)
+    assert differences(known, replace(known, position="0000:00:14.0/1.4:1.0")) == ()
+    shared = Identity("1a86:7523", "", "0000:00:14.0/1.2:1.0", **SHARED)
+    assert differences(shared, replace(shared, position="0000:00:14.0/1.4:1.0")) == ("position",)
     numbered = replace(shared, serial="A1")
-    assert differences(numbered, replace(numbered, position="1-1.4:1.0")) == ()
+    assert differences(numbered, replace(numbered, position="0000:00:14.0/1.4:1.0")) == ()
 
 
 def test_a_board_that_could_not_be_asked_is_judged_by_its_usb_side(tmp_path):

@@ -41,7 +41,7 @@ def test_a_port_is_told_with_all_that_its_usb_side_says_and_a_guess(tmp_path):
         "by_path": f"{tmp_path}/dev/serial/by-path/pci-0-usb-0:1-1.4:1.0-port0",
         "usb": "2c99:0002",
         "serial_number": "CZPX1234",
-        "usb_position": "1-1.4:1.0",
+        "usb_position": "0000:00:14.0/1.4:1.0",
         "description": "Prusa_i3_MK3",
         "profiles": ["marlin-2"],
         "holder": None,
@@ -86,7 +86,7 @@ def test_a_board_is_found_again_under_another_name(tmp_path):
     side = plug_in(tmp_path, CH340, "ttyUSB0")
     port = f"{tmp_path}/dev/ttyUSB0"
     known = identity_of(port, tmp_path)
-    assert known == Identity("1a86:7523", "", "1-1.2:1.0")
+    assert known == Identity("1a86:7523", "", "0000:00:14.0/1.2:1.0")
     assert locate(port, known, tmp_path) == port
     pull_out(tmp_path, side, "ttyUSB0")
     assert locate(port, known, tmp_path) == port, "nowhere: the opening will say so"
@@ -95,22 +95,31 @@ def test_a_board_is_found_again_under_another_name(tmp_path):
 
 
 def test_a_serial_number_is_followed_to_any_socket(tmp_path):
-    known = Identity("2c99:0002", "CZPX1234", "1-1.1:1.0")
+    known = Identity("2c99:0002", "CZPX1234", "0000:00:14.0/1.1:1.0")
     plug_in(tmp_path, PRUSA, "ttyACM3")
     assert locate("/dev/ttyACM0", known, tmp_path) == f"{tmp_path}/dev/ttyACM3"
+
+
+def test_a_restart_that_counts_the_buses_otherwise_changes_no_socket(tmp_path):
+    for folder, bus in (("before", 1), ("after", 3)):
+        (tmp_path / folder).mkdir()
+        plug_in(tmp_path / folder, Plug("1a86", "7523", position=f"{bus}-1.2"), "ttyUSB0")
+    before, after = (find_ports((), tmp_path / name)[0].identity for name in ("before", "after"))
+    assert before == after
+    assert before.position == "0000:00:14.0/1.2:1.0"
 
 
 def test_two_equal_boards_that_changed_their_names_are_kept_apart(tmp_path):
     """The kernel gave the names the other way round; the sockets did not move."""
     plug_in(tmp_path, TWIN, "ttyUSB0")
     plug_in(tmp_path, CH340, "ttyUSB1")
-    known = Identity("1a86:7523", "", "1-1.2:1.0")
+    known = Identity("1a86:7523", "", "0000:00:14.0/1.2:1.0")
     assert locate(f"{tmp_path}/dev/ttyUSB0", known, tmp_path) == f"{tmp_path}/dev/ttyUSB1"
 
 
 def test_another_board_in_its_place_is_not_taken_for_it(tmp_path):
     plug_in(tmp_path, TWIN, "ttyUSB0")
-    known = Identity("1a86:7523", "", "1-1.2:1.0")
+    known = Identity("1a86:7523", "", "0000:00:14.0/1.2:1.0")
     assert locate(f"{tmp_path}/dev/ttyUSB0", known, tmp_path) == ""
 
 

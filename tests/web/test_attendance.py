@@ -30,12 +30,12 @@ def test_a_machine_in_use_by_hand_says_so_and_takes_a_persons_word(browse, lab, 
 
 
 def test_another_board_is_told_with_what_differs_and_an_operator_confirms(browse, lab, read):
-    identity = {"usb": "1a86:7523", "position": "1-1.3:1.0", "uuid": "bbbb"}
+    identity = {"usb": "1a86:7523", "position": "0000:00:14.0/1.3:1.0", "uuid": "bbbb"}
     live(lab, differs=("uuid", "position"), identity=identity)
     page = read(browse("mia").get("/machines/ender").text)
     assert "This is another board than before" in page
     assert "It differs in: number in the firmware, USB socket." in page
-    assert "1-1.3:1.0" in page
+    assert "0000:00:14.0/1.3:1.0" in page
     assert "An operator can confirm it here." in page
     assert browse("mia").post("/machines/ender/own-board").status_code in (403, 409)
     answer = browse("otto").post("/machines/ender/own-board")

@@ -73,7 +73,11 @@ def test_a_port_that_is_none_is_refused_and_a_member_sees_none(otto, browse, rea
 
 def test_the_api_lists_and_asks(otto, computer):
     (port,) = otto.api("GET", "/ports").json()
-    assert (port["port"], port["usb_position"], port["machine"]) == (computer, "1-1.2:1.0", "")
+    assert (port["port"], port["usb_position"], port["machine"]) == (
+        computer,
+        "0000:00:14.0/1.2:1.0",
+        "",
+    )
     assert otto.api("GET", f"/ports/probe?port={quote(computer)}").json() is None
     assert otto.api("POST", "/ports/probe", json={"port": computer}).status_code == 202
     for _ in range(200):

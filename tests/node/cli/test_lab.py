@@ -167,7 +167,7 @@ def test_ports_are_told_by_usb_identity_with_a_guess_and_who_has_them(
         line, about, *_ = said.out.splitlines()
         assert f"by-path/pci-0-usb-0:{plug.position}:1.0-port0" in line
         assert "1a86:7523" in line
-        assert "at USB 1-1.2:1.0" in line
+        assert "at USB 0000:00:14.0/1.2:1.0" in line
         assert "marlin-2" in line
         assert "a guess" in about
         assert "may reset" in about

@@ -36,7 +36,12 @@ def computer(lab, tmp_path):
 
     lab.services = replace(lab.services, ports=Ports(replace(lab.workshop, devices=root), ask))
     live = lab.workshop.live
-    identity = {"usb": "1a86:7523", "position": "1-1.3:1.0", "uuid": "bbbb", "machine_type": "E3"}
+    identity = {
+        "usb": "1a86:7523",
+        "position": "0000:00:14.0/1.3:1.0",
+        "uuid": "bbbb",
+        "machine_type": "E3",
+    }
     live.put("ender", replace(live.get("ender"), in_use="motion", identity=identity))
     live.put("prusa", replace(live.get("prusa"), differs=("uuid", "position"), identity=identity))
     lab.services.runs.apply("ender", {"kind": "in_use", "why": "motion"}, lab.now)
