@@ -28,6 +28,7 @@ class Hands:
         self._position: Mapping[str, float] = {}
         self._quiet_since: float | None = None
         self._moved_at = float("-inf")
+        self._turned = False
 
     def ours(self, now: float) -> None:
         """Note that we have just ordered something."""
@@ -51,6 +52,7 @@ class Hands:
         """Begin anew with another conversation: what was there before may have changed."""
         self._targets = None
         self._position = {}
+        self._turned = False
 
     def look(self, state: Snapshot, now: float) -> None:
         """Judge one state of the machine, between our runs or within them."""
@@ -61,6 +63,8 @@ class Hands:
             return
         word = state.controller.partition(":")[0]
         is_moving = word not in _AT_REST
+        # A spindle that turns is motion too, though no axis goes anywhere.
+        is_moving = is_moving or (state.spindle_on and not self._turned)
         has_moved = not state.controller and _far(self._position, state.position)
         is_heating = self._has_risen(state)
         if now < self._ours_until:
@@ -73,7 +77,8 @@ class Hands:
         if is_moving or has_moved:
             self._moved_at = now
         self._note(state)
-        if is_moving or has_moved or _is_warm(state) or self._quiet_since is None:
+        at_rest = not (is_moving or has_moved or state.spindle_on or _is_warm(state))
+        if not at_rest or self._quiet_since is None:
             self._quiet_since = now
         elif self.reason and now - self._quiet_since >= QUIET_S:
             self.reason = ""
@@ -93,6 +98,7 @@ class Hands:
     def _note(self, state: Snapshot) -> None:
         self._targets = {name: target for name, (_, target) in state.temperatures.items()}
         self._position = dict(state.position)
+        self._turned = state.spindle_on
 
 
 def _is_warm(state: Snapshot) -> bool:

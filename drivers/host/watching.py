@@ -15,6 +15,7 @@ from drivers.host.hands import Hands
 from drivers.snapshot import Phase, Snapshot
 
 LOOK_EVERY_S = 5.0  # between two questions where an idle machine stands
+LOOK_IN_USE_S = 60.0  # the same, of a machine that somebody uses
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,9 @@ class Watching:
         ask = self._config.profile.ask_position
         if ask and now >= self._ask_at:
             session.command(ask.encode("ascii", "replace"), now)
-            self._ask_at = now + LOOK_EVERY_S
+            # Older Marlins finish every planned move before they answer: a print from their own
+            # card would halt at each question.
+            self._ask_at = now + (LOOK_IN_USE_S if self._hands.reason else LOOK_EVERY_S)
 
     def _note(self, before: str) -> None:
         """Write down and tell that somebody began or ended to use the machine by hand."""

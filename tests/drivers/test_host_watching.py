@@ -17,7 +17,7 @@ from drivers.host.board import Board
 from drivers.host.config import HostConfig
 from drivers.host.hands import OURS_S, QUIET_S, Hands
 from drivers.host.machine import Machine
-from drivers.host.watching import LOOK_EVERY_S
+from drivers.host.watching import LOOK_EVERY_S, LOOK_IN_USE_S
 from drivers.identity import Identity, differences
 from drivers.journal import Journal
 from drivers.profile import load_profile
@@ -271,6 +271,7 @@ def watched(bench: Bench, state: Snapshot, now: float) -> str:
         (replace(IDLE, controller="Home"), "motion"),
         (replace(IDLE, controller="Hold:0"), "motion"),
         (replace(IDLE, controller="Check"), "motion"),
+        (replace(IDLE, controller="Idle", spindle_on=True), "motion"),
     ],
 )
 def test_heat_or_motion_that_we_did_not_begin_is_use_by_hand(bench, state, why):
@@ -301,6 +302,14 @@ def test_it_is_asked_where_it_stands_now_and_then_only(bench):
     for tenth in range(300):
         bench.machine.tick(100.0 + tenth / 10)
     assert bench.sessions[-1].told.count(b"M114") == 30.0 / LOOK_EVERY_S
+
+
+def test_a_machine_in_use_is_seldom_asked_where_it_stands(bench):
+    """An older Marlin would halt its own card's print at each question."""
+    watched(bench, HOT, 100.0)
+    for second in range(600):
+        bench.machine.tick(101.0 + second)
+    assert bench.sessions[-1].told.count(b"M114") <= 600.0 / LOOK_IN_USE_S + 1
 
 
 def test_a_board_that_restarts_by_itself_is_in_use(bench):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import socket
+import termios
 
 import pytest
 
 from drivers.errors import PortError
+from drivers.simulators.uart import baud_of
 from drivers.transport import open_transport
 
 
@@ -35,6 +37,21 @@ def test_a_port_has_one_host():
     assert caught.value.code == "port.busy"
     first.close()
     open_transport(name, 115200).close()
+    os.close(slave)
+    os.close(master)
+
+
+@pytest.mark.parametrize("baud", [115_200, 250_000, 123_456])
+def test_another_rate_needs_no_other_opening_and_no_reset_follows(baud):
+    master, slave = pty.openpty()
+    transport = open_transport(os.ttyname(slave), 57_600)
+    transport.set_baud(baud)
+    assert baud_of(slave) == baud
+    assert not termios.tcgetattr(slave)[2] & termios.HUPCL
+    assert transport.read() == b"", "nothing yet is no hang-up"
+    os.write(master, b"ok\n")
+    assert transport.read() == b"ok\n"
+    transport.close()
     os.close(slave)
     os.close(master)
 
