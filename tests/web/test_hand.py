@@ -19,7 +19,7 @@ def buttons(page: str) -> dict[str, bool]:
 
 def test_a_jog_by_form_reaches_the_machine_and_keeps_step_and_feed(browse, lab):
     mia = browse("mia")
-    given = {"act": "jog", "way": "X-", "step": "10", "feed": "1200"}
+    given = {"way": "X-", "step": "10", "feed": "1200"}
     answer = mia.post("/machines/router/hand", given)
     assert answer.status_code == 303
     assert answer.headers["location"] == "/machines/router?step=10&feed=1200#hand"
@@ -28,6 +28,16 @@ def test_a_jog_by_form_reaches_the_machine_and_keeps_step_and_feed(browse, lab):
     page = mia.get("/machines/router?step=10&feed=1200").text
     assert re.search(r'value="10"[^>]*checked', page)
     assert 'value="1200"' in page
+
+
+def test_the_button_in_the_middle_of_the_pad_ends_the_jog(browse, lab):
+    live = lab.workshop.live.get("router")
+    lab.workshop.live.put("router", replace(live, controller="Jog", acts=("jog", "jog-cancel")))
+    mia = browse("mia")
+    assert buttons(mia.get("/machines/router").text)["hand-way-end"]
+    given = {"act": "jog-cancel", "step": "10", "feed": "1200"}
+    assert mia.post("/machines/router/hand", given).status_code == 303
+    assert lab.gateway.acts[-1][1] == Order(Act.JOG_CANCEL)
 
 
 @pytest.mark.parametrize(

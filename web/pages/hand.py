@@ -15,7 +15,7 @@ _FEED_MM_MIN = {"fdm": "3000"}  # of a jog, until a person says otherwise
 _FEED_ELSE = "1000"
 _OVERRIDES = ("feed", "rapid", "spindle", "flow")
 _SIMPLE = (
-    *("hold", "resume", "jog-cancel", "quick-stop", "skip-wait", "spindle-toggle"),
+    *("hold", "resume", "quick-stop", "skip-wait", "spindle-toggle"),
     *("unlock", "home", "reset", "off"),
 )
 

@@ -40,10 +40,10 @@ def act(
 
 def _wish(form: Form) -> dict[str, object]:
     """Return the form as the keys of an order."""
-    wish: dict[str, object] = {"act": form.text("act")}
+    wish: dict[str, object] = {"act": form.text("act") or ("jog" if form.text("way") else "")}
     if form.text("percent"):
         wish["percent"] = _whole(form, "percent")
-    if way := form.text("way"):
+    if (way := form.text("way")) and wish["act"] == "jog":
         sign = -1.0 if way.endswith("-") else 1.0
         wish["axes_mm"] = {way[:1]: sign * _number(form, "step")}
         wish["feedrate_mm_s"] = _number(form, "feed") / 60.0
