@@ -162,6 +162,13 @@ class HostClient:
         """Have one extra line sent, between those of the program."""
         self._ask(Do.COMMAND, line=line)
 
+    def power(self, on: bool, by: str) -> None:
+        """Begin or end the heartbeat that holds the machine's relay.
+
+        :param by: who asked, for the record.
+        """
+        self._ask(Do.POWER, on=on, by=by)
+
     def keep_heat(self, by: str, seconds: int) -> None:
         """Have heat stay on without a run for a while.
 

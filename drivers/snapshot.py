@@ -86,6 +86,7 @@ class Snapshot:
     :param at_work: word of a long command whose answer is owed, such as G28; "" if none.
     :param excused_s: time for which no report of temperatures could be expected.
     :param heat_off_s: time until heat that nobody uses is switched off; None: nothing to do.
+    :param power: the heartbeat holds the machine's relay; None where there is none.
     :param kept_by: who asked for that heat to stay on.
     :param prompt: what the machine asks the person beside it.
     :param notice: the last text that it wanted to be shown; not to be trusted.
@@ -121,6 +122,7 @@ class Snapshot:
     at_work: str = ""
     excused_s: float = 0.0
     heat_off_s: float | None = None
+    power: bool | None = None
     kept_by: str = ""
     board: Mapping[str, str] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
@@ -163,6 +165,7 @@ class Snapshot:
             "excused_s": round(self.excused_s, 1),
             "heat_off_s": None if self.heat_off_s is None else round(self.heat_off_s),
             "kept_by": self.kept_by,
+            "power": self.power,
             "board": dict(self.board),
             "identity": dict(self.identity),
             "differs": list(self.differs),

@@ -38,6 +38,7 @@ class Do(StrEnum):
     RECONNECT = "reconnect"  # close the port and open it again
     IDENTIFY = "identify"  # beep or show a text
     OWN_BOARD = "own_board"  # by: the board that is there is the machine's own from now on
+    POWER = "power"  # on, by: begin or end the heartbeat that holds the machine's relay
     RELEASE = "release"  # by: nobody uses it by hand
     STATE = "state"  # answers state
     EVENTS = "events"  # run, after: facts of that run up to this one are known already

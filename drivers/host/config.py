@@ -30,6 +30,7 @@ class HostConfig:
     :param socket: Unix socket to listen on.
     :param software: name and version of the release that wrote the file and starts the host;
         here, because asking the installation would cost a host 3 MiB of imports.
+    :param heartbeat: line that beats while this host lives, see `drivers.pulse`; "" for none.
     :param devices: the folder that holds `dev` and `sys`.
     :param state_dir: folder of the lock, the journal and the programs.
     """
@@ -46,6 +47,7 @@ class HostConfig:
     software: str = "fabnode"
     devices: Path = Path("/")
     link: str = "serial"
+    heartbeat: str = ""
 
     def reach(self) -> Reach:
         """Return where the lab says that the machine can go; empty if it does not say."""
@@ -77,6 +79,7 @@ class HostConfig:
             "software": self.software,
             "devices": str(self.devices),
             "link": self.link,
+            "heartbeat": self.heartbeat,
         }
 
     @classmethod
@@ -104,6 +107,7 @@ class HostConfig:
             devices=Path(text_of(values, "devices") if "devices" in values else "/"),
             # A node of the release before knows of no other.
             link=text_of(values, "link") if "link" in values else "serial",
+            heartbeat=text_of(values, "heartbeat") if "heartbeat" in values else "",
         )
 
 

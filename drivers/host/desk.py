@@ -96,6 +96,8 @@ class Desk:
                 by = message.get("by")
                 order = Order.from_json(object_of(message, "order"))
                 self._machine.act(order, by if isinstance(by, str) else "unnamed", now)
+            case Do.POWER:
+                self._machine.power(message.get("on") is True, text_of(message, "by"), now)
             case Do.OWN_BOARD:
                 self._machine.own_board(text_of(message, "by"), now)
             case Do.RELEASE:

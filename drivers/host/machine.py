@@ -11,6 +11,7 @@ from drivers.errors import DriverError, HostError
 from drivers.heat import HeatAlarm
 from drivers.host.config import HostConfig
 from drivers.host.guard import Guard
+from drivers.host.power import Power
 from drivers.host.programs import StoredProgram
 from drivers.host.recording import Recorder
 from drivers.host.seam import MachineSession, OpenSession, Told
@@ -69,6 +70,7 @@ class Machine:
         self._talk_second = self._talked = 0
         self._last = Snapshot(phase=Phase.CONNECTING)
         self._guard = Guard(config)
+        self._power = Power(config, self._tell_now)
         self._recorder = Recorder(config.machine, config.state_dir / "wire")
         self._retry_at = 0.0
         self._retry_s = RETRY_FIRST_S
@@ -102,20 +104,24 @@ class Machine:
 
     def deadline(self) -> float | None:
         """Return when `tick` must be called [s, monotonic]."""
+        times = [self._power.deadline()]
         if self._session is None:
-            return self._retry_at
-        due, watched = self._session.deadline(), self._guard.deadline()
-        return watched if due is None else due if watched is None else min(due, watched)
+            times.append(self._retry_at)
+        else:
+            times += [self._session.deadline(), self._guard.deadline()]
+        return min((at for at in times if at is not None), default=None)
 
     def snapshot(self, now: float) -> Snapshot:
         """Return what the machine is doing, without a port what it last did."""
         if self._session is not None:
             self._last = self._session.snapshot(now)
-        state = self._guard.dressed(replace(self._last, run=self.run), now)
+        state = replace(self._last, run=self.run, power=self._power.is_on)
+        state = self._guard.dressed(state, now)
         return self._watching.dress(state)
 
     def tick(self, now: float) -> None:
         """Move bytes and time; open the port if that is due."""
+        self._power.tick(self._last, now)
         if self._session is None:
             if now >= self._retry_at:
                 self._connect(now)
@@ -165,6 +171,7 @@ class Machine:
         if self._session is None or not self._last.connected:
             raise HostError("host.not_connected", port=self._config.port)
         self._watching.refuse()
+        self._power.refuse()
         if self._is_due:
             raise HostError("host.open_run", run=self._journal.last_run)
         if self._last.phase is not Phase.IDLE:
@@ -197,11 +204,13 @@ class Machine:
         :raises HostError: if there is no port to send them to.
         """
         if self._session is None:
+            self._power.drop(by[:MAX_TEXT])
             self._owe_switch_off()
             raise HostError("host.not_connected", port=self._config.port)
         self._stopped_by = by[:MAX_TEXT]
         try:
             self._session.stop(now)
+            self._power.drop(self._stopped_by)
         except (DriverError, OSError) as error:
             self.lose_port(error, now)
             self._owe_switch_off()
@@ -256,6 +265,7 @@ class Machine:
         progress = self._journal.progress
         if progress is None:
             return
+        self._power.drop(reason)
         self._owe_switch_off()
         log.error("%s: run %s is interrupted: %s", self._config.machine, progress.run, reason)
         fields: dict[str, object] = {**_extent(progress), "reason": reason}
@@ -308,6 +318,7 @@ class Machine:
                 self._session.reset_on_close()
             self._session.close()
             self._session = None
+        self._power.drop("port")
         self._guard.forget()
         if resets:
             self._guard.forgive()
@@ -329,6 +340,7 @@ class Machine:
             self._session.stop(now)
             self.tick(now)
         self.disconnect(now)
+        self._power.close()
 
     def _connect(self, now: float) -> None:
         try:
@@ -343,6 +355,14 @@ class Machine:
             return
         self._last = replace(self._last, message="")
         self.tick(now)
+
+    def power(self, on: bool, by: str, now: float) -> None:
+        """Begin or end the heartbeat that holds the machine's relay; a person asked.
+
+        :raises HostError: if there is none, or a stop was not looked at yet.
+        """
+        self._power.switch(on, by[:MAX_TEXT], self._last, now)
+        self._power.tick(self._last, now)
 
     def keep_heat(self, by: str, seconds: float, now: float) -> bool:
         """Let a person have heat on without a run; False if there is none to be switched off."""
@@ -372,6 +392,7 @@ class Machine:
         assert self._session is not None
         self._stopped_by = "heater-watch"
         self._session.stop(now)
+        self._power.drop("heater")
         log.error("%s: stopped because of a heater: %s", self._config.machine, alarm)
         self._owe_switch_off()
         fields: dict[str, object] = {"code": alarm.code, **alarm.fields()}
@@ -436,6 +457,8 @@ class Machine:
         if kind in ENDS:
             fields |= self._end_fields()
             self._program = None
+        if kind in ("failed", "stopped"):
+            self._power.drop(kind)
         if kind == "attention" and fields.get("code") == "machine.asks_disconnect":
             self._is_sent_away = True
         if kind == "prompted" and not self._may_repeat(self._clock_us()):

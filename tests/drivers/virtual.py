@@ -91,6 +91,7 @@ class Lab:
         *,
         wishes: Wishes | None = None,
         limits: dict[str, object] | None = None,
+        heartbeat: str = "",
         **profile: object,
     ) -> None:
         self.now = 0.0
@@ -106,6 +107,7 @@ class Lab:
             limits_sha256="limits",
             socket=folder / "s",
             state_dir=folder,
+            heartbeat=heartbeat,
             limits=limits or {"nozzle_max_c": 260.0, "bed_max_c": 110.0},
         )
         self.journal = Journal(folder)

@@ -1,0 +1,93 @@
+"""A heartbeat in hardware: a line that changes while its host lives and all is in order.
+
+A retriggerable watchdog relay hears it and holds the supply of spindle, beam or heaters; a
+line that stands, high or low, lets it drop. Whoever stalls or dies beats no more, so the beat
+is only ever given by the host's own loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from drivers.errors import HostError
+
+BEAT_S = 0.25  # from one change to the next; a relay that waits 1 s hears four
+KINDS = ("gpio:", "file:")
+
+
+class Pulse:
+    """One line.
+
+    :param target: `gpio:FOLDER` of a line that is exported in `/sys/class/gpio`, or
+        `file:PATH` of a file, pipe or device that takes `1` and `0`.
+    :raises HostError: `host.no_heartbeat` if it cannot be opened.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._high = False
+        self._next_at = 0.0
+        self.is_on = False
+        kind, _, place = target.partition(":")
+        if f"{kind}:" not in KINDS or not place:
+            raise HostError("host.no_heartbeat", target=target, reason=" or ".join(KINDS))
+        path = Path(place)
+        try:
+            if kind == "gpio":
+                # "low" makes it an output and sets it in one step.
+                (path / "direction").write_text("low\n", "ascii")
+                path /= "value"
+            self._file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise HostError("host.no_heartbeat", target=target, reason=reason) from error
+        self._write()
+
+    def start(self, now: float) -> None:
+        """Beat from now on; a person has asked."""
+        self.is_on = True
+        self._next_at = now
+
+    def tick(self, now: float) -> None:
+        """Change the line if that is due.
+
+        :raises HostError: if it cannot be written; it then stands, which is the safe way.
+        """
+        if not self.is_on or now < self._next_at:
+            return
+        self._next_at = now + BEAT_S
+        self._high = not self._high
+        try:
+            self._write()
+        except OSError as error:
+            self.is_on = False
+            reason = error.strerror or str(error)
+            raise HostError("host.no_heartbeat", target=self._target, reason=reason) from error
+
+    def deadline(self) -> float | None:
+        """Return when `tick` must be called [s]; None while it stands."""
+        return self._next_at if self.is_on else None
+
+    def drop(self) -> None:
+        """Stand still and low. Only `start` begins again, and only a person calls that."""
+        self.is_on = False
+        self._high = False
+        with contextlib.suppress(OSError):
+            self._write()
+
+    def close(self) -> None:
+        """Drop and let go of the line."""
+        self.drop()
+        os.close(self._file)
+
+    def _write(self) -> None:
+        data = b"1\n" if self._high else b"0\n"
+        try:
+            os.pwrite(self._file, data, 0)
+        except OSError as error:
+            if error.errno != errno.ESPIPE:
+                raise
+            os.write(self._file, data)  # a pipe has no places
