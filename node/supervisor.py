@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -259,6 +259,8 @@ class Supervisor:
 
     def _write(self, need: HostNeed) -> str:
         profile = load_profile(need.profile, self._layout.profiles)
+        if need.idle_heat_off_s:
+            profile = replace(profile, idle_heat_off_s=need.idle_heat_off_s)
         config = HostConfig(
             machine=need.slug,
             kind=need.kind,
@@ -270,6 +272,7 @@ class Supervisor:
             state_dir=self._layout.state(need.slug),
             limits=need.limits.to_json(),
             software=self._layout.software,
+            heartbeat=need.heartbeat,
             devices=self._layout.devices,
         )
         self._layout.socket(need.slug).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -338,6 +341,10 @@ class Supervisor:
         """Have the machine beep or show a text."""
         return self._ask(slug, HostClient.identify)
 
+    def power(self, slug: str, by: str, *, on: bool) -> str | None:
+        """Begin or end the heartbeat that holds the machine's relay."""
+        return self._ask(slug, lambda client: client.power(on, by))
+
     def wire_log(self, slug: str, run: str) -> list[Path]:
         """Return the files of a run's wire log, which its host writes."""
         return pieces(self._layout.state(slug) / "wire", run)
@@ -377,6 +384,7 @@ def live_state(snapshot: Snapshot) -> LiveState:
         message=snapshot.message,
         heat_off_s=snapshot.heat_off_s,
         heat_kept_by=snapshot.kept_by,
+        power=snapshot.power,
         controller=snapshot.controller,
         overrides=dict(snapshot.overrides),
         acts=snapshot.acts,

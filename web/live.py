@@ -108,6 +108,7 @@ def key_of(machine: MachineView) -> str:
         "turning" if machine.spindle_on else "",
         machine.message,
         "hot" if machine.heat_off_s is not None else "",
+        "" if machine.power is None else f"power {machine.power}",
         "controlled" if machine.acts else "",
         machine.in_use,
         ",".join(machine.differs),

@@ -210,7 +210,6 @@ class Machine:
         self._stopped_by = by[:MAX_TEXT]
         try:
             self._session.stop(now)
-            self._power.drop(self._stopped_by)
         except (DriverError, OSError) as error:
             self.lose_port(error, now)
             self._owe_switch_off()

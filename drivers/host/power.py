@@ -28,8 +28,8 @@ class Power:
         if config.heartbeat:
             try:
                 self._open()  # at once: a line that was left high must fall
-            except HostError as error:
-                log.error("%s: %s", config.machine, error)
+            except HostError:
+                log.exception("%s: no heartbeat", config.machine)
 
     @property
     def is_on(self) -> bool | None:

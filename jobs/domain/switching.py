@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -16,6 +16,9 @@ class Switch(StrEnum):
     BY_HAND = "by-hand"  # a switch: nothing turns it off but a hand
 
 
+PARTS = ("spindle", "beam", "mains")
+
+
 @dataclass(frozen=True, slots=True)
 class Switching:
     """How spindle, beam and mains are switched; None: it has none, or nobody said."""
@@ -23,6 +26,8 @@ class Switching:
     spindle: Switch | None = None
     beam: Switch | None = None
     mains: Switch | None = None
+    heartbeat: str = ""  # line that the machine's host beats, see `drivers/pulse.py`
+    idle_heat_off_min: float = 0.0  # 0: as the firmware profile says
 
     @property
     def left_on(self) -> tuple[tuple[str, str], ...]:
@@ -36,10 +41,17 @@ class Switching:
         left = (Switch.BY_HAND, Switch.PLUG)
         return tuple((name, by.value) for name, by in parts.items() if by in left)
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str | float]:
         """Return the keys that were said, as a machine's file has them."""
         parts = {"spindle": self.spindle, "beam": self.beam, "mains": self.mains}
-        return {f"{name}_switch": by.value for name, by in parts.items() if by is not None}
+        said: dict[str, str | float] = {
+            f"{name}_switch": by.value for name, by in parts.items() if by is not None
+        }
+        if self.heartbeat:
+            said["heartbeat"] = self.heartbeat
+        if self.idle_heat_off_min:
+            said["idle_heat_off_min"] = self.idle_heat_off_min
+        return said
 
     @classmethod
     def from_json(cls, values: Mapping[str, object]) -> Switching:
@@ -47,14 +59,18 @@ class Switching:
 
         :raises ValueError: if a word is no `Switch`.
         """
+        switches = {
+            part: Switch(str(values[f"{part}_switch"]))
+            for part in PARTS
+            if f"{part}_switch" in values
+        }
+        minutes = values.get("idle_heat_off_min", 0.0)
         return cls(
-            **{
-                field.name: Switch(str(values[f"{field.name}_switch"]))
-                for field in fields(cls)
-                if f"{field.name}_switch" in values
-            }
+            **switches,
+            heartbeat=str(values.get("heartbeat", "")),
+            idle_heat_off_min=float(minutes) if isinstance(minutes, int | float) else 0.0,
         )
 
 
 UNSAID = Switching()
-KEYS = tuple(f"{field.name}_switch" for field in fields(Switching))
+KEYS = (*(f"{part}_switch" for part in PARTS), "heartbeat", "idle_heat_off_min")

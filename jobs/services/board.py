@@ -242,6 +242,7 @@ def _view(
         stopped=live.stopped,
         heat_off_s=live.heat_off_s,
         heat_kept_by=live.heat_kept_by,
+        power=live.power,
         in_use=live.in_use,
         differs=live.differs,
         identity=live.identity,

@@ -24,6 +24,7 @@ from jobs.domain.policy import Reason, Refusal
 from jobs.services.armings import withdraw_armings
 from jobs.services.attempts import Attempts
 from jobs.services.board import needs_look
+from jobs.services.logbook import Happening, write
 from jobs.services.planned import program_path
 from jobs.services.runs import Runs
 from jobs.services.starting import (
@@ -103,7 +104,22 @@ class Dispatch:
         with self._workshop.database.read() as session:
             _machine(session, slug)
         _demand(self._workshop.gateway.keep_heat(slug, actor.name, 60 * minutes), slug)
-        log.info("%s: heat kept on by %s at %s", slug, actor.person_id, now.isoformat())
+        with self._workshop.database.write() as session:
+            machine = _machine(session, slug)
+            kept = {"minutes": str(minutes)}
+            write(session, self._workshop, machine, Happening.HEAT_KEPT, now, actor.person_id, kept)
+
+    def power(self, actor: Actor, slug: str, now: datetime, *, on: bool) -> None:
+        """Begin or end the heartbeat that holds a machine's relay; the person stands beside it."""
+        _must_be(actor, Role.MEMBER)
+        with self._workshop.database.read() as session:
+            _machine(session, slug)
+        _demand(self._workshop.gateway.power(slug, actor.name, on=on), slug)
+        if on:
+            with self._workshop.database.write() as session:
+                machine = _machine(session, slug)
+                write(session, self._workshop, machine, Happening.POWER_ON, now, actor.person_id)
+        self._workshop.live.touch()
 
     def disarm(self, actor: Actor, slug: str, now: datetime) -> None:
         """Take the word back."""

@@ -58,6 +58,7 @@ class LiveState:
     message: str = ""
     heat_off_s: float | None = None
     heat_kept_by: str = ""
+    power: bool | None = None  # its heartbeat holds its relay; None where there is none
     controller: str = ""
     overrides: Mapping[str, int] = field(default_factory=dict)
     acts: tuple[str, ...] = ()

@@ -24,6 +24,10 @@ class Happening(StrEnum):
     IN_USE_OVER = "in-use-over"  # it was cold and still for long
     FREED = "freed"  # by a person
     OWN_BOARD = "own-board"  # by a person; differs
+    HEAT_OFF = "heat-off"  # nobody used it
+    HEAT_KEPT = "heat-kept"  # by a person
+    POWER_ON = "power-on"  # by a person
+    POWER_OFF = "power-off"  # why
 
 
 def write(
@@ -57,6 +61,9 @@ def take_in(
     Whoever uses it may leave something on it: a word that it is clear holds no more.
     """
     kind = event.get("kind")
+    if kind in ("heat_off", "power"):
+        _take_in_watch(session, workshop, slug, event, now)
+        return True
     if kind not in ("in_use", "in_use_over"):
         return False
     machine = session.scalar(select(Machine).where(Machine.slug == slug))
@@ -76,6 +83,20 @@ def take_in(
     else:
         write(session, workshop, machine, Happening.IN_USE_OVER, now)
     return True
+
+
+def _take_in_watch(
+    session: Session, workshop: Workshop, slug: str, event: Mapping[str, object], now: datetime
+) -> None:
+    """Write down what a host did by itself; what a person asked for is written with the person."""
+    machine = session.scalar(select(Machine).where(Machine.slug == slug))
+    if machine is None:
+        return
+    if event.get("kind") == "heat_off":
+        write(session, workshop, machine, Happening.HEAT_OFF, now)
+    elif event.get("on") is False:
+        why = str(event.get("by") or "")[:40]
+        write(session, workshop, machine, Happening.POWER_OFF, now, detail={"by": why})
 
 
 def recent(session: Session, machine: Machine) -> Sequence[MachineEventView]:

@@ -14,6 +14,7 @@ from jobs.domain.switching import KEYS as SWITCHES
 from jobs.domain.switching import UNSAID, Switch, Switching
 from jobs.kinds import kind_named
 
+_LINE: Final = re.compile(r"(gpio|file):/\S{1,190}")
 _KIND: Final = re.compile(r"[a-z0-9-]{1,16}")
 _TEXTS: Final = {"slug": 32, "name": 80, "kind": 16, "control": 16, "profile": 64, "port": 255}
 _TRIPLES: Final = ("envelope_mm", "origin_mm", "feed_max_mm_min", "acceleration_mm_s2")
@@ -98,7 +99,12 @@ def parse_machine(values: Mapping[str, object]) -> MachineSpec:
 def _switching(values: Mapping[str, object]) -> Switching:
     given = {key: values[key] for key in SWITCHES if values.get(key, "") != ""}
     for key, word in given.items():
-        if word not in set(Switch):
+        if key == "idle_heat_off_min":
+            _number(word, key)
+        elif key == "heartbeat":
+            if not _LINE.fullmatch(_text(values, key)):
+                _bad(key, "gpio:/sys/class/gpio/gpio17, file:/path")
+        elif word not in set(Switch):
             _bad(key, ", ".join(Switch))
     return Switching.from_json(given)
 

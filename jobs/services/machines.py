@@ -41,6 +41,8 @@ class HostNeed:
     limits: MachineLimits
     limits_sha256: str
     simulated: bool
+    heartbeat: str = ""
+    idle_heat_off_s: float = 0.0  # 0: as the firmware profile says
 
 
 class Machines:
@@ -153,6 +155,7 @@ class Machines:
 
 def _need(machine: Machine) -> HostNeed:
     limits = MachineLimits.from_json(machine.limits)
+    switching = Switching.from_json(machine.switching)
     return HostNeed(
         slug=machine.slug,
         kind=machine.kind,
@@ -162,6 +165,8 @@ def _need(machine: Machine) -> HostNeed:
         limits=limits,
         limits_sha256=limits.sha256(),
         simulated=machine.simulated,
+        heartbeat=switching.heartbeat,
+        idle_heat_off_s=60.0 * switching.idle_heat_off_min,
     )
 
 

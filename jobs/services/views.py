@@ -100,6 +100,7 @@ class MachineView:
     stopped: bool
     heat_off_s: float | None  # until heat that nobody uses is switched off; None: nothing to do
     heat_kept_by: str
+    power: bool | None  # its heartbeat holds its relay; None where there is none
     in_use: str  # why somebody seems to use it by hand; "" if nobody
     differs: Sequence[str]  # what is not as learned of its own board
     identity: Mapping[str, str]

@@ -102,6 +102,10 @@ class MachineGateway(Protocol):
     def identify(self, slug: str) -> str | None:
         """Have the machine beep or show a text."""
 
+    def power(self, slug: str, by: str, *, on: bool) -> str | None:
+        """Begin or end the heartbeat that holds the machine's relay."""
+        ...
+
     def wire_log(self, slug: str, run: str) -> list[Path]:
         """Return the files of a run's wire log in their order; none if it is not kept."""
         ...

@@ -143,6 +143,17 @@ def test_whatever_ends_a_run_badly_drops_the_power(folder, fault):
     lab.close()
 
 
+def test_a_port_that_vanishes_while_nothing_runs_drops_the_power(folder):
+    lab, value = beating(folder)
+    lab.machine.power(True, "eva", lab.now)
+    lab.wait(2.0)
+    lab.board.is_unplugged = True
+    lab.wait(2.0)
+    assert lab.state.power is False
+    assert changes(lab, value, 5.0) == 0
+    lab.close()
+
+
 def test_a_machine_without_a_heartbeat_has_no_power_to_switch(folder):
     lab = Lab(folder)
     assert lab.state.power is None

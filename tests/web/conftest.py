@@ -114,6 +114,9 @@ class FakeGateway:
         self.acts.append((slug, order, by))
         return self._called("act", slug)
 
+    def power(self, slug: str, by: str, *, on: bool) -> str | None:
+        return self._called(f"power {on} {by}", slug)
+
     def wire_log(self, slug: str, run: str) -> list[Path]:
         return [path for path in self.wire_logs if run in path.name]
 

@@ -155,3 +155,37 @@ def test_a_run_says_how_good_its_link_was_and_so_do_its_record_and_the_api(ran, 
     assert (run["link_quality"], run["damaged_replies"], run["starved_s"]) == (55, 3, 1.25)
     link = detail["records"][-1]["body"]["link"]
     assert link == {"quality": 55, "damaged": 3, "lost_answers": 2, "starved_ms": 1250}
+
+
+def test_a_relay_that_has_dropped_is_switched_on_by_a_person_who_looked(browse, lab, read):
+    mia = browse("mia")
+    assert "/power" not in mia.get("/machines/router").text
+    show(lab, "router", power=False)
+    page = mia.get("/machines/router").text
+    assert "Its relay has dropped. Nothing starts here" in read(page)
+    assert "I have looked: power on" in page
+    assert browse("gus").post("/machines/router/power", {"on": "1"}).status_code == 403
+    answer = mia.post("/machines/router/power", {"on": "1"})
+    assert answer.headers["location"] == "/machines/router?said=power-on"
+    show(lab, "router", power=True)
+    assert "Its relay is held" in read(mia.get(answer.headers["location"]).text)
+    assert mia.api("POST", "/machines/router/power", json={"on": False}).status_code == 200
+    assert lab.gateway.calls == [("power True Mia", "router"), ("power False Mia", "router")]
+    lab.services.runs.apply("router", {"kind": "power", "on": False, "by": "stopped"}, lab.now)
+    lab.services.runs.apply("ender", {"kind": "heat_off"}, lab.now)
+    book = read(mia.get("/machines/router").text)
+    assert "Power on · Mia" in book
+    assert "Power off" in book
+    assert "Heat that nobody used was switched off" in read(mia.get("/machines/ender").text)
+
+
+def test_heartbeat_and_idle_heat_are_keys_of_a_machine(browse, lab):
+    ada = browse("ada")
+    line = "gpio:/sys/class/gpio/gpio17"
+    wish = {"heartbeat": line, "idle_heat_off_min": "25"}
+    assert ada.post("/machines/router/edit", {"name": "Router", **wish}).status_code == 303
+    page = ada.get("/machines/router/edit").text
+    assert line in page
+    need = next(one for one in lab.services.machines.host_needs() if one.slug == "router")
+    assert (need.heartbeat, need.idle_heat_off_s) == (line, 1500.0)
+    assert ada.post("/machines/router/edit", {"heartbeat": "rm -rf /"}).status_code == 422

@@ -11,7 +11,7 @@ from jobs.domain.people import Role
 from jobs.services.hand import order_of
 from jobs.services.machine_specs import parse_machine
 from web.api.machines_json import AllocationOut, DayOut, HandOut, IntervalOut, MachineOut, StopOut
-from web.api.wishes import AnswerIn, KeepHeatIn, StartIn, api_router
+from web.api.wishes import AnswerIn, KeepHeatIn, PowerIn, StartIn, api_router
 from web.auth import CSRF_HEADER, ApiVisitorDep, Visitor, needs
 from web.context import Web, WebDep
 from web.pages.calendar import day_of
@@ -169,6 +169,13 @@ def identify(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
 def answer(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: AnswerIn) -> MachineOut:
     """Answer what the machine asks the person beside it."""
     web.services.dispatch.answer(visitor.actor, slug, wish.prompt, wish.choice, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.post("/machines/{slug}/power")
+def power(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: PowerIn) -> MachineOut:
+    """Begin or end the heartbeat that holds the machine's relay; the asker stands beside it."""
+    web.services.dispatch.power(visitor.actor, slug, web.clock(), on=wish.on)
     return _machine(web, visitor, slug)
 
 

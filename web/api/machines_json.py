@@ -118,6 +118,7 @@ class MachineOut(BaseModel):
     stopped: bool
     heat_off_s: float | None
     heat_kept_by: str
+    power: bool | None
     in_use: str
     differs: list[str]
     identity: dict[str, str]
@@ -167,6 +168,7 @@ class MachineOut(BaseModel):
             stopped=machine.stopped,
             heat_off_s=machine.heat_off_s,
             heat_kept_by=machine.heat_kept_by,
+            power=machine.power,
             in_use=machine.in_use,
             differs=list(machine.differs),
             identity=dict(machine.identity),
@@ -180,7 +182,7 @@ class MachineOut(BaseModel):
             homed=machine.homed,
             laser_mode=machine.laser,
             firmware_settings=dict(machine.told),
-            switches=machine.switching.to_json(),
+            switches={key: str(word) for key, word in machine.switching.to_json().items()},
         )
 
 

@@ -87,6 +87,12 @@ class ResumeConfirmIn(ResumeIn):
     stream_sha256: ShortText
 
 
+class PowerIn(_In):
+    """Whether the heartbeat is to hold the machine's relay."""
+
+    on: bool
+
+
 class BookIn(_In):
     """An interval on a machine."""
 

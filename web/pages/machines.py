@@ -192,6 +192,14 @@ def answer(web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep) ->
     return go(f"/jobs/{job}" if _JOB.fullmatch(job) else f"/machines/{slug}", "answered")
 
 
+@router.post("/machines/{slug}/power")
+def power(web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep) -> RedirectResponse:
+    """Begin or end the heartbeat that holds the machine's relay."""
+    on = form.text("on") == "1"
+    web.services.dispatch.power(visitor.actor, slug, web.clock(), on=on)
+    return go(f"/machines/{slug}", "power-on" if on else "power-off")
+
+
 @router.post("/machines/{slug}/inspected")
 def inspected(
     web: WebDep, visitor: VisitorDep, slug: str, _form: CheckedFormDep
@@ -281,7 +289,7 @@ def _known(machine: MachineView) -> dict[str, str]:
         "port": machine.port or "",
         "baud": str(machine.baud or ""),
         "stop_note": machine.stop_note,
-        **machine.switching.to_json(),
+        **{key: str(value) for key, value in machine.switching.to_json().items()},
         "nozzle_max_c": f"{limits.nozzle_max_c:g}",
         "bed_max_c": f"{limits.bed_max_c:g}",
         "nozzle_mm": f"{limits.nozzle_mm:g}",
@@ -297,7 +305,9 @@ def _values(form: Form) -> dict[str, object]:
     """Return the form as the keys that machine files have too."""
     values: dict[str, object] = {key: form.text(key) for key in _TEXTS if form.text(key)}
     # Said even when empty: that is how a person takes it back.
-    values |= {key: form.text(key) for key in _SWITCHES}
+    values |= {key: form.text(key) for key in (*_SWITCHES, "heartbeat")}
+    if text := form.text("idle_heat_off_min"):
+        values["idle_heat_off_min"] = _number(form, "idle_heat_off_min") if text else ""
     for key in _NUMBERS:
         if form.text(key):
             values[key] = _number(form, key)

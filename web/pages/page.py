@@ -31,6 +31,8 @@ SAID = frozenset(
         "moved",
         "own-board",
         "paused",
+        "power-off",
+        "power-on",
         "queued",
         "released",
         "resume-planned",
