@@ -37,12 +37,14 @@ class Line(NamedTuple):
 
     :param place: its index in the program, below 0 if it is not of it.
     :param alone: nothing may follow before its answer.
+    :param is_plain: a move of the program like nine in ten; no rule of the host is about it.
     """
 
     text: bytes
     part: Part = Part.EXTRA
     place: int = -1
     alone: bool = False
+    is_plain: bool = False
 
 
 class Sent(NamedTuple):
@@ -160,6 +162,7 @@ class NumberedWindow:
         self.narrow = False
         self._good = 0
         self._alone = 0  # number of the last line that nothing may follow before its answer
+        self._made: tuple[int, Line, bytes] | None = None  # the next line, ready for the wire
 
     @property
     def oldest(self) -> Line | None:
@@ -205,6 +208,11 @@ class NumberedWindow:
         ask = Line(b"M105", Part.ASK)
         self._again = deque(ask if line.part is Part.PROGRAM else line for line in self._again)
 
+    @property
+    def is_full(self) -> bool:
+        """Tell whether no line may go, whatever its length."""
+        return self.unanswered >= self.lines_max and not self.narrow
+
     def may_send(self, line: Line) -> bool:
         """Tell whether *line* fits beside what is unanswered."""
         if not self.unanswered:
@@ -214,8 +222,6 @@ class NumberedWindow:
             return not self.bytes
         if self.unanswered >= self.lines_max or self._alone >= self.first:
             return False
-        if self.bytes + self._size_at_most(line) <= self._budget:
-            return True
         return self.bytes + len(self._wire(line)) <= self._budget
 
     def may_ask(self, line: Line) -> bool:
@@ -334,9 +340,12 @@ class NumberedWindow:
         self.bytes = 0
 
     def _wire(self, line: Line) -> bytes:
-        if self._numbered:
-            return numbered(self.next, line.text, self._gap)
-        return line.text + b"\n"
+        made = self._made
+        if made is None or made[0] != self.next or made[1] is not line:
+            text = line.text
+            wire = numbered(self.next, text, self._gap) if self._numbered else text + b"\n"
+            made = self._made = (self.next, line, wire)
+        return made[2]
 
     def _size_at_most(self, line: Line) -> int:
         # "N", two blanks, "*", three digits of checksum, newline, and one newline before.

@@ -54,6 +54,7 @@ class Session:
         self._blocked = False  # the kernel took less than we gave
         self._look_at: float | None = None
         self._queue_max = max(int(profile.baud / 10.0 * QUEUE_TIME), 16)
+        self._queued = self._queue_max  # at most: the kernel is asked when that could be too many
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
@@ -110,7 +111,7 @@ class Session:
 
         :param queue: bytes that may wait in the kernel.
         """
-        self._pending, self._queue_max = pending, queue
+        self._pending, self._queue_max, self._queued = pending, queue, queue
 
     def _ready_and_note(self, log: WireLog, now: float) -> None:
         """Move bytes as ever, and note also a call in which only time passed."""
@@ -225,12 +226,16 @@ class Session:
         self._blocked = False
         if not self._pending:
             return False
-        room = self._queue_max - self._transport.queued()
+        room = self._queue_max - self._queued
+        if room < len(self._pending):
+            self._queued = self._transport.queued()
+            room = self._queue_max - self._queued
         if room <= 0:
             self._look_at = now + _LOOK_AGAIN
             return False
         portion = self._pending[:room]
         written = self._transport.write(portion)
+        self._queued += written
         if self._log is not None and written:
             self._log.tx(portion[:written])
         self._pending = self._pending[written:]
@@ -247,6 +252,7 @@ class Session:
             self._pending = b""
             self._transport.discard_output()
         written = self._transport.write(urgent)
+        self._queued += written
         if self._log is not None and written:
             self._log.tx(urgent[:written])
         # A full queue took only a part: the rest goes before everything else.

@@ -222,25 +222,6 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Lines acknowledged and sent so far, and the file's line of the last acknowledged one."""
-
-    kind: ClassVar[str] = "progress"
-    acked: int
-    sent: int
-    source_line: int
-
-    def to_json(self) -> dict[str, object]:
-        """Return plain JSON values."""
-        return {
-            "kind": self.kind,
-            "acked": self.acked,
-            "sent": self.sent,
-            "source_line": self.source_line,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Happened:
     """The shape of an event that says all by its kind."""
 
@@ -400,7 +381,6 @@ class Said:
 Event = (
     Connected
     | RunStarted
-    | Progress
     | Paused
     | Resumed
     | Finished

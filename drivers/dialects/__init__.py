@@ -10,13 +10,17 @@ from collections.abc import Mapping
 
 from drivers.dialects import farmbot, farmbot_lines, grbl, marlin
 from drivers.dialects.grammar import Dialect, suspect
-from drivers.gcode import bare, commands, dwell
+from drivers.gcode import bare, commands, dwell, is_move
 
 DIALECTS: Mapping[str, Dialect] = {
-    "marlin": Dialect(marlin.parse, bare, commands, lambda line: dwell(line, 0.001)),
-    "grbl": Dialect(grbl.parse, bare, commands, lambda line: dwell(line, 1.0)),
+    "marlin": Dialect(marlin.parse, bare, commands, lambda line: dwell(line, 0.001), is_move),
+    "grbl": Dialect(grbl.parse, bare, commands, lambda line: dwell(line, 1.0), is_move),
     "farmbot": Dialect(
-        farmbot.parse, farmbot_lines.bare, farmbot_lines.commands, farmbot_lines.dwell
+        farmbot.parse,
+        farmbot_lines.bare,
+        farmbot_lines.commands,
+        farmbot_lines.dwell,
+        lambda _: False,  # it answers a move when it has arrived
     ),
 }
 

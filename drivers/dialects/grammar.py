@@ -14,6 +14,8 @@ class Dialect:
     :param parse: names a received line; total.
     :param bare: returns what the firmware needs of a program's line, empty if nothing.
     :param commands: returns the command words of a bare line, as a profile writes them.
+    :param is_plain: tells that a bare line is nothing but a move, as nine in ten are, which the
+        firmware answers as soon as it is planned; False is always right.
     :param dwell: returns how long a bare line makes the machine wait by its own words [s].
     """
 
@@ -21,6 +23,7 @@ class Dialect:
     bare: Callable[[bytes], bytes]
     commands: Callable[[bytes], list[str]]
     dwell: Callable[[bytes], float]
+    is_plain: Callable[[bytes], bool]
 
     def first_of(self, line: bytes, words: Iterable[str]) -> str | None:
         """Return the first command of a bare *line* that is among *words*.

@@ -18,7 +18,6 @@ from drivers.snapshot import (
     Failed,
     Paused,
     Phase,
-    Progress,
     Resumed,
     RunStarted,
     Snapshot,
@@ -27,6 +26,7 @@ from drivers.snapshot import (
 
 _LINE_MAX = 4096  # longest line a firmware may say [bytes]; beyond it is noise
 _EXTRAS_MAX = 64  # commands that may wait between program lines
+_AHEAD = 32  # lines made ready at once: from the second on the processor is warm
 _RATE_WINDOW = 5.0  # over which lines per second are counted [s]
 _NONE: frozenset[Act] = frozenset()
 UNHOMED_JOG = 10.0  # longest, while nobody knows where the machine stands [mm]
@@ -56,7 +56,7 @@ class StreamEngine(ABC):
         self._urgent = bytearray()
         self._extras: deque[Line] = deque()
         self._program: Program | None = None
-        self._fetched: Line | None = None
+        self._ahead: deque[Line] = deque()  # the next lines of the program, ready to go
         self._cursor = 0
         self._acked = 0
         self._run = ""
@@ -86,6 +86,9 @@ class StreamEngine(ABC):
         self._dialect = DIALECTS[profile.dialect]
         self._may_wait = suspect(profile.waits)
         self._may_last = suspect(profile.expected_s)
+        moves = b"G0X0 G1X0"
+        waits = self._may_wait.search(moves) or self._may_last.search(moves)
+        self._is_plain = (lambda _: False) if waits else self._dialect.is_plain
 
     @property
     def phase(self) -> Phase:
@@ -105,15 +108,18 @@ class StreamEngine(ABC):
             for line in lines:
                 if line := line.strip(b"\r \t\0"):
                     self._hear(line, now)
+        if self._timers and min(self._timers.values()) <= now:
+            self._ring_all(now)
+        if self._acked != acked:
+            self._count_rate(now)
+        events, self._events = self._events, []
+        return events
+
+    def _ring_all(self, now: float) -> None:
         for name in [name for name, due in self._timers.items() if due <= now]:
             if self._timers.get(name, now + 1.0) <= now:
                 del self._timers[name]
                 self._ring(name, now)
-        if self._acked != acked:
-            self._count_rate(now)
-            self._events.append(Progress(self._acked, self._cursor, self._source_line()))
-        events, self._events = self._events, []
-        return events
 
     @abstractmethod
     def data_to_send(self, now: float) -> bytes:
@@ -121,9 +127,11 @@ class StreamEngine(ABC):
 
     def urgent_to_send(self, now: float) -> bytes:  # noqa: ARG002 (the seam's shape)
         """Return bytes that overtake all others; see `flush_first`."""
+        self.flush_first = False
+        if not self._urgent:
+            return b""
         out = bytes(self._urgent)
         self._urgent.clear()
-        self.flush_first = False
         return out
 
     def deadline(self) -> float | None:
@@ -143,7 +151,8 @@ class StreamEngine(ABC):
         self._program, self._run = program, run
         self._cursor = self._acked = 0
         self._link, self._began_at = LinkQuality(), now
-        self._fetched, self._message, self._stopped = None, "", False
+        self._message, self._stopped = "", False
+        self._ahead.clear()
         self._position = {}
         self._starvation, self._starved_since = 0.0, None
         self._rate.clear()
@@ -175,7 +184,7 @@ class StreamEngine(ABC):
         if self._phase not in (Phase.STREAMING, Phase.PAUSED):
             return False
         self._phase = Phase.CANCELLING
-        self._fetched = None
+        self._ahead.clear()
         self._extras.clear()
         self._wind_down(now)
         return True
@@ -308,21 +317,35 @@ class StreamEngine(ABC):
 
     def _next_of_program(self) -> Line | None:
         """Return the next line of the program without taking it."""
-        if self._fetched is None and self._program is not None:
-            while self._cursor < len(self._program):
-                if text := self._program.line(self._cursor):
-                    self._fetched = self._line(text, Part.PROGRAM, self._cursor)
-                    break
-                self._cursor += 1  # an empty line gets no answer, so it is never sent
-        return self._fetched
+        if not self._ahead and self._program is not None:
+            self._read_ahead(self._program)
+        return self._ahead[0] if self._ahead else None
 
-    def _take_of_program(self) -> None:
-        self._cursor += 1
-        self._fetched = None
+    def _read_ahead(self, program: Program) -> None:
+        index, end = self._cursor, len(program)
+        is_plain = self._is_plain
+        while index < end and len(self._ahead) < _AHEAD:
+            text = program.line(index)
+            if is_plain(text) and len(text) < self._profile.max_line_bytes:
+                self._ahead.append(Line(text, Part.PROGRAM, index, is_plain=True))
+            elif text:  # an empty line gets no answer, so it is never sent
+                self._ahead.append(self._line(text, Part.PROGRAM, index))
+            index += 1
+        if not self._ahead:
+            self._cursor = end
+
+    def _take_of_program(self) -> Line:
+        line = self._ahead.popleft()
+        self._cursor = line.place + 1
+        self._note_taken(line)
+        return line
+
+    def _note_taken(self, line: Line) -> None:  # noqa: B027 (most have nothing to learn)
+        """Learn from a line of the program that is about to leave."""
 
     def _too_long(self, line: Line, now: float) -> bool:
         """Fail the program if the firmware would cut *line*."""
-        if len(line.text) < self._profile.max_line_bytes:
+        if line.is_plain or len(line.text) < self._profile.max_line_bytes:
             return False
         self._fail("program.line_too_long", line.place, "", now)
         return True
@@ -341,7 +364,7 @@ class StreamEngine(ABC):
 
     def _expected_time(self, line: Line | None) -> float:
         """Return how much longer than usual *line* may take [s]."""
-        if line is None:
+        if line is None or line.is_plain:
             return 0.0
         usual = self._dialect.dwell(line.text)
         if self._may_last.search(line.text) is not None:
@@ -366,7 +389,7 @@ class StreamEngine(ABC):
 
     def _program_over(self) -> None:
         self._extras.clear()
-        self._fetched = None
+        self._ahead.clear()
         if self._starved_since is not None:
             self._starvation += max(0.0, self._heard_at - self._starved_since)
             self._starved_since = None

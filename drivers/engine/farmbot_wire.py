@@ -102,8 +102,7 @@ class FarmBotWire(StreamEngine):
             return None
         if self._too_long(line, now):
             return None
-        self._take_of_program()
-        return line
+        return self._take_of_program()
 
     def _put(self, line: Line, now: float) -> bytes:
         """Return the bytes of *line*; none if it is not one that may be sent."""

@@ -48,7 +48,7 @@ class GrblEngine(GrblActs):
         if not was_owed and parts:
             self._await_answer(now)
         if self._phase is Phase.STREAMING:
-            self._mark_starving(not len(self._flow) and self._fetched is not None, now)
+            self._mark_starving(not len(self._flow) and bool(self._ahead), now)
         return b"".join(parts)
 
     def _next(self, now: float) -> Line | None:
@@ -59,9 +59,8 @@ class GrblEngine(GrblActs):
         line = self._next_of_program()
         if line is None or not self._flow.may_send(line) or self._too_long(line, now):
             return None
-        self._take_of_program()
         self._idle_seen = 0
-        return line
+        return self._take_of_program()
 
     # -- commands ---------------------------------------------------------------------------
 

@@ -154,17 +154,16 @@ class MarlinActs(MarlinReplies):
             if self._steps:
                 self._after("jog", STEP_TIME, now)
 
-    def _settled(self, lines: list[Line], now: float) -> None:
-        for line in lines:
-            # A step of a jog, which is none of the program's, leaves what it found.
-            if line.text in _SWITCHES and line.part is Part.PROGRAM:
-                name, on = _SWITCHES[line.text]
-                self._modes[name] = on
-                if name == "relative":
-                    self._modes["e-relative"] = on  # both words set the extruder too
-            elif line.text[:4] in _OVERRIDES:
-                self._note_override(line.text)
-        super()._settled(lines, now)
+    def _note_done(self, line: Line) -> None:
+        # A step of a jog, which is none of the program's, leaves what it found.
+        if line.text in _SWITCHES and line.part is Part.PROGRAM:
+            name, on = _SWITCHES[line.text]
+            self._modes[name] = on
+            if name == "relative":
+                self._modes["e-relative"] = on  # both words set the extruder too
+        elif line.text[:4] in _OVERRIDES:
+            self._note_override(line.text)
+        super()._note_done(line)
 
     def _note_override(self, text: bytes) -> None:
         for word in text.split()[1:]:

@@ -92,11 +92,9 @@ class MarlinPausing(MarlinActs):
         self._mark.begin()
         self._forget_pause()
 
-    def _take_of_program(self) -> None:
-        fetched = self._fetched
-        if fetched is not None and self._program is not None:
-            self._mark.take(self._cursor, fetched.text, self._program)
-        super()._take_of_program()
+    def _note_taken(self, line: Line) -> None:
+        if self._program is not None:
+            self._mark.take(line.place, line.text, self._program)
 
     def _halt(self, now: float) -> None:
         self._pause_step = PauseStep.HALTING
@@ -162,16 +160,16 @@ class MarlinPausing(MarlinActs):
         self._prompting.close()
         super()._program_over()
 
-    def _settled(self, lines: list[Line], now: float) -> None:
-        if self._prompting.open is not None and any(
-            line.alone or (line.place >= 0 and not self._prompting.has_words) for line in lines
+    def _note_done(self, line: Line) -> None:
+        if self._prompting.open is not None and (
+            line.alone or (line.place >= 0 and not self._prompting.has_words)
         ):
             self._answered_elsewhere()
-        if self._pause_step == PauseStep.HEATING and any(line.text == b"G21" for line in lines):
+        if self._pause_step == PauseStep.HEATING and line.text == b"G21":
             self._pause_step = PauseStep.RETURNING
-        if self._plan is not None and any(line.text == self._plan.push.encode() for line in lines):
+        if self._plan is not None and line.text == self._plan.push.encode():
             self._pulled = False
-        super()._settled(lines, now)
+        super()._note_done(line)
 
     def _answered_elsewhere(self) -> None:
         """What waited goes on: somebody pressed the machine's own button."""

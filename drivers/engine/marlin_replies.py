@@ -32,7 +32,7 @@ class MarlinReplies(MarlinWire):
     """Acts on each line that was received."""
 
     def _hear(self, line: bytes, now: float) -> None:
-        if line == b"ok" and not self._ok_is_of_resend and not self._tells_numbers:
+        if line == b"ok" and not self._ok_is_of_resend and self._numbers_told < 2:
             self._answered(now)
             return
         reply = marlin.parse(line.decode("ascii", "replace"), self._texts)
@@ -149,12 +149,8 @@ class MarlinReplies(MarlinWire):
                 self._acked = line.place + 1
             if line.part is not Part.ASK:
                 self._same_resends = 0
-            if line.text.startswith(b"G28"):
-                self._homed = True
-            elif line.text.startswith((b"M84", b"M18")):
-                self._homed = False
-            if self._is_taken_only:
-                self._guard(line)
+            if not line.is_plain or self._prompting.open is not None:
+                self._note_done(line)
         self._strikes = 0
         if self._link.is_narrow:
             self._link.narrowed(self._window.narrow, now)
@@ -166,9 +162,19 @@ class MarlinReplies(MarlinWire):
         else:
             self._timers.pop("answer", None)
         self._answered_at = now
-        last = -1 - self._procedures
-        if any(line.place == last and line.part is Part.LAST for line in lines):
-            self._reached(now)
+        if self._goal is not Goal.NOTHING:
+            last = -1 - self._procedures
+            if any(line.place == last and line.part is Part.LAST for line in lines):
+                self._reached(now)
+
+    def _note_done(self, line: Line) -> None:
+        """Learn from an answered line; not asked about plain moves while no prompt is open."""
+        if line.text.startswith(b"G28"):
+            self._homed = True
+        elif line.text.startswith((b"M84", b"M18")):
+            self._homed = False
+        if self._is_taken_only:
+            self._guard(line)
 
     def _greeted(self, now: float) -> None:
         """Be ready for work: the firmware has answered all that it was asked."""

@@ -106,11 +106,12 @@ class MarlinWire(StreamEngine):
         self._raw.clear()
         if now < self._hold_until:
             return out
-        was_owed = self._window.unanswered
+        window = self._window
+        was_owed = window.unanswered
         parts = [out]
         size = len(out)
         while size < _CHUNK and (line := self._next(now)) is not None:
-            wire = self._window.send(line)
+            wire = window.send(line)
             if line.part is Part.ASK:
                 self._asked_at = now
             if self._clean and not self._profile.empty_ok:
@@ -118,10 +119,10 @@ class MarlinWire(StreamEngine):
             self._clean = False
             parts.append(wire)
             size += len(wire)
-        if not was_owed and self._window.unanswered:
+        if not was_owed and window.unanswered:
             self._await_answer(now)
         if self._phase is Phase.STREAMING and self._goal is Goal.NOTHING:
-            self._mark_starving(not self._window.unanswered, now)
+            self._mark_starving(not window.unanswered, now)
         return b"".join(parts)
 
     def _next(self, now: float) -> Line | None:
@@ -130,6 +131,8 @@ class MarlinWire(StreamEngine):
         if self._forced is not None:
             line, self._forced = self._forced, None
             return line
+        if window.is_full:
+            return None
         if (again := window.again) is not None:
             return again if window.may_send(again) else None
         if self._extras:
@@ -142,8 +145,7 @@ class MarlinWire(StreamEngine):
             return self._next(now)
         if not window.may_send(fetched) or self._too_long(fetched, now):
             return None
-        self._take_of_program()
-        return fetched
+        return self._take_of_program()
 
     def _procedure(self, goal: Goal, lines: list[Line], now: float) -> None:
         """Send *lines* after all else, and come to `_reached` when they are done."""

@@ -15,7 +15,7 @@ from drivers.engine.prompting import Prompting
 from drivers.flow import CharacterCounting, Line, NumberedWindow, Part, Sent
 from drivers.quality import LinkQuality
 
-_OWN = frozenset({"_profile", "_program", "_dialect", "_events", "_fetched"})
+_OWN = frozenset({"_profile", "_program", "_dialect", "_events", "_ahead"})
 _PLAIN = (bool, int, float, str, type(None))
 _INSIDE = (CharacterCounting, NumberedWindow, LinkQuality, Prompting)
 

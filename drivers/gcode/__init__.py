@@ -9,6 +9,7 @@ from drivers.gcode.lexer import (
     checksum,
     commands,
     dwell,
+    is_move,
     numbered,
     words,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "checksum",
     "commands",
     "dwell",
+    "is_move",
     "numbered",
     "words",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
+from operator import xor
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,17 @@ from hypothesis import strategies as st
 
 from drivers.dialects import DIALECTS, grbl, marlin
 from drivers.dialects.marlin_texts import Texts
-from drivers.gcode import REALTIME_BYTES, ModalState, bare, checksum, commands, numbered, words
+from drivers.gcode import (
+    REALTIME_BYTES,
+    ModalState,
+    bare,
+    checksum,
+    commands,
+    dwell,
+    is_move,
+    numbered,
+    words,
+)
 
 
 @given(st.binary(max_size=120))
@@ -33,6 +45,24 @@ def test_any_single_flipped_bit_changes_the_checksum(number, text):
     body, _, check = wire.rstrip(b"\n").rpartition(b"*")
     assert checksum(body) == int(check)
     assert checksum(bytes([body[0] ^ 4]) + body[1:]) != int(check)
+
+
+@given(st.binary(max_size=300))
+def test_the_checksum_is_the_exclusive_or_of_all_bytes(body):
+    assert checksum(body) == reduce(xor, body, 0)
+
+
+_WORDS = st.sampled_from(
+    ["G1", "G0", "G10", "G4", "M109", " ", "X1.5", "Y-.5", "E", "F9", "P3", "T"]
+)
+
+
+@given(st.lists(_WORDS, max_size=6))
+def test_what_is_a_move_has_no_other_command_and_no_wait(parts):
+    line = bare("".join(parts).encode())
+    if is_move(line):
+        assert commands(line) in (["G0"], ["G1"])
+        assert dwell(line, 1.0) == 0.0
 
 
 @given(st.text(max_size=120))

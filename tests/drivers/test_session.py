@@ -49,6 +49,7 @@ class Wire:
         self.answers_blanks = False  # as a Grbl does and a Marlin does not
         self.gone = False
         self.calls: list[str] = []
+        self.asked = 0  # how often it was asked for its queue
         self._line = b""
 
     def fileno(self) -> int:
@@ -69,6 +70,7 @@ class Wire:
         return fits
 
     def queued(self) -> int:
+        self.asked += 1
         return len(self.kernel)
 
     def discard_output(self) -> None:
@@ -183,6 +185,14 @@ def test_no_more_than_20_ms_of_bytes_wait_in_the_kernel(profile: FirmwareProfile
     assert wire.most <= limit
     if profile is not GRBL:
         assert wire.most > limit / 2, "and the queue is made use of"
+
+
+def test_the_kernel_is_asked_how_much_waits_only_when_it_could_be_too_much() -> None:
+    bench = Bench(MARLIN, Wire())
+    bench.ready(Lines(300))
+    bench.wire.asked = 0
+    bench.until(lambda: bench.session.snapshot(bench.now).acked > 200)
+    assert 0 < bench.wire.asked < 20
 
 
 def test_a_session_looks_again_while_the_kernel_has_no_room() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.engine import MarlinEngine
+from drivers.flow import Part
 from drivers.profile import load_profile
 from drivers.snapshot import Event, Failed, Phase
 
@@ -36,7 +37,7 @@ LINES = st.lists(
 
 
 def kinds(events: list[Event]) -> list[str]:
-    return [event.kind for event in events if event.kind not in ("progress", "temperature_read")]
+    return [event.kind for event in events if event.kind != "temperature_read"]
 
 
 class Bench:
@@ -341,6 +342,44 @@ def test_a_line_that_the_firmware_would_cut_is_not_sent():
     failed = next(event for event in bench.events if isinstance(event, Failed))
     assert (failed.code, failed.line) == ("program.line_too_long", 2)
     assert b"xxxx" not in bench.sent
+
+
+def test_a_move_that_the_firmware_would_cut_is_not_sent_either():
+    bench = Bench(MODEL.MarlinModel())
+    bench.start([b"G1 X1", b"G1 X1." + b"0" * 100])
+    bench.until("failed")
+    assert b"X1.0" not in bench.sent
+
+
+def test_of_a_program_that_was_cancelled_no_line_comes_into_the_next():
+    bench = Bench(MODEL.MarlinModel())
+    bench.start([b"G1 X%d" % x for x in range(200)])
+    bench.turn()
+    assert bench.engine.cancel(bench.now)
+    bench.until("cancelled")
+    bench.model.executed.clear()
+    assert bench.engine.start(MODEL.Lines([b"G1 Y%d" % y for y in range(3)]), bench.now)
+    bench.until("finished")
+    assert bench.program_executed() == [b"G1 Y0", b"G1 Y1", b"G1 Y2"]
+
+
+def test_empty_lines_are_not_sent_and_count_as_done():
+    bench = Bench(MODEL.MarlinModel())
+    bench.start([b"", b"G1 X1", b"", *[b""] * 40, b"G1 X2", b"", b""])
+    bench.until("finished")
+    assert bench.program_executed() == [b"G1 X1", b"G1 X2"]
+    state = bench.engine.snapshot(bench.now)
+    assert state.acked == state.sent == 46
+
+
+def test_a_firmware_may_be_one_that_waits_in_its_moves():
+    engine = MarlinEngine(replace(PROFILE, waits=("G1",)), 0.0)
+    assert engine._line(b"G1 X1", Part.PROGRAM).alone
+    engine._program = MODEL.Lines([b"G1 X1", b"G1 X2"])
+    line = engine._next_of_program()
+    assert line is not None
+    assert line.alone
+    assert not line.is_plain
 
 
 def test_only_an_idle_machine_starts():
