@@ -65,6 +65,14 @@ class Machines:
             machine = _machine(session, slug)
             return read_board(session, self._workshop, [machine], viewer, now)[0]
 
+    def stoppable(self) -> dict[str, str]:
+        """Return the names of the machines that a stop from here can reach, by slug."""
+        with self._database.read() as session:
+            query = select(Machine.slug, Machine.name).where(
+                Machine.retired_at.is_(None), Machine.control == Control.SERIAL.value
+            )
+            return dict(session.execute(query.order_by(Machine.name)).all())
+
     def add(self, actor: Actor, spec: MachineSpec, now: datetime) -> MachineView:
         """Add a machine; one that was retired under that slug comes back with its records.
 
