@@ -70,7 +70,8 @@ def find_ports(
     found = []
     for device in _devices(root):
         identity, description = _usb(root, device.name)
-        named, placed = by_id.get(device.name, ""), by_path.get(device.name, "")
+        named = by_id.get(device.name) or _udev_link(root, device.name, "by-id")
+        placed = by_path.get(device.name) or _udev_link(root, device.name, "by-path")
         # Two boards without a serial number share one name by-id: it leads to either of them.
         stable = named if identity.serial or not placed else placed
         guesses = tuple(one.name for one in known if identity.usb and identity.usb in one.usb)
@@ -115,8 +116,15 @@ def locate(port: str, known: Identity | None, root: Path = ROOT) -> str:
 
 
 def _devices(root: Path) -> Sequence[Path]:
-    found = [path for pattern in _NAMES for path in (root / "dev").glob(pattern)]
-    return [path for path in sorted(found) if path.exists() and not _is_empty(root, path.name)]
+    """Return every port by its name of today; a service may see no /dev of its own."""
+    names = {path.name for pattern in _NAMES for path in (root / "dev").glob(pattern)}
+    names |= {
+        path.name
+        for pattern in _NAMES
+        for path in (root / "sys/class/tty").glob(pattern)
+        if (path / "device").exists()
+    }
+    return [root / "dev" / name for name in sorted(names) if not _is_empty(root, name)]
 
 
 def _is_empty(root: Path, name: str) -> bool:
@@ -128,7 +136,22 @@ def _links(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     links = [link for link in sorted(folder.iterdir()) if link.is_symlink() and link.exists()]
-    return {link.readlink().name: str(link) for link in links}
+    # Of several the first: newer versions of udev add a second one by path.
+    return {link.readlink().name: str(link) for link in reversed(links)}
+
+
+def _udev_link(root: Path, name: str, kind: str) -> str:
+    """Return a link of /dev/serial as udev remembers it, "" if it knows none.
+
+    *Source:* systemd src/libsystemd/sd-device/device-private.c, the `S:` lines of its database.
+    """
+    number = _text(root / "sys/class/tty" / name / "dev")
+    try:
+        lines = (root / f"run/udev/data/c{number}").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    links = sorted(line[2:] for line in lines if line.startswith(f"S:serial/{kind}/"))
+    return f"{root / 'dev' / links[0]}" if links else ""
 
 
 def _usb(root: Path, name: str) -> tuple[Identity, str]:

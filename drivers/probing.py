@@ -2,6 +2,8 @@
 
 It prints one JSON object: `{"ok": true, …}` with what was learned, or `{"ok": false, "code",
 "fields"}`. Whoever waits for it may end it at any time; it holds nothing but the port.
+`--wanted FILE` takes `port` and `id` from that file instead, removes it, and writes the object
+with the same `id` into `probe.answer` beside it: for a node that may open no port itself.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivers.errors import DriverError, PortError
@@ -53,14 +56,23 @@ def probe_in_child(port: str, patience: float = PATIENCE_S) -> Probed:
         done = subprocess.run(argv, capture_output=True, timeout=patience, check=False)
     except subprocess.TimeoutExpired as error:
         raise PortError("port.probe_hung", port=port) from error
+    complaint = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["?"]
+    return understood(done.stdout, port, complaint[0][:200])
+
+
+def understood(text: bytes, port: str, complaint: str = "?") -> Probed:
+    """Read the object that this program writes.
+
+    :param complaint: why there may be none.
+    :raises PortError: what it names, or `port.refused`.
+    """
     try:
-        said = json.loads(done.stdout)
+        said = json.loads(text)
         if said["ok"] is True:
             return from_json(said)
         raise PortError(str(said["code"]), **said["fields"])
     except (ValueError, KeyError, TypeError) as error:
-        problem = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["?"]
-        raise PortError("port.refused", port=port, problem=problem[0][:200]) from error
+        raise PortError("port.refused", port=port, problem=complaint) from error
 
 
 def from_json(values: dict[str, object]) -> Probed:
@@ -102,15 +114,37 @@ def _ask(transport: Transport, port: str, clock: Callable[[], float]) -> Probed:
 
 def main(arguments: list[str]) -> int:
     """Probe one port and print what was learned; return the exit code."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m drivers.probing PORT\n")
-        return 2
+    match arguments:
+        case ["--wanted", file]:
+            return _answer_wish(Path(file))
+        case [port]:
+            said = _say(port)
+            sys.stdout.write(json.dumps(said) + "\n")
+            return 0 if said["ok"] else 1
+    sys.stderr.write("usage: python -m drivers.probing PORT | --wanted FILE\n")
+    return 2
+
+
+def _say(port: str) -> dict[str, object]:
     try:
-        said: dict[str, object] = {"ok": True, **probe_port(arguments[0]).to_json()}
+        return {"ok": True, **probe_port(port).to_json()}
     except DriverError as error:
-        said = {"ok": False, "code": error.code, "fields": dict(error.fields)}
-    sys.stdout.write(json.dumps(said) + "\n")
-    return 0 if said["ok"] else 1
+        return {"ok": False, "code": error.code, "fields": dict(error.fields)}
+
+
+def _answer_wish(file: Path) -> int:
+    try:
+        wish = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return 0  # withdrawn meanwhile
+    except ValueError:
+        wish = {}
+    file.unlink(missing_ok=True)
+    said = {**_say(str(wish.get("port", ""))), "id": wish.get("id")}
+    beside = file.with_name("probe.answer.new")
+    beside.write_text(json.dumps(said) + "\n", "utf-8")
+    beside.replace(file.with_name("probe.answer"))
+    return 0
 
 
 if __name__ == "__main__":

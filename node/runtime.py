@@ -29,6 +29,7 @@ from jobs.services.workers import WorkerLimits, namespaces_available
 from jobs.services.workshop import Workshop
 from jobs.store.database import HEAD, Database
 from node import topics
+from node.asking import BoardAsker
 from node.config import NodeConfig, database_url
 from node.control import Listener
 from node.home import find_devices
@@ -86,7 +87,11 @@ def _is_current(url: str) -> bool:
 
 
 def build_workshop(
-    home: Path, config: NodeConfig, live: LiveBoard, supervisor: Supervisor
+    home: Path,
+    config: NodeConfig,
+    live: LiveBoard,
+    supervisor: Supervisor,
+    asker: BoardAsker | None = None,
 ) -> Workshop:
     """Return what services stand on, for the node and for commands alike."""
     slicer = shutil.which(_SLICER)
@@ -105,6 +110,7 @@ def build_workshop(
         new_token=lambda: secrets.token_urlsafe(32),
         profiles_dir=Layout(home, "").profiles,
         devices=find_devices(),
+        ask_board=asker,
     )
 
 
@@ -125,7 +131,8 @@ class Runtime:
         software = f"fabnode {version()}"
         layout = Layout(home, software, spawn_hosts, find_devices())
         self.supervisor = Supervisor(layout, self.live, self._host_needs)
-        self.workshop = build_workshop(home, config, self.live, self.supervisor)
+        asker = None if spawn_hosts else BoardAsker(home / "run")
+        self.workshop = build_workshop(home, config, self.live, self.supervisor, asker)
         self.services: Services = build_services(self.workshop)
         self.publisher = self._build_publisher()
         self._lacks_namespaces = False  # until the probe has told

@@ -38,9 +38,9 @@ class Ports:
     :param ask: asks the board at a port, for as long as a minute.
     """
 
-    def __init__(self, workshop: Workshop, ask: Callable[[str], Probed] = _ask_board) -> None:
+    def __init__(self, workshop: Workshop, ask: Callable[[str], Probed] | None = None) -> None:
         self._workshop = workshop
-        self._ask = ask
+        self._ask = ask or workshop.ask_board or _ask_board
         self._lock = threading.Lock()
         self._answers: dict[str, ProbeView] = {}
 

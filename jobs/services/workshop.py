@@ -12,6 +12,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from drivers.acts import Order
+from drivers.probe import Probed
 from jobs.designs.library import Library
 from jobs.services.live import LiveBoard
 from jobs.services.workers import WorkerLimits
@@ -123,6 +124,7 @@ class Workshop:
     :param work_dir: where preparation keeps finished programs, by sha256 (`programs/`).
     :param profiles_dir: the lab's own firmware profiles; they take the place of ours.
     :param devices: the folder that holds `dev` and `sys`.
+    :param ask_board: asks the board at a port who it is; None: a child of ours does.
     :param new_id: gives UUIDv7 text; chance comes from outside.
     :param new_token: gives 256 bits of URL-safe secret.
     """
@@ -141,4 +143,5 @@ class Workshop:
     new_token: Callable[[], str]
     profiles_dir: Path | None = None
     devices: Path = Path("/")
+    ask_board: Callable[[str], Probed] | None = None
     upload_limit_bytes: int = 200 * 1024 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,20 @@ def test_another_board_in_its_place_is_not_taken_for_it(tmp_path):
     plug_in(tmp_path, TWIN, "ttyUSB0")
     known = Identity("1a86:7523", "", "0000:00:14.0/1.2:1.0")
     assert locate(f"{tmp_path}/dev/ttyUSB0", known, tmp_path) == ""
+
+
+def test_ports_are_listed_where_no_dev_is_to_be_seen(tmp_path):
+    """The node's own service has no /dev; udev's memory has the names."""
+    plug_in(tmp_path, PRUSA, "ttyACM0")
+    seen = find_ports((), tmp_path)
+    shutil.rmtree(tmp_path / "dev")
+    (tmp_path / "sys/class/tty/ttyACM0/dev").write_text("166:0\n")
+    memory = tmp_path / "run/udev/data/c166:0"
+    memory.parent.mkdir(parents=True)
+    by_id = "serial/by-id/usb-2c99_Prusa_i3_MK3_CZPX1234-if00-port0"
+    by_path = "serial/by-path/pci-0-usb-0:1-1.4:1.0-port0"
+    memory.write_text(f"S:{by_path}\nS:{by_id}\nE:ID_BUS=usb\n")
+    assert find_ports((), tmp_path) == seen
 
 
 def test_a_link_by_id_is_read_as_the_port_it_leads_to(tmp_path):

@@ -21,6 +21,8 @@ UNITS = (
     "fabnode-machine@.service",
     "fabnode-hosts.path",
     "fabnode-hosts.service",
+    "fabnode-probe.path",
+    "fabnode-probe.service",
 )
 
 
@@ -107,6 +109,16 @@ HARDENED = {
         ),
         (
             "fabnode-machine@.service",
+            {
+                "PrivateNetwork": "yes",
+                "DevicePolicy": "closed",
+                "CapabilityBoundingSet": "",
+                "RestrictAddressFamilies": "AF_UNIX",
+                "RestrictNamespaces": "yes",
+            },
+        ),
+        (
+            "fabnode-probe.service",
             {
                 "PrivateNetwork": "yes",
                 "DevicePolicy": "closed",
