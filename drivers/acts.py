@@ -30,6 +30,7 @@ class Act(StrEnum):
     JOG = "jog"
     JOG_CANCEL = "jog-cancel"
     HOME = "home"
+    ZERO = "zero"  # the work offset in force: here is 0 of the axes named, none: of Z
     UNLOCK = "unlock"
     RESET = "reset"  # soft reset
     HEAT = "heat"

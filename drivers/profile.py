@@ -144,6 +144,8 @@ class FirmwareProfile:
     heat_stale_s: float = 10.0  # longest time without a report while a heater is on
     idle_heat_off_s: float = 600.0  # heat without a run, until it is switched off
     pause: Pausing = Pausing()  # of printers
+    changes_tools: bool = False  # M6 is the firmware's own; else the host stops before it
+    spin_up_s: float = 4.0  # from spindle on until it may cut
     obeys_shutdown: bool = False  # a machine's `//action:shutdown` ends the run; else ignored
 
     def to_json(self) -> dict[str, object]:

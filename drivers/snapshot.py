@@ -29,6 +29,7 @@ class PauseStep(StrEnum):
     COOLED = "cooled"  # parked, and the nozzle was let go cold
     HEATING = "heating"  # on the way back
     RETURNING = "returning"
+    TOOL_CHANGE = "tool-change"  # a person puts the next tool in
     AT_MACHINE = "at-machine"  # the machine paused by itself and will say when it goes on
 
 
@@ -91,6 +92,7 @@ class Snapshot:
     :param prompt: what the machine asks the person beside it.
     :param notice: the last text that it wanted to be shown; not to be trusted.
     :param step: how far a pause has come, "" outside one; see `PauseStep`.
+    :param tool: number of the tool that a tool change waits for, 0 outside one.
     """
 
     phase: Phase
@@ -131,6 +133,7 @@ class Snapshot:
     prompt: Prompt | None = None
     notice: str = ""
     step: str = ""
+    tool: int = 0
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""
@@ -173,6 +176,7 @@ class Snapshot:
             "prompt": self.prompt.to_json() if self.prompt else None,
             "notice": self.notice,
             "step": self.step,
+            "tool": self.tool,
         }
 
     @classmethod
@@ -236,7 +240,7 @@ class Happened:
 class Paused(Happened):
     """The machine stands still and waits for `resume`.
 
-    :param reason: "" if a person asked for it, else `machine`.
+    :param reason: "" if a person asked for it, else `machine` or `tool-change`.
     """
 
     kind: ClassVar[str] = "paused"

@@ -399,6 +399,7 @@ def live_state(snapshot: Snapshot) -> LiveState:
         else LivePrompt(snapshot.prompt.number, snapshot.prompt.text, snapshot.prompt.choices),
         notice=snapshot.notice,
         step=snapshot.step,
+        tool=snapshot.tool,
         heard_at=None,
     )
 

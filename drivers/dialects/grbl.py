@@ -88,17 +88,49 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Modes:
+    """The answer to `$G`: the words in force."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """One line of `$#`: where a zero lies in machine coordinates.
+
+    :param name: `G54` … `G59`, `G28`, `G30`, `G92` or `TLO`.
+    :param values: X, Y, Z [mm]; of `TLO` only Z.
+    """
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Anything else."""
 
     text: str
 
 
-Reply = Answered | Alarm | Status | Started | Options | Setting | Version | Message | Said
+Reply = (
+    Answered
+    | Alarm
+    | Status
+    | Started
+    | Options
+    | Setting
+    | Version
+    | Message
+    | Modes
+    | Offset
+    | Said
+)
 
 _BANNER = re.compile(r"(Grbl(?:HAL)? \d\S*)", re.IGNORECASE)
 _OPTIONS = re.compile(r"\[OPT:([^,\]]*)(?:,(\d{1,5}),(\d{1,5})(?:,[^\]]*)?)?\]")
 _SETTING = re.compile(r"\$(\d{1,3})=(-?\d{1,9}(?:\.\d{1,6})?)(?: *\(.*\))?")
+_OFFSET = re.compile(r"\[(G5[4-9]|G28|G30|G92|TLO):([^\]]*)\]")
 _FLOAT = re.compile(r"[-+]?\d+(?:\.\d+)?")
 OK = Answered()
 
@@ -141,6 +173,12 @@ def _bracket(text: str) -> Reply:
         return Version(text[5:-1].rstrip(":"))
     if text.startswith("[MSG:") and text.endswith("]"):
         return Message(text[5:-1])
+    if text.startswith("[GC:") and text.endswith("]"):
+        return Modes(tuple(text[4:-1].split()))
+    if match := _OFFSET.fullmatch(text):
+        values = _numbers(match[2])
+        if len(values) == (1 if match[1] == "TLO" else 3):
+            return Offset(match[1], values)
     return Said(text)
 
 

@@ -73,6 +73,7 @@ class StreamEngine(ABC):
         self._notice = ""
         self._prompting = Prompting()
         self._pause_step = ""
+        self._tool = 0
         self._stopped = False
         self._controller = ""
         self._overrides: dict[str, int] = {}
@@ -269,6 +270,7 @@ class StreamEngine(ABC):
             prompt=self._prompting.open,
             notice=self._notice,
             step=self._pause_step,
+            tool=self._tool,
         )
 
     # -- what a dialect does ----------------------------------------------------------------

@@ -7,7 +7,8 @@ from typing import assert_never
 
 from drivers.dialects import grbl
 from drivers.engine.base import RUNNING
-from drivers.engine.grbl_acts import POLL_HAND, GrblActs, Step
+from drivers.engine.grbl_acts import POLL_HAND, Step
+from drivers.engine.grbl_tools import GrblTools
 from drivers.flow import Line, Part
 from drivers.profile import FirmwareProfile
 from drivers.snapshot import Cancelled, Connected, Finished, Phase, Said
@@ -23,12 +24,11 @@ _RECOVER = 2.0  # from a stop or failure to the next conversation [s]
 _IDLE_MAX = 12  # idle reports while an answer is owed, until it counts as lost
 
 
-class GrblEngine(GrblActs):
+class GrblEngine(GrblTools):
     """Stream to a Grbl, which has neither numbers nor checksums: one doubt ends the program."""
 
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
         super().__init__(profile, now)
-        self._offset: tuple[float, ...] = (0.0, 0.0, 0.0)
         self._idle_seen = 0
         self._resumes = 0  # reports without a hold until a cycle start has surely helped
         self._reset_at = now
@@ -59,6 +59,8 @@ class GrblEngine(GrblActs):
         line = self._next_of_program()
         if line is None or not self._flow.may_send(line) or self._too_long(line, now):
             return None
+        if self._change is not None or self._is_change(line):
+            return None  # until all before it is made: see `_status_of_run`
         self._idle_seen = 0
         return self._take_of_program()
 
@@ -129,6 +131,12 @@ class GrblEngine(GrblActs):
         self._after("poll", _POLL_HOLD, now)
         self._after("hold", self._profile.cancel_s, now)
 
+    def resume(self, now: float) -> bool:
+        """Go on after a pause, or with the tool that a person has put in."""
+        if self._phase is Phase.PAUSED and self._change is not None:
+            return self._resume_change(now)
+        return super().resume(now)
+
     def _go_on(self, now: float) -> None:
         # Not heard while it still slows down: repeated until it is no longer held.
         # A report may be older than the hold that it does not tell yet.
@@ -139,6 +147,7 @@ class GrblEngine(GrblActs):
         self._await_answer(now)
 
     def _wind_down(self, now: float) -> None:
+        self._forget_change()
         self._after_reset = Cancelled()
         self._hold_then_reset(now)
 
@@ -221,6 +230,10 @@ class GrblEngine(GrblActs):
                 self._board = {"info": reply.text}
             case grbl.Message():
                 self._note("machine.says", reply.text)
+            case grbl.Modes():
+                self._take_modes(reply)
+            case grbl.Offset():
+                self._offsets[reply.name] = reply.values
             case grbl.Said():
                 self._looks_damaged(reply.text)
                 self._events.append(Said(reply.text))
@@ -236,11 +249,13 @@ class GrblEngine(GrblActs):
         if line is None:
             return
         self._jog_answered(line)
-        if code and line.place >= 0:
+        if code and (line.place >= 0 or line.text in self._ours):
+            # Without its spindle, or at another height, the program would be another one.
             self._fail("machine.error", line.place, f"error:{code}", now)
             return
         self._line_answered(line)
         self._idle_seen = 0
+        self._change_answered(line, now)
         if not code and line.text == b"$H":
             self._homed = True
         if self._step is Step.ASKED and line.part is Part.LAST:
@@ -299,7 +314,12 @@ class GrblEngine(GrblActs):
                 self._message = ""
             return
         self._idle_seen += 1
-        if self._extras or self._next_of_program() is not None:
+        following = self._next_of_program()
+        if self._is_change(following) and following is not None:
+            if not self._change and not len(self._flow) and self._idle_seen >= 2:
+                self._begin_change(following)
+            return
+        if self._extras or following is not None:
             return
         if not len(self._flow) and self._idle_seen >= 2:
             self._acked = len(self._program) if self._program else 0

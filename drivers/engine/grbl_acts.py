@@ -10,7 +10,7 @@ from drivers.dialects import grbl
 from drivers.engine.base import UNHOMED_JOG, StreamEngine
 from drivers.flow import CharacterCounting, Line, Part
 from drivers.profile import FirmwareProfile, Flow
-from drivers.snapshot import Phase
+from drivers.snapshot import PauseStep, Phase
 
 # These touch the EEPROM, which closes the interrupts: a byte that comes meanwhile is lost.
 # A jog does not. Source: gnea/grbl:doc/markdown/interface.md, "EEPROM Issues".
@@ -37,7 +37,7 @@ _STEPS = {"feed": (10, 200), "spindle": (10, 200), "rapid": (25, 100)}
 
 _LIVE = frozenset({Act.FEED, Act.RAPID, Act.SPINDLE})
 _IN_STATE = {
-    "Idle": _LIVE | {Act.JOG, Act.HOME, Act.RESET, Act.OFF},
+    "Idle": _LIVE | {Act.JOG, Act.HOME, Act.ZERO, Act.RESET, Act.OFF},
     "Jog": _LIVE | {Act.JOG, Act.JOG_CANCEL},
     "Run": _LIVE | {Act.HOLD},
     "Hold:0": _LIVE | {Act.RESUME, Act.RESET, Act.SPINDLE_TOGGLE},
@@ -89,6 +89,7 @@ class GrblActs(StreamEngine):
         self._wanted: dict[str, int] = {}  # overrides on their way [percent]
         self._stepped: dict[str, tuple[int, float]] = {}  # what was shown when a step went out
         self._jogs = 0  # unanswered
+        self._offsets: dict[str, tuple[float, ...]] = {}  # of `$#` [mm]
         self._cancels_jog = False
         self._status_byte = self._byte("status")
         self._may = frozenset(
@@ -113,6 +114,10 @@ class GrblActs(StreamEngine):
             if self._controller in ("Hold:0", "Door:0", "Tool"):
                 return _LIVE | {Act.RESUME}
             return _LIVE | {Act.HOLD}
+        if self._phase is Phase.PAUSED and self._pause_step == PauseStep.TOOL_CHANGE:
+            if self._jogs or self._state == "Jog":
+                return _LIVE | {Act.JOG, Act.JOG_CANCEL}
+            return _LIVE | {Act.JOG, Act.ZERO, Act.RESUME} if self._state == "Idle" else _LIVE
         if self._phase is Phase.PAUSED:
             held = (
                 {Act.RESUME, Act.SPINDLE_TOGGLE} if self._controller == "Hold:0" else {Act.RESUME}
@@ -159,6 +164,9 @@ class GrblActs(StreamEngine):
             case Act.HOME:
                 self._homed = False
                 self._extras.extend(self._lines(self._profile.homing))
+            case Act.ZERO:
+                words = " ".join(f"{axis}0" for axis in order.axes or ("Z",))
+                self._extras.append(self._line(f"G10 L20 P0 {words}".encode(), Part.EXTRA))
             case Act.UNLOCK:
                 self._extras.append(self._line(b"$X", Part.EXTRA))
             case Act.RESET:

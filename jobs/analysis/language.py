@@ -17,7 +17,7 @@ from jobs.analysis.commands import (
     name_of,
 )
 from jobs.analysis.examined import Examined, block
-from jobs.domain.preflight import Finding, FindingCode
+from jobs.domain.preflight import Finding, FindingCode, Severity
 
 _MOST_ODD_LINES = 200_000
 _HEAD = re.compile(rb"\$?[A-Z_]*(?:[0-9]{1,6}(?:\.[0-9])?)?")
@@ -42,6 +42,12 @@ def commands(examined: Examined) -> Iterator[Finding]:
                 code, lines = FindingCode.FORBIDDEN_COMMAND, hit
                 break
         is_tool = name[0] == "T" and name[1:].isdecimal() and int(name[1:]) < 256
+        if code is None and name == "M6" and examined.wanted == "grbl":
+            # The host stops before it; a Grbl would refuse it.
+            fields: dict[str, str | int | float] = {"count": len(lines)}
+            line = examined.source(lines[0])
+            yield Finding(FindingCode.TOOL_CHANGE, Severity.NOTE, line, fields)
+            continue
         if code is None and not is_tool and name not in known:
             code = FindingCode.UNKNOWN_COMMAND
         if code is not None:

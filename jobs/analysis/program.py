@@ -17,6 +17,7 @@ from jobs.analysis.report import Program, describe
 from jobs.analysis.slicers import read_slicer
 from jobs.analysis.stream import Stream, make_stream
 from jobs.analysis.timing import read_times
+from jobs.analysis.tools import read_tools
 from jobs.analysis.words import read_words
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity, verdict
@@ -61,6 +62,7 @@ def _report(
     report = describe(program, machine.filament_mm if machine else 0.0)
     report["lines"] = stream.source_lines
     report["slicer"] = read_slicer(data)
+    report["tools"] = read_tools(data)
     return report
 
 

@@ -51,6 +51,7 @@ class FindingCode(StrEnum):
     MANIFEST_PROBLEM = "manifest-problem"  # field, problem
     WORKER_DIED = "worker-died"  # reason: memory, cpu, wall, output, signal
     SLICER_FAILED = "slicer-failed"  # reason
+    TOOL_CHANGE = "tool-change"  # count
     RESUME_NO_LINE = "resume-no-line"
     RESUME_NO_PLACE = "resume-no-place"
 

@@ -233,6 +233,7 @@ def _view(
         prompt=live.prompt,
         notice=live.notice,
         step=live.step,
+        tool=live.tool,
         temperatures=live.temperatures,
         position_mm=live.position_mm,
         spindle_on=live.spindle_on,

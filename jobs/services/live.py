@@ -39,6 +39,7 @@ class LiveState:
     :param stopped: someone stopped it; a person must look before it works again.
     :param notice: the last text that the machine wanted to be shown.
     :param step: how far a pause has come, in the engine's own word.
+    :param tool: number of the tool that a tool change waits for, 0 outside one.
     """
 
     phase: str = "offline"
@@ -71,6 +72,7 @@ class LiveState:
     prompt: LivePrompt | None = None
     notice: str = ""
     step: str = ""
+    tool: int = 0
     heard_at: datetime | None = None
 
 

@@ -91,6 +91,7 @@ class MachineView:
     prompt: LivePrompt | None
     notice: str
     step: str  # of a pause
+    tool: int  # that a tool change waits for, 0 outside one
     temperatures: Mapping[str, Temperature]
     position_mm: tuple[float, ...] | None
     spindle_on: bool

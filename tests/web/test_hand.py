@@ -46,6 +46,7 @@ def test_the_button_in_the_middle_of_the_pad_ends_the_jog(browse, lab):
         ({"act": "rapid", "percent": "25"}, Order(Act.RAPID, percent=25)),
         ({"act": "feed", "by": "10"}, Order(Act.FEED, percent=110)),
         ({"act": "home"}, Order(Act.HOME)),
+        ({"act": "zero", "axes": "XY"}, Order(Act.ZERO, axes={"X": 0.0, "Y": 0.0})),
         (
             {"act": "heat", "heater": "bed", "target_c": "60"},
             Order(Act.HEAT, heater="bed", target=60.0),

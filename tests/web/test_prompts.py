@@ -73,3 +73,11 @@ def test_an_answer_that_is_no_number_is_refused(browse, lab):
     ask(lab)
     answer = browse("otto").post("/machines/ender/answer", {"prompt": "7", "choice": "-1"})
     assert answer.status_code == 422
+
+
+def test_a_tool_change_names_the_tool_and_says_what_comes_next(browse, lab, read):
+    state = lab.workshop.live.get("router")
+    lab.workshop.live.put("router", replace(state, step="tool-change", tool=2, phase="paused"))
+    page = read(browse("otto").get("/machines/router").text)
+    assert "Put in tool T2." in page
+    assert "set zero with the new tool, then resume" in page

@@ -108,6 +108,7 @@ class MachineOut(BaseModel):
     notice: str
     step: str
     step_text: str
+    tool: int
     limits: dict[str, object]
     temperatures: dict[str, TemperatureOut]
     position_mm: list[float] | None
@@ -154,6 +155,7 @@ class MachineOut(BaseModel):
             prompt=PromptOut.model_validate(machine.prompt) if machine.prompt else None,
             notice=machine.notice,
             step=machine.step,
+            tool=machine.tool,
             step_text=web.renderer.sentences.step(machine.step),
             limits=machine.limits.to_json(),
             temperatures={

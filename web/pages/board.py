@@ -35,6 +35,19 @@ def card(web: Web, machine: MachineView) -> dict[str, object]:
     }
 
 
+def tool_name(web: Web, visitor: Visitor, machine: MachineView | None) -> str:
+    """Return what the program calls the tool that a tool change waits for; "" if nothing."""
+    if machine is None or not machine.tool or machine.run is None:
+        return ""
+    detail = web.services.queue.get(machine.run.job_id, web.clock(), visitor.actor)
+    for one in detail.preflights:
+        tools = one.report.get("tools") if one.machine_slug == machine.slug else None
+        for tool in tools if isinstance(tools, list) else ():
+            if tool.get("number") == machine.tool:
+                return str(tool.get("name", ""))
+    return ""
+
+
 @router.get("/stop")
 def stop_page(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
     """Show the largest buttons of the house."""

@@ -23,6 +23,7 @@ from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.errors import sentence_of, status_of
 from web.live import machine_json
+from web.pages.board import tool_name
 from web.pages.page import go, page
 
 router = APIRouter()
@@ -143,6 +144,7 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         names={machine.slug: machine.name for machine in board},
         by_hand=_by_hand(board, detail),
         running=running,
+        tool_name=tool_name(web, visitor, running),
         live=machine_json(web.renderer.sentences, running) if running else None,
         unsettled=detail.job.state not in ENDED
         or any(step.state in (StepState.WAITING, StepState.RUNNING) for step in detail.steps),

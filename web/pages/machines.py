@@ -16,7 +16,7 @@ from jobs.services.views import JobView, MachineView, ProbeView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.errors import sentence_of
-from web.pages.board import card
+from web.pages.board import card, tool_name
 from web.pages.calendar import calendar_part, length_of
 from web.pages.hand import panel
 from web.pages.page import go, page
@@ -90,6 +90,7 @@ def machine_page(
         "machine.html",
         status=status,
         card=card(web, machine),
+        tool_name=tool_name(web, visitor, machine),
         keep_heat_min=KEEP_HEAT_MIN,
         book=web.services.attendance.book(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
         jobs=_startable(web, visitor, machine),

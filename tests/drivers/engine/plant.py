@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from drivers.acts import Reach
 from drivers.engine import StreamEngine, stream_engine
 from drivers.profile import FirmwareProfile, load_profile
@@ -38,8 +40,10 @@ class Plant:
         profile: FirmwareProfile | None = None,
         room: Reach | None = ROOM,
         cpu: float = 0.0,
+        settings: Mapping[str, float] | None = None,
     ) -> None:
-        self.board = build(firmware, Wishes(options=options, cpu=cpu), Record())
+        wishes = Wishes(options=options, cpu=cpu, settings=settings)
+        self.board = build(firmware, wishes, Record())
         self.path: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
         self._at: tuple[float, ...] = ()
         self._watch()

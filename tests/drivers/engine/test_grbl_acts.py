@@ -145,7 +145,7 @@ def test_each_state_offers_its_own_acts_and_refuses_all_others() -> None:
     assert bench.act(Act.UNLOCK) == ""
     bench.run(2.0)
     assert bench.state == "Idle"
-    assert bench.acts == {"feed", "rapid", "spindle", "jog", "home", "reset", "off"}
+    assert bench.acts == {"feed", "rapid", "spindle", "jog", "home", "zero", "reset", "off"}
     assert bench.act(Act.UNLOCK) == "host.not_now"
 
 
