@@ -18,7 +18,7 @@ _TABLE = re.compile(rb"(?im)^[ \t]*[(;][ \t]*T0*(\d{1,3})(?!\d)[ \t:=-]*([^)\n]*
 def read_tools(data: bytes) -> list[dict[str, object]]:
     r"""Return number and name of each tool that a comment names; the table goes first.
 
-    >>> read_tools(b"(T2 D=3. - drill)\\nT1 M6 (mill)\\nT2 M6\\n")
+    >>> read_tools(b"(T2 D=3. - drill)\nT1 M6 (mill)\nT2 M6\n")
     [{'number': 1, 'name': 'mill'}, {'number': 2, 'name': 'D=3. - drill'}]
     """
     found: dict[int, str] = {}

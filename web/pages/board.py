@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from jobs.domain.people import LabMode, Role
 from jobs.services.views import MachineView
-from web.auth import Form, VisitorDep
+from web.auth import Form, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.live import key_of, machine_json
 from web.pages.page import go, page
