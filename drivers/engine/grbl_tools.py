@@ -143,7 +143,7 @@ class GrblTools(GrblActs):
         assert line is not None
         rest = _M6.sub(b"", line.text).strip()
         if rest:
-            self._fetched = line._replace(text=rest)
+            self._ahead[0] = line._replace(text=rest)
             return
         self._take_of_program()
         self._acked = self._cursor
