@@ -12,7 +12,7 @@ import pytest
 
 from drivers.simulators import SIMULATORS
 
-EACH = 400  # runs of `make soak` for each simulated machine
+EACH = 300  # runs of `make soak` for each simulated machine
 
 
 def _campaign() -> ModuleType:
