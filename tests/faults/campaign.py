@@ -162,7 +162,10 @@ def _check(this: Run, bench, lines: list[bytes], done: list[str]) -> None:
     spoiled = any(fault.startswith(_BYTES_THERE) for fault in this.faults)
     exact = is_checked or not spoiled
     promises: dict[str, Callable[[], bool]] = {
-        "the ring overflowed": lambda: not bench.machine.overflowed,
+        # A doubled answer lets one line too many in, until the next question tells.
+        "the ring overflowed": lambda: (
+            not bench.machine.overflowed or any("doubled" in fault for fault in this.faults)
+        ),
         "a line was executed twice or out of order": lambda: (
             not exact or done == wanted[: len(done)]
         ),

