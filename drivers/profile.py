@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from drivers.dialects import DIALECTS
 from drivers.errors import ProfileError
+from drivers.gcode import numbered
 
 _NOTHING: Mapping[str, float] = MappingProxyType({})
 _NO_BYTES: Mapping[str, str] = MappingProxyType({})
@@ -115,6 +116,8 @@ class FirmwareProfile:
     command_queue: int = 0  # lines it holds apart from the RX buffer; 0: none
     numbered: bool = True  # lines carry a number and a checksum, and it verifies them
     resends: bool = True  # it asks again for a line that did not arrive whole
+    resend_ok: bool = True  # an `ok` of no line follows when it asks again
+    stop_overtakes: bool = False  # the emergency stop is seen on arrival, behind whatever waits
     checksum_gap: bool = False  # a blank before the checksum
     ok_means: OkMeans = OkMeans.DONE
     empty_ok: bool = False  # an empty line is answered, too
@@ -147,6 +150,12 @@ class FirmwareProfile:
     changes_tools: bool = False  # M6 is the firmware's own; else the host stops before it
     spin_up_s: float = 4.0  # from spindle on until it may cut
     obeys_shutdown: bool = False  # a machine's `//action:shutdown` ends the run; else ignored
+
+    def uncounted(self, text: str) -> bytes:
+        """Return the bytes of a line that goes past all that waits, and that nobody counts."""
+        line = text.encode("ascii", "ignore")
+        # Who never asks again compares no numbers, but may want a checksum on every line.
+        return numbered(0, line) if self.numbered and not self.resends else line + b"\n"
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""

@@ -209,8 +209,8 @@ class Session:
         Where no line of the port resets it, or that is not enough, the profile's `revive` does.
         """
         if revive := self._profile.revive:
-            lines = (line.encode("ascii", "ignore") for line in revive)
-            self._transport.write(b"\n" + b"".join(line + b"\n" for line in lines))
+            lines = b"".join(self._profile.uncounted(line) for line in revive)
+            self._transport.write(b"\n" + lines)
         self._transport.reset_on_close()
 
     def close(self) -> None:

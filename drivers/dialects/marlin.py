@@ -22,12 +22,14 @@ class Ok:
     :param number: its line number, where the firmware tells it.
     :param slots_free: places in its command queue.
     :param firmware: who it is, where the answer to M115 is one line.
+    :param axes: where it is, where the answer to M114 is one line.
     """
 
     number: int | None = None
     planner_free: int | None = None
     slots_free: int | None = None
     firmware: str = ""
+    axes: Mapping[str, float] = field(default_factory=dict)
     temperatures: Temperatures = field(default_factory=dict)
 
 
@@ -182,7 +184,8 @@ def parse(text: str, texts: Texts = _MARLIN) -> Reply:
     """Name what the firmware said.
 
     >>> parse("ok"), parse("ok N3 P14 B3").number, parse("Resend: 4")
-    (Ok(number=None, planner_free=None, slots_free=None, firmware='', temperatures={}), 3, \
+    (Ok(number=None, planner_free=None, slots_free=None, firmware='', axes={}, \
+temperatures={}), 3, \
 Resend(number=4))
     >>> parse("ok 17").number, parse("skip 12"), parse("rs N5")
     (17, Skipped(number=12), Resend(number=5))
@@ -221,6 +224,8 @@ def _ok(text: str) -> Ok:
         return Ok()
     if temperatures := _temperatures(text):
         return Ok(temperatures=temperatures)
+    if len(axes := dict(_AXIS.findall(text))) > 2:
+        return Ok(axes={axis: float(value) for axis, value in axes.items()})
     if match := _OK_NUMBER.fullmatch(text):
         return Ok(int(match[1]))
     if match := _FIRMWARE.search(text):

@@ -99,7 +99,10 @@ def is_halt(text: str, fatal: tuple[str, ...] = ()) -> bool:
         return True
     plain = _LEAD.sub("", low, count=1)
     for one in fatal:
-        if low.startswith(one) or plain.startswith(one) or _alike(plain[: len(one)], (one,)):
+        if low.startswith(one) or plain.startswith(one):
+            return True
+        # One character may be damaged; more, and "halted" would be much like "idle".
+        if _is_near(plain[: len(one)], one, 1.0 - 1.5 / len(one)):
             return True
     return _alike(plain.partition(" heater_id")[0], _HALTS)
 
@@ -118,9 +121,9 @@ def _alike(low: str, known: tuple[str, ...]) -> bool:
     return any(low == one or _is_near(low, one) for one in known)
 
 
-def _is_near(low: str, one: str) -> bool:
+def _is_near(low: str, one: str, likeness: float = _LIKENESS) -> bool:
     if abs(len(low) - len(one)) > 3 or len(one) < 6:
         return False
     from difflib import SequenceMatcher  # only a damaged line needs it
 
-    return SequenceMatcher(None, low, one, autojunk=False).ratio() >= _LIKENESS
+    return SequenceMatcher(None, low, one, autojunk=False).ratio() >= likeness

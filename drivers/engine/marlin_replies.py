@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import assert_never
 
 from drivers.dialects import marlin
@@ -70,8 +71,7 @@ class MarlinReplies(MarlinWire):
             case marlin.Capability():
                 self._capability(reply)
             case marlin.Position():
-                # In mid-program it is old before anyone has read it.
-                self._position = {} if self._phase is Phase.STREAMING else dict(reply.axes)
+                self._placed(reply.axes)
             case marlin.UnknownCommand():
                 self._note("machine.unknown_command", reply.command)
             case marlin.Complaint():
@@ -130,6 +130,8 @@ class MarlinReplies(MarlinWire):
                 return  # of an M105 given up
         if reply.firmware:
             self._firmware = reply.firmware
+        if reply.axes:
+            self._placed(reply.axes)
         if reply.number is not None:
             lines = self._window.answered_through(reply.number)
             self._link.lost += max(len(lines) - 1, 0)
@@ -253,7 +255,7 @@ class MarlinReplies(MarlinWire):
                 assert_never(goal)
 
     def _resend(self, number: int, taken: int | None, now: float) -> None:
-        self._ok_is_of_resend = True
+        self._ok_is_of_resend = self._profile.resend_ok
         if self._phase in (Phase.FAULT, Phase.STOPPED):
             return
         if taken is not None and taken + 1 != number:
@@ -347,6 +349,10 @@ class MarlinReplies(MarlinWire):
         if line is None or line.place < 0 or self._program is None:
             return 0
         return self._program.source_line(line.place)
+
+    def _placed(self, axes: Mapping[str, float]) -> None:
+        # In mid-program it is old before anyone has read it.
+        self._position = {} if self._phase is Phase.STREAMING else dict(axes)
 
     def _measured(self, temperatures: marlin.Temperatures) -> None:
         self._temperatures |= temperatures

@@ -9,7 +9,6 @@ from enum import Enum, auto
 from drivers.dialects.marlin_texts import Texts
 from drivers.engine.base import StreamEngine
 from drivers.flow import Line, NumberedWindow, Part
-from drivers.gcode import numbered
 from drivers.profile import FirmwareProfile, Flow, OkMeans
 from drivers.snapshot import Phase
 
@@ -49,6 +48,8 @@ class MarlinWire(StreamEngine):
         super().__init__(profile, now)
         one = profile.flow is Flow.SEND_RESPONSE
         self._lines_max = 1 if one else max(profile.command_queue - 1, 1)
+        if profile.stop_overtakes and not one:
+            self._lines_max = 1_000
         gap = b" " if profile.checksum_gap else b""
         self._window = NumberedWindow(
             profile.rx_bytes,
@@ -228,15 +229,12 @@ class MarlinWire(StreamEngine):
 
     def _send_raw(self, texts: Iterable[str]) -> None:
         """Send lines that nobody counts, past all that waits."""
-        for text in texts:
-            line = text.encode("ascii", "ignore")
-            # Who never asks again looks at no number, but may want a checksum on every line.
-            checked = self._profile.numbered and not self._profile.resends
-            self._raw += numbered(0, line) if checked else line + b"\n"
+        self._raw += b"".join(self._profile.uncounted(text) for text in texts)
 
     def _break_wait(self) -> None:
         """End a command that waits; raw, for a firmware may know it only at a line's start."""
-        self._raw += b"\n" + self._profile.break_wait.encode("latin-1")
+        if self._profile.break_wait:
+            self._raw += b"\n" + self._profile.break_wait.encode("latin-1")
 
     def _doubt(self, now: float) -> None:
         """Something may have been lost: ask soon rather than wait for the deadline."""

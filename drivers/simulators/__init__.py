@@ -14,6 +14,8 @@ from drivers.simulators.klipper import KlipperSimulator
 from drivers.simulators.machines import SIMULATORS, PtyMachine, Wishes, build, simulate
 from drivers.simulators.marlin import Marlin1Simulator, MarlinSimulator
 from drivers.simulators.repetier import RepetierSimulator
+from drivers.simulators.reprapfirmware import RepRapFirmwareSimulator
+from drivers.simulators.smoothie import SmoothieSimulator
 
 __all__ = [
     "FAULTS",
@@ -28,8 +30,10 @@ __all__ = [
     "MarlinSimulator",
     "PtyMachine",
     "Record",
+    "RepRapFirmwareSimulator",
     "RepetierSimulator",
     "SimulatorError",
+    "SmoothieSimulator",
     "Wishes",
     "build",
     "simulate",

@@ -25,6 +25,8 @@ from drivers.simulators.marlin import Marlin1Simulator, MarlinSimulator
 from drivers.simulators.plant import Vector
 from drivers.simulators.ptys import Line, run_until_stopped
 from drivers.simulators.repetier import RepetierSimulator
+from drivers.simulators.reprapfirmware import RepRapFirmwareSimulator
+from drivers.simulators.smoothie import SmoothieSimulator
 from drivers.simulators.usb import Plug
 
 READY_S = 20.0  # of wall time: how long a machine's process may take to open its port
@@ -57,6 +59,18 @@ SIMULATORS: Mapping[str, Model] = {
         Board((220.0, 220.0, 250.0), 0, 4095, 128, cpu=40.0),
         frozenset(),
         "a printer, Klipper 0.13 on its pseudo-terminal",
+    ),
+    "smoothieware": Model(
+        SmoothieSimulator,
+        Board((220.0, 220.0, 250.0), 115_200, 255, 32, cpu=10.0),
+        frozenset(),
+        "a printer, Smoothieware",
+    ),
+    "reprapfirmware": Model(
+        RepRapFirmwareSimulator,
+        Board((220.0, 220.0, 250.0), 0, 255, 40, cpu=10.0),
+        frozenset(),
+        "a printer, RepRapFirmware 3.5 by USB",
     ),
     "grbl-1.1": Model(
         GrblSimulator,

@@ -429,3 +429,15 @@ class MarlinCommands(Firmware):
             f"X:{end[0]:.2f} Y:{end[1]:.2f} Z:{end[2]:.2f} E:{end[3]:.2f}"
             f" Count X:{steps[0]} Y:{steps[1]} Z:{steps[2]}\n"
         )
+
+
+def understood(text: str) -> str:
+    """What a parser of words makes of a line: letters with numbers, whatever else stands between.
+
+    >>> understood("G1 X5 F6000  44")
+    'G1 X5 F6000'
+    """
+    if re.match(r"\s*[Mm]\s*(?:20|23|28|29|30|32|36|117|118|531)(?!\d)", text):
+        return text
+    text = re.split(r"[(%;]", text)[0]
+    return " ".join(f"{letter.upper()}{number}" for letter, number in _WORD.findall(text))

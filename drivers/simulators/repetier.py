@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from drivers.simulators.faults import Faults
 from drivers.simulators.firmware import NEVER, Board, MainProgram, Pause, Record
-from drivers.simulators.marlin_commands import Execution, MarlinCommands
+from drivers.simulators.marlin_commands import Execution, MarlinCommands, understood
 
 LONGEST = 95  # characters of a line (MAX_CMD_SIZE - 1); a longer one is asked for again
 BOOTLOADER_S = 0.8  # bytes that come meanwhile are lost
@@ -23,7 +23,6 @@ PARTIAL_S = 0.2  # an unfinished line, or a wait for a repeated one, is asked fo
 IDLE_S = 1.0  # between two "wait"
 
 _NUMBER = re.compile(r"[Nn]\s*(-?\d+)")
-_WORD = re.compile(r"([A-Za-z])\s*([-+]?(?:\d+\.?\d*|\.\d+)?)")
 _CODE = re.compile(r"[Mm]\s*(\d+)")
 _FATAL = (
     "fatal:Heater/sensor error - Printer stopped and heaters disabled due to this error."
@@ -190,7 +189,7 @@ class RepetierSimulator(MarlinCommands):
         if self._is_fatal and not (code and code.group(1) == "999"):
             self._say(_FATAL)
         else:
-            self._buffer = Queued(_understood(bare), number)
+            self._buffer = Queued(understood(bare), number)
         self._to_skip = -1
         self._ok("" if "plain-ok" in self.board.options else f" {self._actual}")
 
@@ -291,14 +290,6 @@ class RepetierSimulator(MarlinCommands):
     def _report_position(self) -> None:
         x, y, z, e = (a + b for a, b in zip(self.planner.end, self._shift, strict=True))
         self._say(f"X:{x:.2f} Y:{y:.2f} Z:{z:.3f} E:{e:.4f}\n")
-
-
-def _understood(text: str) -> str:
-    """What the parser makes of a line: letters with numbers, whatever else stands between."""
-    if re.match(r"\s*[Mm]\s*(?:20|23|28|29|30|32|36|117|118|531)(?!\d)", text):
-        return text
-    text = re.split(r"[(%]", text)[0]
-    return " ".join(f"{letter.upper()}{number}" for letter, number in _WORD.findall(text))
 
 
 def _sums_up(text: str) -> bool:

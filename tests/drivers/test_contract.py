@@ -208,7 +208,7 @@ def test_a_stop_ends_all_motion_and_only_a_start_clears_it(joined, name, after):
 
 
 @pytest.mark.parametrize("name", SIMULATED)
-@pytest.mark.parametrize("fault", ["reset-at-line=6", "silence-at-line=6"])
+@pytest.mark.parametrize("fault", ["reset-at-line=9", "silence-at-line=9"])
 def test_a_machine_that_is_lost_in_mid_program_fails_it_at_a_line_not_far(joined, name, fault):
     bench, lines = joined(name, faults=[fault]), program(name, 60)
     bench.start(lines)

@@ -34,8 +34,9 @@ RESENDING = {
     "marlin-1": (),
     "repetier": ("forced-checksum",),
     "repetier with a plain ok": ("forced-checksum", "plain-ok"),
+    "smoothieware": (),
 }
-UNVERIFIED = ["klipper"]
+UNVERIFIED = ["klipper", "reprapfirmware"]
 ALL = [*RESENDING, *UNVERIFIED]
 SEEDS = st.integers(0, 100_000)
 
@@ -78,8 +79,12 @@ def test_damage_in_both_directions_costs_time_but_no_line(name, seed):
     bench.until("connected")
     bench.damage = WIRE.Damage(seed, 1 / 400)
     end = bench.run(lines)
-    assert in_order(bench, lines) == len(lines) or end.kind == "failed"
-    assert end.kind == "finished", end
+    if end.kind == "failed":
+        # One flipped bit makes ^X of an 8, and that halts a Smoothieboard at once.
+        assert (name, end.code) == ("smoothieware", "machine.halted")
+        assert end.line <= in_order(bench, lines) + 1
+    else:
+        assert in_order(bench, lines) == len(lines)
     assert not bench.board.overflowed
 
 
@@ -89,8 +94,9 @@ def test_a_request_said_more_than_once_starts_no_storm(name, burst):
     bench, lines = wire(name, seed=burst, faults=(f"resend-burst={burst}",)), program(150)
     bench.until("connected")
     bench.damage = WIRE.Damage(burst, 1 / 300)
-    assert bench.run(lines).kind == "finished"
-    assert in_order(bench, lines) == len(lines)
+    end = bench.run(lines)
+    done = in_order(bench, lines)
+    assert done == len(lines) or (name, end.code) == ("smoothieware", "machine.halted")
     assert len(bench.board.record.of("refused")) < 150
 
 
@@ -116,7 +122,9 @@ def test_a_reset_in_mid_job_ends_it_at_the_last_answered_line(name, seed, at):
     bench, lines = wire(name, seed=seed, faults=(f"reset-at-line={at}",)), program(80)
     end = bench.run(lines)
     assert end.kind == "failed"
-    assert end.code in ("machine.reset", "machine.halted")
+    # A Duet says nothing of a restart; what it then refuses or leaves out shows it.
+    silent = ("machine.line_in_doubt", "machine.refused")
+    assert end.code in ("machine.reset", "machine.halted", *silent * (name == "reprapfirmware"))
     done = in_order(bench, lines)
     assert done - 1 <= end.line <= done + bench.profile.command_queue
     bench.events.clear()
@@ -141,8 +149,8 @@ def test_a_cancel_in_a_wait_for_heat_ends_with_everything_off(name):
     assert bench.board.bed.target == 0.0
     assert not bench.executed("G1 X")
     assert end.kind == "cancelled"
-    # Klipper cannot be called out of a wait: there it ends by itself, or by M112.
-    assert name == "klipper" or bench.now - began < 30.0
+    # These cannot be called out of a wait: there it ends by itself, or by the emergency stop.
+    assert name in ("klipper", "smoothieware") or bench.now - began < 30.0
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -161,7 +169,7 @@ def test_a_stop_reaches_the_firmware_in_the_middle_of_a_move(name):
     assert bench.engine.phase is Phase.STOPPED
 
 
-@pytest.mark.parametrize("name", ["repetier", "klipper"])
+@pytest.mark.parametrize("name", ["repetier", "klipper", "smoothieware", "reprapfirmware"])
 def test_a_firmware_that_stops_itself_ends_the_job_and_is_not_mistaken_for_a_ready_one(name):
     bench = WIRE.VirtualWire(name, faults=("thermistor-at-line=30",))
     lines = program(80)
@@ -174,7 +182,7 @@ def test_a_firmware_that_stops_itself_ends_the_job_and_is_not_mistaken_for_a_rea
     bench.until("attention")
     assert bench.engine.phase is Phase.STOPPED
     for line in bench.profile.revive:
-        bench.board.write(line.encode() + b"\n", bench.now)
+        bench.board.write(bench.profile.uncounted(line), bench.now)
     for _ in range(40):
         bench.turn()
     bench.engine.connect(bench.now)

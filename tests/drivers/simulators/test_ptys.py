@@ -49,14 +49,16 @@ def heard(fd: int, wanted: bytes, seconds: float = 5.0) -> bytes:
 
 
 HELLO = {"grbl": b"for help]\r\n", "marlin": b"start\n", "farmbot": b"STARTUP COMPLETE\r\n"}
+HELLO["smoothieware"] = b"Smoothie\r\n"
 
 
-BOARDS = [name for name in SIMULATORS if name != "klipper"]  # that one has no line to reset it
+# No line of their ports resets these.
+BOARDS = [name for name in SIMULATORS if name not in ("klipper", "reprapfirmware")]
 
 
 @pytest.mark.parametrize("profile", BOARDS)
 def test_opening_the_port_boots_the_board(profile: str) -> None:
-    hello = HELLO[load_profile(profile).dialect]
+    hello = HELLO.get(profile, HELLO[load_profile(profile).dialect])
     with PtyMachine(profile, speed=50.0) as machine, opened(machine.port) as fd:
         assert hello in heard(fd, hello)
 
