@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
@@ -21,7 +22,7 @@ from starlette.responses import Response, StreamingResponse
 
 from jobs.domain.machine import MachineState
 from jobs.services.views import MachineView
-from web.rendering import Sentences, heater_order, percent, temperature
+from web.rendering import Sentences, heater_order, percent, temperature, utc
 
 if TYPE_CHECKING:
     from web.auth import Visitor
@@ -64,9 +65,14 @@ class LiveStreams:
         self.closing = True
 
 
-def machine_json(sentences: Sentences, machine: MachineView) -> dict[str, object]:
-    """Return what a page shows of a machine, each value as its finished text."""
+def machine_json(sentences: Sentences, machine: MachineView, now: datetime) -> dict[str, object]:
+    """Return what a page shows of a machine, each value as its finished text.
+
+    What an unheard machine said last is not what it does now: its readings stay away.
+    """
     run = machine.run
+    is_heard = machine.state is not MachineState.OFFLINE
+    ends_at = run.ends_at if run else None
     return {
         "slug": machine.slug,
         "key": key_of(machine),
@@ -75,6 +81,7 @@ def machine_json(sentences: Sentences, machine: MachineView) -> dict[str, object
         "temperatures": {
             name: temperature(*machine.temperatures[name])
             for name in sorted(machine.temperatures, key=heater_order)
+            if is_heard
         },
         "message": sentences.message(machine.message),
         "heat": heat(sentences, machine),
@@ -84,10 +91,12 @@ def machine_json(sentences: Sentences, machine: MachineView) -> dict[str, object
         "progress": run.progress if run else None,
         "percent": f"{percent(run.progress)} %" if run else "",
         "remaining": sentences.duration(run.remaining_s) if run else "",
+        "ends": sentences.ends(ends_at, now) if ends_at else "",
+        "ends_utc": utc(ends_at) if ends_at else "",
         "line": str(run.line) if run else "",
         "acked": f"{run.acked} / {run.total}" if run else "",
         "resends": str(run.resends) if run else "",
-        "position": position(machine.position_mm),
+        "position": position(machine.position_mm) if is_heard else "",
         "controller": controller(sentences, machine.controller),
         "acts": list(machine.acts),
         **{f"override_{name}": f"{at} %" for name, at in machine.overrides.items()},
@@ -213,7 +222,8 @@ async def _stream(
 
 
 def _machines_text(web: Web, visitor: Visitor) -> str:
-    machines = web.services.machines.board(web.clock(), visitor.actor)
-    values = [machine_json(web.renderer.sentences, machine) for machine in machines]
+    now = web.clock()
+    machines = web.services.machines.board(now, visitor.actor)
+    values = [machine_json(web.renderer.sentences, machine, now) for machine in machines]
     told = {"house": web.services.workshop.live.house, "machines": values}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))

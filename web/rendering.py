@@ -48,8 +48,7 @@ class Clockwork:
             return cls(zone, Locale("en"))
 
     def _tag(self, at: datetime, text: str) -> Markup:
-        instant = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Markup('<time datetime="{}">{}</time>').format(instant, text)
+        return Markup('<time datetime="{}">{}</time>').format(utc(at), text)
 
     def time(self, at: datetime) -> Markup:
         """Return the time of day."""
@@ -198,6 +197,11 @@ class Sentences:
             return "–"
         return f"{self._clockwork.number(grams, 1 if grams < 100 else 0)} g"
 
+    def ends(self, at: datetime, now: datetime) -> str:
+        """Return when something ends, as bare text; the day only if it is not today."""
+        is_today = self._clockwork.day_of(at) == self._clockwork.day_of(now)
+        return (self._clockwork.time(at) if is_today else self._clockwork.moment(at)).striptags()
+
     def _field(self, value: str | int | float) -> str | int | float:
         if not isinstance(value, str) or "T" not in value:
             return value
@@ -210,6 +214,15 @@ class Sentences:
         return format_datetime(
             at, "EEE d MMM HH:mm", tzinfo=self._clockwork.zone, locale=self._clockwork.locale
         )
+
+
+def utc(at: datetime) -> str:
+    """Return an instant as machines read it.
+
+    >>> utc(datetime(2026, 3, 4, 10, 7, tzinfo=UTC))
+    '2026-03-04T10:07:00Z'
+    """
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def heater(name: str) -> tuple[str, int]:
@@ -282,6 +295,7 @@ class Renderer:
             asset=_assets(_HERE / "static", vendor),
             has_htmx=(vendor / "htmx.min.js").is_file(),
             lang=self.clockwork.locale.language,
+            zone=str(zone),
             far=FAR,
         )
         self._environment.filters.update(

@@ -142,6 +142,18 @@ def test_who_is_locked_out_is_out_at_once(browse, lab):
     assert browse().get("/api/v1/queue", headers=bearer).status_code == 401
 
 
+def test_who_was_locked_out_is_let_in_again(browse, lab, read):
+    ada, gus = browse("ada"), lab.people["gus"].person_id
+    page = ada.get("/people").text
+    assert f"/people/{lab.people['ada'].person_id}/disable" not in page  # not oneself
+    ada.post(f"/people/{gus}/disable")
+    assert f"/people/{gus}/enable" in ada.get("/people").text
+    assert browse("mia").post(f"/people/{gus}/enable").status_code == 403
+    answer = ada.post(f"/people/{gus}/enable")
+    assert answer.headers["location"] == "/people?said=enabled"
+    assert browse("gus").get("/").status_code == 200
+
+
 def test_signing_out_everywhere_does(browse):
     here, there = browse("mia"), browse("mia")
     here.post("/sign-out", {"everywhere": "1"})

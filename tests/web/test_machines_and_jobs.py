@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from jobs.domain.job import JobState
+from tests.web.conftest import PROGRAM, run_one_job
 
 STL = b"solid empty\nendsolid empty\n"
 
@@ -38,8 +39,11 @@ def test_a_guest_may_not_arm_but_may_stop(browse, lab):
 
 def test_a_stop_that_did_not_get_through_is_said_loudly(browse, lab, read):
     lab.gateway.refuses[("stop", "prusa")] = "host.unreachable"
+    lab.gateway.refuses[("stop", "ender")] = "host.unreachable"
     page = browse("mia").post("/stop").text
-    assert "The stop did NOT get through" in read(page)
+    assert "Prusa The stop did NOT get through" in read(page)
+    assert "Use the hardware stop. Hardware stop: red switch at the left of the shelf" in read(page)
+    assert "Router The stop was sent." in read(page)
     assert 'role="alert"' in page
     answer = browse("mia").api("POST", "/stop").json()
     assert {one["machine"]: one["refused"] for one in answer}["prusa"] == "host.unreachable"
@@ -172,6 +176,72 @@ def test_work_by_hand_is_begun_and_finished_on_the_jobs_page(browse, lab, read):
     page = read(page)
     assert "Record 1" in page
     assert "The chain holds" in read(mia.get("/ledger").text)
+
+
+def test_a_job_sheet_hands_out_the_checked_file(browse, day, ada, read):
+    job = f"/jobs/{day.jobs['by-hand']}"
+    page = ada.get(job).text
+    assert "Job sheet: Old printer Carry the file to the machine" in read(page)
+    address = re.search(r'href="([^"]+/program/old-printer)"', page)[1]
+    answer = ada.get(address)
+    assert answer.content == PROGRAM + b"G4 P3\n"
+    assert answer.headers["content-disposition"] == 'attachment; filename="5-fourth.gcode"'
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    for job in ("waiting", "running", "held"):
+        assert "Job sheet" not in read(ada.get(f"/jobs/{day.jobs[job]}").text)
+    assert ada.get(f"/jobs/{day.jobs['held']}/program/prusa").status_code == 404
+
+
+def test_a_file_for_the_job_sheet_is_not_for_everybody(browse, lab):
+    run_one_job(lab)
+    address = f"/jobs/{lab.jobs['by-hand']}/program/old-printer"
+    assert browse("mia").get(address).status_code == 200
+    assert browse("gus").get(address).status_code == 403
+    assert browse().get(address).status_code == 303
+
+
+def test_nobody_guesses_how_far_a_run_by_hand_is(browse, lab, read):
+    run_one_job(lab)
+    mia = lab.people["mia"]
+    lab.services.queue.by_hand(mia, lab.jobs["by-hand"], "started", "old-printer", lab.now)
+    browser = browse("mia")
+    for path in ("/machines/old-printer", f"/jobs/{lab.jobs['by-hand']}"):
+        page = browser.get(path).text
+        assert "fourth.gcode" in page
+        assert "<progress" not in page
+        assert "Ends about" not in page
+    for path in ("/", "/queue"):
+        assert browser.get(path).text.count("<progress") == 1  # that of the machine on a cable
+    job = browser.get(f"/jobs/{lab.jobs['done']}").text
+    assert " resends ·" not in read(job)
+
+
+def test_a_held_job_offers_what_letting_it_go_does(browse, lab, read):
+    run_one_job(lab)
+    browser = browse("mia")
+    page = read(browser.get(f"/jobs/{lab.jobs['held']}").text)
+    assert "Check it again" in page
+    assert "Release" not in page
+    browser.post(f"/jobs/{lab.jobs['waiting']}/hold")
+    page = read(browser.get(f"/jobs/{lab.jobs['waiting']}").text)
+    assert "Release" in page
+    assert "Check it again" not in page
+
+
+def test_a_run_is_steered_only_while_its_machine_follows(browse, lab, read):
+    run_one_job(lab)
+    browser = browse("mia")
+    paths = ("/machines/ender", f"/jobs/{lab.jobs['running']}")
+    for path in paths:
+        assert "Pause" in read(browser.get(path).text)
+    state = lab.workshop.live.get("ender")
+    for broken in (replace(state, phase="stopped", stopped=True), replace(state, connected=False)):
+        lab.workshop.live.put("ender", broken)
+        for path in paths:
+            page = read(browser.get(path).text)
+            assert "Pause" not in page
+            assert "Stop now" in page
 
 
 def test_findings_name_the_line_and_say_what_to_do(ada, day, read):

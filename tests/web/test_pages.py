@@ -115,6 +115,25 @@ def test_every_page_offers_stop_for_all_machines(ada, pages):
         assert "not the hardware stop" in header
 
 
+def test_every_page_offers_stop_for_each_machine_that_listens(ada, pages):
+    for path in pages:
+        header = ada.get(path).text.partition("</header>")[0]
+        for slug in ("ender", "prusa", "router"):
+            assert f'action="/machines/{slug}/stop"' in header, path
+        assert "old-printer" not in header, path
+
+
+def test_every_page_says_whose_clock_it_shows(ada, pages, read):
+    for path in pages:
+        assert "Times in Europe/Berlin" in read(ada.get(path).text), path
+
+
+def test_the_calendar_marks_the_day_that_is_today(ada):
+    page = ada.get("/machines/prusa/calendar?date=2026-03-05").text
+    (today,) = re.findall(r'<a href="[^"]*date=([\d-]+)#calendar"[^>]*class="today"', page)
+    assert today == "2026-03-04"
+
+
 def test_times_are_shown_in_the_labs_zone_and_told_in_utc(ada):
     page = ada.get("/machines/prusa").text
     assert '<time datetime="2026-03-04T12:00:00Z">13:00</time>' in page

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -105,3 +107,37 @@ def test_health_warns_where_the_sandbox_is_weak(browse, lab, read, monkeypatch):
         page = http.get("/health").text
     assert "This system allows no namespaces, so files" in read(page)
     assert 'class="notice warn"' in page
+
+
+def test_what_an_unheard_machine_said_last_is_not_shown_as_now(browse, lab, read):
+    mia = browse("mia")
+    for path in ("/", "/machines/ender"):
+        assert "Nozzle 24 °C" in read(mia.get(path).text)
+    lab.workshop.live.offline("ender")
+    lab.workshop.live.offline("prusa")
+    for path in ("/", "/machines/ender"):
+        assert "°C" not in read(mia.get(path).text).partition("About this machine")[0]
+    assert "X 1.0" not in read(mia.get("/machines/ender").text)
+
+
+def test_the_end_of_a_run_names_its_day_only_if_that_is_not_today(lab):
+    sentences = lab.app().state.web.renderer.sentences
+    assert sentences.ends(lab.now + timedelta(hours=3), lab.now) == "13:07"
+    assert sentences.ends(lab.now + timedelta(hours=14), lab.now) == "Thu 5 Mar 00:07"
+
+
+def test_a_machine_without_a_reach_names_none(browse, read):
+    mia = browse("mia")
+    assert "Reach" not in read(mia.get("/machines/saw").text)
+    assert "Reach 220 × 220 × 250 mm" in read(mia.get("/machines/ender").text)
+
+
+def test_a_part_that_a_machine_lacks_is_an_empty_field(browse, lab):
+    otto = browse("otto")
+    page = otto.get("/machines/ender/edit").text
+    fields = dict(re.findall(r'name="(\w+)" type="text" value="([^"]*)"', page))
+    assert fields["spindle_max_rpm"] == ""
+    assert fields["nozzle_max_c"] == "260"
+    before = lab.services.machines.get("ender", lab.now, None).limits
+    otto.post("/machines/ender/edit", {**fields, "kind": "fdm", "control": "serial"})
+    assert lab.services.machines.get("ender", lab.now, None).limits == before

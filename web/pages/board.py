@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
+from jobs.domain.machine import Control
 from jobs.domain.people import LabMode, Role
 from jobs.services.views import MachineView
 from web.auth import Form, Visitor, VisitorDep
@@ -30,7 +31,7 @@ def card(web: Web, machine: MachineView) -> dict[str, object]:
     """Return a machine with its live texts, as templates take it."""
     return {
         "machine": machine,
-        "live": machine_json(web.renderer.sentences, machine),
+        "live": machine_json(web.renderer.sentences, machine, web.clock()),
         "key": key_of(machine),
     }
 
@@ -51,8 +52,7 @@ def tool_name(web: Web, visitor: Visitor, machine: MachineView | None) -> str:
 @router.get("/stop")
 def stop_page(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
     """Show the largest buttons of the house."""
-    machines = web.services.machines.board(web.clock(), visitor.actor)
-    return page(request, web, visitor, "stop.html", machines=machines, outcome=None)
+    return _stop_page(request, web, visitor, outcome=None)
 
 
 @router.post("/stop")
@@ -75,9 +75,16 @@ async def _stop(request: Request, slug: str | None) -> HTMLResponse:
 
 
 def _stopped_page(request: Request, done: Stopped) -> HTMLResponse:
-    web, visitor = done.web, done.visitor
+    return _stop_page(request, done.web, done.visitor, outcome=done.outcome)
+
+
+def _stop_page(
+    request: Request, web: Web, visitor: Visitor, outcome: dict[str, str | None] | None
+) -> HTMLResponse:
     machines = web.services.machines.board(web.clock(), visitor.actor)
-    return page(request, web, visitor, "stop.html", machines=machines, outcome=done.outcome)
+    machines.sort(key=lambda one: one.control is not Control.SERIAL)  # what it can stop is on top
+    known = {machine.slug: machine for machine in machines}
+    return page(request, web, visitor, "stop.html", machines=machines, known=known, outcome=outcome)
 
 
 @router.get("/health")

@@ -18,7 +18,7 @@ from jobs.domain.job import JobState, StepState
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
 from jobs.domain.preflight import Verdict
-from jobs.services.views import CarriedProgram, JobDetail, MachineView
+from jobs.services.views import CarriedProgram, JobDetail, MachineView, PreflightView
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.errors import sentence_of, status_of
@@ -36,6 +36,7 @@ ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 def queue(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
     """Show what waits and runs, and what ended lately."""
     now = web.clock()
+    board = web.services.machines.board(now, visitor.actor)
     return page(
         request,
         web,
@@ -43,7 +44,8 @@ def queue(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
         "queue.html",
         jobs=web.services.queue.list(now, visitor.actor),
         ended=web.services.queue.recent(now, visitor.actor),
-        names=_names(web, visitor),
+        names={machine.slug: machine.name for machine in board},
+        runs_on=_runs_on(board),
     )
 
 
@@ -123,16 +125,17 @@ def _working(web: Web, visitor: Visitor) -> list[MachineView]:
     return [machine for machine in board if machine.control is not Control.NONE]
 
 
-def _names(web: Web, visitor: Visitor) -> dict[str, str]:
-    board = web.services.machines.board(web.clock(), visitor.actor)
-    return {machine.slug: machine.name for machine in board}
+def _runs_on(board: Sequence[MachineView]) -> dict[str, str]:
+    """Return, by job, the machine whose host tells how far it is."""
+    return {one.run.job_id: one.slug for one in board if one.run and one.control is Control.SERIAL}
 
 
 @router.get("/jobs/{job_id}")
 def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTMLResponse:
     """Show a job's way: steps, findings, runs, record."""
-    detail = web.services.queue.get(job_id, web.clock(), visitor.actor)
-    board = web.services.machines.board(web.clock(), visitor.actor)
+    now = web.clock()
+    detail = web.services.queue.get(job_id, now, visitor.actor)
+    board = web.services.machines.board(now, visitor.actor)
     running = next((one for one in board if one.run and one.run.job_id == job_id), None)
     return page(
         request,
@@ -142,20 +145,31 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         detail=detail,
         job=detail.job,
         names={machine.slug: machine.name for machine in board},
-        by_hand=_by_hand(board, detail),
+        sheets=_sheets(detail, board, running),
         running=running,
         tool_name=tool_name(web, visitor, running),
-        live=machine_json(web.renderer.sentences, running) if running else None,
+        live=machine_json(web.renderer.sentences, running, now) if running else None,
         unsettled=detail.job.state not in ENDED
         or any(step.state in (StepState.WAITING, StepState.RUNNING) for step in detail.steps),
         may_steer=detail.job.mine or visitor.may(Role.OPERATOR),
     )
 
 
-def _by_hand(board: Sequence[MachineView], detail: JobDetail) -> list[MachineView]:
-    """Return the machines that a person may carry the program to."""
-    fitting = {one.machine_slug for one in detail.preflights if one.verdict is not Verdict.BLOCK}
-    return [one for one in board if one.control is Control.BY_HAND and one.slug in fitting]
+def _sheets(
+    detail: JobDetail, board: Sequence[MachineView], running: MachineView | None
+) -> list[PreflightView]:
+    """Return the job sheets: the machines by hand that may make it, or the one that does."""
+    may = detail.job.may
+    slugs = {one.slug for one in board if one.control is Control.BY_HAND}
+    if "finished" in may and running is not None:
+        slugs = {running.slug}
+    elif "started" not in may:
+        return []
+    return [
+        one
+        for one in detail.preflights
+        if one.machine_slug in slugs and one.verdict is not Verdict.BLOCK
+    ]
 
 
 @router.get("/jobs/{job_id}/sheet")

@@ -75,6 +75,16 @@ def disable(
     return go("/people", "changed")
 
 
+@router.post("/people/{person_id}/enable")
+def enable(
+    web: WebDep, visitor: VisitorDep, person_id: str, _form: CheckedFormDep
+) -> RedirectResponse:
+    """Let a person in again."""
+    needs(visitor, Role.ADMIN)
+    web.services.people.enable(visitor.actor, person_id)
+    return go("/people", "enabled")
+
+
 def _role(text: str) -> Role:
     try:
         return Role(text)

@@ -291,15 +291,20 @@ def _known(machine: MachineView) -> dict[str, str]:
         "baud": str(machine.baud or ""),
         "stop_note": machine.stop_note,
         **{key: str(value) for key, value in machine.switching.to_json().items()},
-        "nozzle_max_c": f"{limits.nozzle_max_c:g}",
-        "bed_max_c": f"{limits.bed_max_c:g}",
-        "nozzle_mm": f"{limits.nozzle_mm:g}",
-        "filament_mm": f"{limits.filament_mm:g}",
-        "spindle_max_rpm": f"{limits.spindle_max_rpm:g}",
+        "nozzle_max_c": _plain(limits.nozzle_max_c),
+        "bed_max_c": _plain(limits.bed_max_c),
+        "nozzle_mm": _plain(limits.nozzle_mm),
+        "filament_mm": _plain(limits.filament_mm),
+        "spindle_max_rpm": _plain(limits.spindle_max_rpm),
     }
     for axis, length in zip("xyz", limits.envelope_mm, strict=True):
-        values[f"envelope_{axis}_mm"] = f"{length:g}"
+        values[f"envelope_{axis}_mm"] = f"{length:g}" if any(limits.envelope_mm) else ""
     return values
+
+
+def _plain(number: float) -> str:
+    """Return a number for a field; one that a machine has no part for leaves it empty."""
+    return f"{number:g}" if number else ""
 
 
 def _values(form: Form) -> dict[str, object]:

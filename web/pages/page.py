@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -22,6 +23,7 @@ SAID = frozenset(
         "checked",
         "created",
         "disarmed",
+        "enabled",
         "fetched",
         "freed",
         "heat-kept",
@@ -61,6 +63,8 @@ def page(
     said = request.query_params.get("said", "")
     # As it was when the page began to be made: what changed meanwhile is then news to it.
     house = getattr(request.state, "house", 0)
+    # What broke may be the very thing that knows the machines.
+    knows = visitor is not None and status != HTTPStatus.INTERNAL_SERVER_ERROR
     html = web.renderer.html(
         template,
         here=request.url.path,
@@ -69,6 +73,7 @@ def page(
         role=visitor.actor.role.value if visitor else "",
         is_operator=bool(visitor and visitor.may(Role.OPERATOR)),
         is_admin=bool(visitor and visitor.may(Role.ADMIN)),
+        stoppable=web.services.machines.stoppable() if knows else {},
         books=web.books() if books is None and visitor else bool(books),
         said=said if said in SAID else "",
         now=web.clock(),

@@ -9,10 +9,16 @@ function setText(node, text) {
   if (node && node.textContent !== text) node.textContent = text;
 }
 
+function setEnd(node, machine) {
+  setText(node, machine.ends);
+  node.dateTime = machine.ends_utc;
+}
+
 function update(box, machine) {
   for (const node of box.querySelectorAll("[data-f]")) {
     const name = node.dataset.f;
     if (name === "progress") node.value = machine.progress ?? 0;
+    else if (name === "ends") setEnd(node, machine);
     else setText(node, machine[name] ?? "");
   }
   for (const node of box.querySelectorAll("[data-t]")) {
@@ -73,20 +79,62 @@ function onMachines(event) {
   if (isChanged) refresh();
 }
 
+// A part that came anew may have another word to say than the one it replaced.
+let lastWord = document.querySelector("[data-word]")?.dataset.word;
+document.addEventListener("htmx:afterSettle", () => {
+  const now = document.querySelector("[data-word]")?.dataset.word;
+  if (now && now !== lastWord) setText(word, now);
+  lastWord = now;
+});
+
+// Old values look like new ones: a page that hears nothing says so.
+const AWAY_MS = 4000;
+const AGAIN_MS = 15000;
+const away = document.getElementById("away");
 let source = null;
+let silence = 0;
+
+function sayAway(isAway) {
+  clearTimeout(silence);
+  silence = 0;
+  if (away.hidden !== isAway) return;
+  away.hidden = !isAway;
+  away.textContent = isAway ? away.dataset.text : "";
+}
+
+function onError() {
+  silence ||= setTimeout(sayAway, AWAY_MS, true);
+  if (source?.readyState !== EventSource.CLOSED) return; // else the browser comes back by itself
+  source = null;
+  setTimeout(watch, AGAIN_MS);
+}
+
+function leave() {
+  source?.close();
+  source = null;
+  sayAway(false);
+}
 
 // A browser keeps few connections to one house: a hidden page gives its own back.
 function watch() {
   if (document.hidden) {
-    source?.close();
-    source = null;
+    leave();
   } else if (source === null) {
     source = new EventSource(document.body.dataset.events);
+    source.addEventListener("open", () => sayAway(false));
+    source.addEventListener("error", onError);
     source.addEventListener("machines", onMachines);
   }
 }
 document.addEventListener("visibilitychange", watch);
-addEventListener("pagehide", () => source?.close());
+addEventListener("pagehide", leave);
+addEventListener("pageshow", watch); // the Back button may bring the page as it was
+
+// A tap beside the stop sheet closes it.
+document.addEventListener("click", (event) => {
+  const sheet = document.querySelector("details.stop[open]");
+  if (sheet && !sheet.contains(event.target)) sheet.open = false;
+});
 
 // What cannot be done now is not asked for, though it still has the keyboard.
 document.addEventListener("click", (event) => {

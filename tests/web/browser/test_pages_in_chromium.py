@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions as wanted
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.web.conftest import PROGRAM
+from tests.web.conftest import PROGRAM, run_one_job
 
 pytestmark = pytest.mark.browser
 
@@ -65,6 +65,22 @@ def look(driver, axe, address, screen_px, rules=WCAG):
            .map(one => one.outerHTML.slice(0, 120))"""
     )
     assert small == [], address
+    broken = driver.execute_script(
+        """const found = [];
+           for (const one of document.querySelectorAll("h1, h2, h3, .button, .chip")) {
+             const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+             while (texts.nextNode()) {
+               for (const word of texts.currentNode.data.matchAll(/\\p{L}+/gu)) {
+                 const range = document.createRange();
+                 range.setStart(texts.currentNode, word.index);
+                 range.setEnd(texts.currentNode, word.index + word[0].length);
+                 if (range.getClientRects().length > 1) found.push(word[0]);
+               }
+             }
+           }
+           return found"""
+    )
+    assert broken == [], f"{address} breaks words"
 
 
 @pytest.mark.timeout(240)
@@ -234,4 +250,147 @@ def test_a_jobs_page_follows_its_checks_though_no_machine_stirs(phone, serve, la
     time.sleep(1.0)  # the stream is open, and has told all it knows
     lab.services.preparation.prepare_next(lab.clock)
     wait(phone).until(lambda driver: "Nothing found." in driver.find_element(By.ID, "job").text)
+    word = phone.find_element(By.ID, "live-word")
+    wait(phone).until(lambda _: word.get_attribute("textContent") == "square.gcode: waiting")
     assert complaints(phone) == []
+
+
+@pytest.mark.parametrize("screen", ["phone", "desk"])
+def test_nothing_lies_over_the_stop_sheet(request, screen, serve, lab):
+    driver = request.getfixturevalue(screen)
+    url = serve(lab.app())
+    sign_in(driver, url, lab, "mia")
+    driver.get(f"{url}/machines/ender")
+    driver.execute_script("scrollTo(0, 500)")
+    driver.find_element(By.CSS_SELECTOR, "details.stop > summary").click()
+    covered = driver.execute_script(
+        """return [...document.querySelectorAll(".sheet button, .sheet a")].filter(one => {
+             const box = one.getBoundingClientRect();
+             return [[2, 8], [box.width / 2, box.height / 2]].some(([x, y]) =>
+               !one.contains(document.elementFromPoint(box.x + x, box.y + y)));
+           }).map(one => one.textContent.trim())"""
+    )
+    assert covered == []
+
+
+def test_one_machine_is_stopped_from_any_page_without_javascript(phone, serve, lab):
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "gus")
+    phone.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        phone.get(f"{url}/me")
+        phone.find_element(By.CSS_SELECTOR, "details.stop > summary").click()
+        phone.find_element(By.CSS_SELECTOR, "details.stop form[action*='/router/'] button").click()
+        wait(phone).until(wanted.url_contains("/machines/router/stop"))
+        assert "Router The stop was sent." in phone.find_element(By.TAG_NAME, "main").text
+    finally:
+        phone.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert [slug for verb, slug in lab.gateway.calls if verb == "stop"] == ["router"]
+
+
+def test_a_tap_beside_the_stop_sheet_closes_it(phone, serve, lab):
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "mia")
+    phone.get(f"{url}/queue")
+    sheet = phone.find_element(By.CSS_SELECTOR, "details.stop")
+    sheet.find_element(By.TAG_NAME, "summary").click()
+    sheet.find_element(By.TAG_NAME, "p").click()
+    assert sheet.get_property("open")
+    phone.execute_script("document.querySelector('.foot').click()")
+    assert not sheet.get_property("open")
+
+
+def test_the_queue_follows_a_run_without_fetching_itself(phone, serve, lab):
+    run_one_job(lab)
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "mia")
+    phone.get(f"{url}/queue")
+    part = phone.find_element(By.ID, "queue")
+    percent = part.find_element(By.CSS_SELECTOR, "[data-f=percent]")
+    before = percent.text
+    state = lab.workshop.live.get("ender")
+    lab.workshop.live.put("ender", replace(state, acked=3))
+    wait(phone).until(lambda _: percent.text != before)
+    assert part.find_elements(By.CSS_SELECTOR, "progress")[0].get_property("value") < 0.9
+    assert complaints(phone) == []
+
+
+def test_the_end_of_a_run_moves_with_its_progress(phone, serve, lab):
+    run_one_job(lab)
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "mia")
+    phone.get(f"{url}/")
+    end = phone.find_element(By.CSS_SELECTOR, "[data-machine=ender] time[data-f=ends]")
+    told = end.get_attribute("datetime")
+    state = lab.workshop.live.get("ender")
+    lab.workshop.live.put("ender", replace(state, acked=1))
+    wait(phone).until(lambda _: end.get_attribute("datetime") != told)
+    assert end.get_attribute("datetime").startswith("2026-03-04T09:1")
+    assert end.text.startswith("10:1"), "in the lab's zone"
+
+
+def test_a_page_that_hears_nothing_says_so(phone, serve, lab):
+    app = lab.app()
+    url = serve(app)
+    sign_in(phone, url, lab, "mia")
+    phone.get(f"{url}/")
+    away = phone.find_element(By.ID, "away")
+    assert not away.is_displayed()
+    assert away.get_attribute("role") == "status"
+    app.state.web.streams.close()
+    wait(phone).until(lambda _: away.is_displayed())
+    assert away.text == "The node is not heard just now, so what you see here may be old."
+    app.state.web.streams.closing = False
+    phone.execute_script("dispatchEvent(new Event('pageshow'))")
+    wait(phone).until(lambda _: not away.is_displayed())
+
+
+def test_a_page_is_live_again_after_the_back_button(phone, serve, lab):
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "mia")
+    phone.get(f"{url}/")
+    phone.find_element(By.CSS_SELECTOR, ".tabs a[href='/queue']").click()
+    wait(phone).until(wanted.url_contains("/queue"))
+    phone.back()
+    wait(phone).until(lambda driver: urlsplit(driver.current_url).path == "/")
+    # A browser that keeps pages gives this one back as it was left: with its stream closed.
+    phone.execute_script(
+        "for (const name of ['pagehide', 'pageshow']) dispatchEvent(new Event(name))"
+    )
+    state = lab.workshop.live.get("ender")
+    lab.workshop.live.put("ender", replace(state, temperatures={"nozzle": (77.0, 0.0)}))
+    nozzle = (By.CSS_SELECTOR, "[data-machine=ender] [data-t=nozzle]")
+    wait(phone).until(lambda driver: driver.find_element(*nozzle).text == "77 °C")
+
+
+def test_the_main_things_are_done_without_javascript(phone, serve, lab, tmp_path):
+    url = serve(lab.app())
+    file = tmp_path / "square.gcode"
+    file.write_bytes(PROGRAM)
+    find = lambda css: phone.find_element(By.CSS_SELECTOR, css)  # noqa: E731
+    phone.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        phone.get(f"{url}/machines/prusa")
+        find("#f-login").send_keys("mia")
+        find("#f-password").send_keys("correct horse battery", Keys.ENTER)
+        wait(phone).until(wanted.url_contains("/machines/prusa"))
+        day = (lab.now + timedelta(days=1)).date().isoformat()
+        find(f"#calendar a[href*='date={day}']").click()
+        wait(phone).until(wanted.url_contains(f"date={day}"))
+        find(".agenda .button").click()
+        wait(phone).until(wanted.presence_of_element_located((By.ID, "confirm"))).click()
+        wait(phone).until(wanted.url_contains("said=booked"))
+        phone.get(f"{url}/jobs/new")
+        find("#f-file").send_keys(str(file))
+        find("main .button.main").click()
+        wait(phone).until(wanted.url_contains("said=queued"))
+        assert "square.gcode" in find("h1").text
+        phone.get(f"{url}/machines/ender")
+        find("form[action$='/arm'] button").click()
+        wait(phone).until(wanted.url_contains("said=armed"))
+        assert "Clear, said Mia" in find("main").text
+    finally:
+        phone.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    (booking,) = lab.services.bookings.mine(lab.people["mia"], lab.now)
+    assert booking.machine_slug == "prusa"
+    assert lab.services.machines.get("ender", lab.now, None).armed is not None
