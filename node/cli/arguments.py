@@ -197,4 +197,4 @@ def _faults() -> str:
     from drivers.simulators import FAULTS
 
     width = max(len(name) for name in FAULTS)
-    return "".join(f"  {name:<{width}}  {meaning}\n" for name, meaning in FAULTS.items())
+    return "".join(f"  {name:<{width}}  {_sentence(f'cli.fault.{name}')}\n" for name in FAULTS)

@@ -471,6 +471,7 @@ PAGES = (
     "/jobs/{by-hand}",
     "/jobs/{by-hand}/sheet?machine=old-printer",
     "/jobs/{done}",
+    "/jobs/{done}/resume",
     "/designs",
     "/designs?source=example",
     "/designs/{design}",

@@ -59,6 +59,7 @@ FILES = {
     "/events",
     "/healthz",
     "/jobs/{job_id}/program",
+    "/jobs/{job_id}/runs/{run}/wire-log",
 }
 
 

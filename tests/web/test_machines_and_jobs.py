@@ -181,21 +181,21 @@ def test_work_by_hand_is_begun_and_finished_on_the_jobs_page(browse, lab, read):
 def test_a_job_sheet_hands_out_the_checked_file(browse, day, ada, read):
     job = f"/jobs/{day.jobs['by-hand']}"
     page = ada.get(job).text
-    assert "Job sheet: Old printer Carry the file to the machine" in read(page)
-    address = re.search(r'href="([^"]+/program/old-printer)"', page)[1]
+    assert "Job sheet and file for Old printer Carry the file to the machine" in read(page)
+    address = re.search(r'href="([^"]+/program\?machine=old-printer)"', page)[1]
     answer = ada.get(address)
     assert answer.content == PROGRAM + b"G4 P3\n"
-    assert answer.headers["content-disposition"] == 'attachment; filename="5-fourth.gcode"'
+    assert answer.headers["content-disposition"] == 'attachment; filename="job-5-fourth.gcode"'
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["x-content-type-options"] == "nosniff"
     for job in ("waiting", "running", "held"):
         assert "Job sheet" not in read(ada.get(f"/jobs/{day.jobs[job]}").text)
-    assert ada.get(f"/jobs/{day.jobs['held']}/program/prusa").status_code == 404
+    assert ada.get(f"/jobs/{day.jobs['held']}/program?machine=prusa").status_code == 409
 
 
 def test_a_file_for_the_job_sheet_is_not_for_everybody(browse, lab):
     run_one_job(lab)
-    address = f"/jobs/{lab.jobs['by-hand']}/program/old-printer"
+    address = f"/jobs/{lab.jobs['by-hand']}/program?machine=old-printer"
     assert browse("mia").get(address).status_code == 200
     assert browse("gus").get(address).status_code == 403
     assert browse().get(address).status_code == 303
@@ -282,7 +282,9 @@ def test_the_edit_form_gives_back_what_is_known(browse, lab):
     before = lab.services.machines.get("router", lab.now, None)
     page = otto.get("/machines/router/edit").text
     fields = dict(re.findall(r'<input id="f-[^"]+" name="([^"]+)"[^>]*?value="([^"]*)"', page))
-    fields["control"] = re.search(r'<option value="([a-z-]+)" selected', page)[1]
+    for name, options in re.findall(r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', page, re.S):
+        chosen = re.search(r'<option value="([^"]*)" selected', options)
+        fields[name] = chosen[1] if chosen else ""
     assert otto.post("/machines/router/edit", fields).status_code == 303
     assert lab.services.machines.get("router", lab.now, None) == before
 
