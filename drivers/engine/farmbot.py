@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from drivers.acts import Act, Order, Reach
 from drivers.dialects import farmbot, farmbot_lines
 from drivers.dialects.farmbot import Why
 from drivers.engine.base import RUNNING
@@ -19,6 +20,8 @@ _HELLO_BYTES = 12  # with newlines and Q
 _CONFIG_OK = 2  # the parameter that approves all others
 # Refused while locked, harmless if not: so the answer tells whether a stop has arrived.
 _PROOF = b"F42 P13 M0"
+_UNLOCK = "F09"
+_HOME = {"X": "F11", "Y": "F12", "Z": "F13"}
 _CODES = {
     Why.INVALID: "machine.refused",
     Why.LOCKED: "machine.halted",
@@ -83,6 +86,26 @@ class FarmBotEngine(FarmBotWire):
         self._connected = False
         self._emergency(now)
 
+    # -- by hand ----------------------------------------------------------------------------
+
+    def acts(self) -> frozenset[Act]:
+        """Return what a person may have the machine do in its present state."""
+        if self._phase is not Phase.IDLE or not self._connected:
+            return frozenset()
+        return frozenset({Act.UNLOCK} if self._is_locked else {Act.HOME, Act.OFF})
+
+    def _act(self, order: Order, reach: Reach, now: float) -> str:  # noqa: ARG002 (the seam)
+        match order.act:
+            case Act.UNLOCK:
+                lines = [_UNLOCK]
+            case Act.HOME:
+                # The tool goes out of the way first.
+                lines = [_HOME[axis] for axis in "ZYX" if not order.axes or axis in order.axes]
+            case _:
+                lines = list(self._profile.switch_off)
+        self._extras.extend(self._lines(lines))
+        return ""
+
     def _lock(self, now: float) -> None:
         """Say E, and a command that only a locked machine refuses."""
         self._stops += 1
@@ -104,6 +127,7 @@ class FarmBotEngine(FarmBotWire):
                 self._read_back(reply.text, now)
             case farmbot.Begun() | farmbot.Running() | farmbot.Homed():
                 self._sign_of_life(reply, now)
+                self._note_homed()
             case farmbot.Finished():
                 self._finished(reply.q, now)
             case farmbot.Failed():
@@ -120,6 +144,11 @@ class FarmBotEngine(FarmBotWire):
                 self._booted(reply, now)
             case _:
                 self._told(reply)
+
+    def _note_homed(self) -> None:
+        if self._owed is not None and self._owed.homed:
+            self._homed_axes |= set(self._owed.homed)
+            self._homed = len(self._homed_axes) == 3
 
     def _told(
         self,
@@ -187,7 +216,8 @@ class FarmBotEngine(FarmBotWire):
                 self._note("machine.halted", "R87")
 
     def _booted(self, reply: farmbot.Booted, now: float) -> None:
-        self._is_locked = self._is_dirty = False
+        self._is_locked = self._is_dirty = self._homed = False
+        self._homed_axes.clear()
         wait = _SETTLE if reply.is_ready else self._profile.boot_wait_s
         if self._phase in RUNNING:
             index = self._owed.line.place if self._owed is not None else self._acked - 1

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers.acts import Act, Order
 from drivers.engine import FarmBotEngine
 from drivers.profile import load_profile
 from drivers.snapshot import Event, Failed, Phase
@@ -504,3 +505,24 @@ def test_a_false_idle_report_in_mid_move_costs_no_line():
     bench.engine.receive(b"R00 Q0\r\n", bench.now)
     assert bench.until("finished", "failed") == "finished"
     assert bench.done == ["G00 X10", "G00 X20", "G28"]
+
+
+def test_a_person_unlocks_and_homes_it_by_hand():
+    model = FarmBotModel()
+    bench = Bench(model)
+    bench.until("connected")
+    bench.engine.stop(bench.now)
+    bench.events.clear()
+    bench.until("connected")
+    assert bench.engine.acts() == {Act.UNLOCK}
+    assert bench.engine.act(Order(Act.HOME), {}, bench.now) == "host.not_now"
+    assert bench.engine.act(Order(Act.UNLOCK), {}, bench.now) == ""
+    for _ in range(20):
+        bench.turn()
+    assert not model.locked
+    assert bench.engine.acts() == {Act.HOME, Act.OFF}
+    assert bench.engine.act(Order(Act.HOME, axes={"X": 1.0}), {}, bench.now) == ""
+    assert bench.engine.act(Order(Act.OFF), {}, bench.now) == ""
+    for _ in range(60):
+        bench.turn()
+    assert bench.done == ["F11", *OFF]

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drivers.acts import Act, Order
+
 ASKED = ("F82", "F83", "F21", "F42", "F09")
 LINES = st.lists(
     st.one_of(
@@ -116,3 +118,13 @@ def test_a_timeout_of_an_axis_is_told_with_its_name(joined):
     bench.start([b"G00X10", b"G00X300", b"G28"])
     failure = bench.failure()
     assert (failure.code, failure.line, failure.text) == ("machine.error", 2, "R71 R03 V2")
+
+
+def test_homing_by_hand_takes_the_tool_up_first_and_makes_it_homed(joined):
+    bench = joined("farmbot")
+    bench.until("connected")
+    assert not bench.engine.snapshot(bench.now).homed
+    assert bench.engine.act(Order(Act.HOME), {}, bench.now) == ""
+    bench.live(120.0)
+    assert [line for line in bench.executed() if line.startswith("F1")] == ["F13", "F12", "F11"]
+    assert bench.engine.snapshot(bench.now).homed
