@@ -21,7 +21,12 @@ from drivers.simulators.fluidnc import FluidNcSimulator
 from drivers.simulators.grbl import GrblSimulator
 from drivers.simulators.grblhal import GrblHalSimulator
 from drivers.simulators.klipper import KlipperSimulator
-from drivers.simulators.marlin import Marlin1Simulator, MarlinSimulator
+from drivers.simulators.marlin import (
+    BuddySimulator,
+    Marlin1Simulator,
+    MarlinSimulator,
+    PrusaMk3Simulator,
+)
 from drivers.simulators.plant import Vector
 from drivers.simulators.ptys import Line, run_until_stopped
 from drivers.simulators.repetier import RepetierSimulator
@@ -48,6 +53,18 @@ _MARLIN_OPTIONS = frozenset({"emergency-parser", "advanced-ok", "prompts"})
 SIMULATORS: Mapping[str, Model] = {
     "marlin-2": Model(MarlinSimulator, _PRINTER, _MARLIN_OPTIONS, "a printer, Marlin 2.1.2"),
     "marlin-1": Model(Marlin1Simulator, _PRINTER, _MARLIN_OPTIONS, "a printer, Marlin 1.1"),
+    "prusa-mk3": Model(
+        PrusaMk3Simulator,
+        Board((250.0, 210.0, 210.0), 115_200, 127, 15),
+        frozenset(),
+        "a printer, Prusa-Firmware 3.13",
+    ),
+    "prusa-buddy": Model(
+        BuddySimulator,
+        Board((250.0, 210.0, 220.0), 0, 127, 15, cpu=10.0),
+        frozenset({"advanced-ok", "prompts"}),
+        "a printer, Prusa's Buddy firmware",
+    ),
     "repetier": Model(
         RepetierSimulator,
         Board((220.0, 220.0, 250.0), 250_000, 127, 24),

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from drivers.simulators.faults import Faults
 from drivers.simulators.firmware import NEVER, Board, MainProgram, Pause, Record
-from drivers.simulators.marlin_commands import MarlinCommands
-from drivers.simulators.marlin_texts import MARLIN_1, MARLIN_2, Texts
+from drivers.simulators.marlin_commands import Execution, MarlinCommands
+from drivers.simulators.marlin_texts import BUDDY, MARLIN_1, MARLIN_2, PRUSA_MK3, Texts
 
 QUEUE = 4  # commands, the one being executed included (BUFSIZE)
 LONGEST = 95  # characters of a line; the rest is cut without a word (MAX_CMD_SIZE - 1)
 BOOTLOADER_S = 0.8  # bytes that come meanwhile are lost
 SETUP_S = 0.4
+KILL_S = 0.1  # from the last word of a board that restarts after a kill
 PARSE_S, CHECK_S = 0.0006, 0.0003  # processor time of a line, and more if it is numbered
 
 _EMERGENCY = re.compile(rb"\s*(?:N[-0-9 ]*)?M(108|112|410|876\s*S\d)")
@@ -206,3 +207,55 @@ class Marlin1Simulator(MarlinSimulator):
     texts = MARLIN_1
     is_quiet_on_repeats = False
     name = "marlin-1"
+
+
+class BuddySimulator(MarlinSimulator):
+    """Prusa's Buddy firmware: a Marlin 2 that asks again even for a line that it has."""
+
+    texts = BUDDY
+    is_quiet_on_repeats = False
+    name = "prusa-buddy"
+
+
+class PrusaMk3Simulator(Marlin1Simulator):
+    """Prusa-Firmware 3: no M108, a checksum needs its number, and a kill restarts the board.
+
+    *Source:* prusa3d/Prusa-Firmware:Firmware/{cmdqueue,Marlin_main}.cpp, 3.13.
+    """
+
+    texts = PRUSA_MK3
+    name = "prusa-mk3"
+
+    def _take(self, text: str) -> None:
+        if "*" in text and not text.startswith("N"):
+            self._refuse("No Line Number with checksum")
+        else:
+            super()._take(text)
+
+    def _emergency(self, code: str) -> None:
+        if code == "112":
+            super()._emergency(code)
+
+    def _kill(self, text: str) -> None:
+        self._all_off()
+        self._say(f"Error:Printer halted. kill() called!\n{text}")
+        self.record.add(self.now, "killed")
+        self._hears = False
+        self._queue.clear()
+        self.timers.clear()
+        self._restart(self._die())
+
+    def _die(self) -> MainProgram:
+        yield Pause(until=self.now + KILL_S)
+        self.record.add(self.now, "reset")
+        self._boot()
+        yield Pause()  # of a program that has ended
+
+    def _execute(self, text: str) -> Execution:
+        if re.match(r"M(?:108|410)(?!\d)", text):
+            self._unknown(text)
+            return ""
+        return (yield from super()._execute(text))
+
+    def _unknown(self, text: str) -> None:
+        self._say(f"Unknown {text[:1]} code: {text.split(' ')[0]}\n")

@@ -85,3 +85,27 @@ MARLIN_1 = Texts(
     ),
     has_capabilities=False,
 )
+
+BUDDY = Texts(
+    banner="echo:Marlin 2.1.2.5\necho: Last Updated: 2024-01-01 | Author: (Prusa Research)\n",
+    identity=(
+        "FIRMWARE_NAME:Prusa-Firmware-Buddy 6.1.3+7898 (Github) "
+        "SOURCE_CODE_URL:https://github.com/prusa3d/Prusa-Firmware-Buddy PROTOCOL_VERSION:1.0 "
+        "MACHINE_TYPE:Prusa-MK4 EXTRUDER_COUNT:1 "
+        "UUID:cede2a2f-41a2-4748-9b12-c55c62f367ff\n"
+    ),
+    has_capabilities=True,
+)
+
+PRUSA_MK3 = Texts(
+    banner="echo: 3.13.3-7094\necho: Last Updated: Jul 24 2023 | Author: (none, default config)\n",
+    identity=(
+        "FIRMWARE_NAME:Prusa-Firmware 3.13.3 based on Marlin "
+        "FIRMWARE_URL:https://github.com/prusa3d/Prusa-Firmware PROTOCOL_VERSION:1.0 "
+        "MACHINE_TYPE:Prusa i3 MK3S EXTRUDER_COUNT:1 "
+        "UUID:00000000-0000-0000-0000-000000000000\n"
+        "Cap:AUTOREPORT_TEMP:1\nCap:AUTOREPORT_FANS:1\nCap:AUTOREPORT_POSITION:1\n"
+        "Cap:EXTENDED_M20:1\nCap:PRUSA_MMU2:1\n"
+    ),
+    has_capabilities=False,
+)

@@ -129,6 +129,7 @@ def test_no_flipped_bit_makes_a_line_error_fatal(text):
             ": Extruder switched off. MAXTEMP triggered !",
             marlin.Halted("Extruder switched off. MAXTEMP triggered !"),
         ),
+        ("Unknown M code: M108", marlin.UnknownCommand("M108")),
         # Nobody prints from that card.
         ("Error:volume.init failed", marlin.Said("volume.init failed")),
     ],

@@ -32,6 +32,8 @@ WIRE = _neighbour()
 RESENDING = {
     "marlin-2": (),
     "marlin-1": (),
+    "prusa-mk3": (),
+    "prusa-buddy": (),
     "repetier": ("forced-checksum",),
     "repetier with a plain ok": ("forced-checksum", "plain-ok"),
     "smoothieware": (),
@@ -150,7 +152,7 @@ def test_a_cancel_in_a_wait_for_heat_ends_with_everything_off(name):
     assert not bench.executed("G1 X")
     assert end.kind == "cancelled"
     # These cannot be called out of a wait: there it ends by itself, or by the emergency stop.
-    assert name in ("klipper", "smoothieware") or bench.now - began < 30.0
+    assert name in ("klipper", "smoothieware", "prusa-mk3") or bench.now - began < 30.0
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -166,7 +168,9 @@ def test_a_stop_reaches_the_firmware_in_the_middle_of_a_move(name):
     assert float(str(bench.board.record.of("killed")[0]["at_s"])) - began < 0.02
     assert bench.board.nozzle.target == 0.0
     assert not bench.board.planner.is_moving
-    assert bench.engine.phase is Phase.STOPPED
+    # A Prusa MK3 restarts by itself; a person must look all the same.
+    assert bench.engine.phase is Phase.STOPPED or name == "prusa-mk3"
+    assert bench.engine.snapshot(bench.now).stopped
 
 
 @pytest.mark.parametrize("name", ["repetier", "klipper", "smoothieware", "reprapfirmware"])

@@ -146,7 +146,8 @@ def test_an_alarm_comes_in_every_state_and_ends_all_motion(name: str, doing: str
     machine.write(MOVES[dialect][0] + b"\n", 6.5)
     machine.read(30.0)
     moved = [fact for fact in machine.record.of("executed")[done:] if not fact.get("error")]
-    assert not moved or doing == "booting"
+    # A Prusa MK3 restarts by itself and obeys again.
+    assert not moved or doing == "booting" or name == "prusa-mk3"
 
 
 def test_a_resend_can_come_without_its_ok() -> None:
