@@ -362,7 +362,8 @@ class MarlinReplies(MarlinWire):
         self._busy_seen = True
         self._strikes = 0
         self._patience_until = max(self._patience_until, now + 2.0 * self._profile.answer_s)
-        self._give_up_at = max(self._give_up_at, now + self._profile.answer_s + NUDGE)
+        later = max(self._give_up_at, now + self._profile.answer_s + NUDGE)
+        self._give_up_at = min(later, self._give_up_last)
         if reply.for_person and self._message != "machine.waits_for_person":
             self._message = "machine.waits_for_person"
             self._note("machine.waits_for_person")

@@ -79,7 +79,7 @@ class MarlinWire(StreamEngine):
         self._nudged = 0  # bytes to end a wait that may still be in its buffer
         self._hellos = self._bare = 0
         self._procedures = 0
-        self._give_up_at = 0.0
+        self._give_up_at = self._give_up_last = 0.0
         self._stopped_at = 0.0
         self._patience_until = 0.0
         self._answered_at = now
@@ -157,6 +157,8 @@ class MarlinWire(StreamEngine):
         self._extras.append(self._last())
         if goal is Goal.CANCEL:
             self._give_up_at = now + self._profile.cancel_s
+            # Busy or not: beyond what the command at hand may take, somebody is left waiting.
+            self._give_up_last = self._give_up_at + self._expected_time(self._window.oldest)
             self._after("cancel", NUDGE, now)
 
     def _last(self) -> Line:
