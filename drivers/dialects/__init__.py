@@ -21,6 +21,7 @@ DIALECTS: Mapping[str, Dialect] = {
         farmbot_lines.commands,
         farmbot_lines.dwell,
         lambda _: False,  # it answers a move when it has arrived
+        is_gcode=False,
     ),
 }
 

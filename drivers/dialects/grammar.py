@@ -17,6 +17,7 @@ class Dialect:
     :param is_plain: tells that a bare line is nothing but a move, as nine in ten are, which the
         firmware answers as soon as it is planned; False is always right.
     :param dwell: returns how long a bare line makes the machine wait by its own words [s].
+    :param is_gcode: a line means what G-code means: `drivers.gcode.ModalState` can read it.
     """
 
     parse: Callable[[str], object]
@@ -24,6 +25,7 @@ class Dialect:
     commands: Callable[[bytes], list[str]]
     dwell: Callable[[bytes], float]
     is_plain: Callable[[bytes], bool]
+    is_gcode: bool = True
 
     def first_of(self, line: bytes, words: Iterable[str]) -> str | None:
         """Return the first command of a bare *line* that is among *words*.

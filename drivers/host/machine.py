@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from drivers.acts import Act, Order
+from drivers.dialects import DIALECTS
 from drivers.errors import DriverError, HostError
 from drivers.heat import HeatAlarm
 from drivers.host.config import HostConfig
@@ -273,8 +274,10 @@ class Machine:
         lines = program or self._program
         if lines is not None and progress.sent:
             fields["sent_line"] = lines.source_line(min(progress.sent, len(lines)) - 1)
-        if program is not None and (modal := program.modal_after(progress.acked, REPLAY_S)):
-            fields["modal"] = modal.to_json()
+        if program is not None and DIALECTS[self._config.profile.dialect].is_gcode:
+            modal = program.modal_after(progress.acked, REPLAY_S)
+            if modal is not None:
+                fields["modal"] = modal.to_json()
         self._program = None
         self._tell_fact("interrupted", fields, ends=True)
 

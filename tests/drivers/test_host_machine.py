@@ -322,6 +322,19 @@ def test_a_port_that_vanishes_interrupts_the_run_and_brings_back_only_the_switch
     assert bench.start("r2")["ok"]
 
 
+def test_no_modal_state_is_read_from_lines_that_mean_something_else(folder):
+    """An F is a command of a FarmBot, and an axis that it does not name goes to 0."""
+    bench = Bench(folder)
+    object.__setattr__(bench.config, "profile", load_profile("farmbot"))
+    bench.running()
+    bench.advance(2, 3)
+    bench.session.breaks = OSError(5, "Input/output error")
+    bench.machine.tick(4.0)
+    assert bench.events[-1].kind == "interrupted"
+    assert "modal" not in bench.events[-1].fields
+    bench.close()
+
+
 def test_a_new_host_on_an_open_run_interrupts_it_and_never_resumes(folder):
     first = Bench(folder).running()
     first.advance(3, 4)
