@@ -116,7 +116,8 @@ class NumberedWindow:
     """Numbered lines with checksum, several at a time, and the way back after a resend.
 
     The unanswered bytes never exceed `rx_bytes`, so nothing overflows even if the firmware
-    has taken nothing from its ring yet. It answers in order but mostly without a number, and
+    has taken nothing from its ring yet; only lines for which there is surely a place in its
+    command queue (`place`) do not count. It answers in order but mostly without a number, and
     an answer can be lost; two kinds of answer correct the count: one with a number
     (ADVANCED_OK), and one that only M105 can get.
 
@@ -162,6 +163,7 @@ class NumberedWindow:
         self.narrow = False
         self._good = 0
         self._alone = 0  # number of the last line that nothing may follow before its answer
+        self._placed = 0  # number of the last line that has a place outside the RX buffer
         self._made: tuple[int, Line, bytes] | None = None  # the next line, ready for the wire
 
     @property
@@ -198,7 +200,7 @@ class NumberedWindow:
         """Begin to count anew, as after `M110 N0`; nothing is owed."""
         self._sent.clear()
         self._again.clear()
-        self.next, self.unanswered, self.bytes, self._alone = 1, 0, 0, 0
+        self.next, self.unanswered, self.bytes, self._alone, self._placed = 1, 0, 0, 0, 0
 
     def drop_program(self) -> None:
         """Put M105 in the place of program lines to be sent again: nobody wants them now.
@@ -222,7 +224,14 @@ class NumberedWindow:
             return not self.bytes
         if self.unanswered >= self.lines_max or self._alone >= self.first:
             return False
-        return self.bytes + len(self._wire(line)) <= self._budget
+        size = len(self._wire(line))
+        if self.bytes + size <= self._budget or self.next <= self._placed:
+            return True
+        return self._placed >= self.first and self._beyond_places() + size <= self._budget
+
+    def place(self, number: int) -> None:
+        """Note that lines up to *number* find a place in the command queue as they come."""
+        self._placed = max(self._placed, number)
 
     def may_ask(self, line: Line) -> bool:
         """Tell whether *line* fits behind lines of which the firmware has had time to take.
@@ -305,6 +314,7 @@ class NumberedWindow:
         self.next = number
         if self._alone >= number:
             self._alone = 0
+        self._placed = 0  # what was told is no more true; the next answer tells anew
         # What is still unanswered was accepted, so it has left the receive buffer.
         self._forget_bytes()
         if not self.narrow:
@@ -333,6 +343,11 @@ class NumberedWindow:
 
     def _take(self, count: int) -> list[Line]:
         return [line for _ in range(count) if (line := self.answered()) is not None]
+
+    def _beyond_places(self) -> int:
+        """Return how many unanswered bytes may be in the RX buffer [bytes]."""
+        count = self.next - 1 - max(self._placed, self.first - 1)
+        return sum(self._sent[-back].size for back in range(1, count + 1))
 
     def _forget_bytes(self) -> None:
         kept: Iterable[Sent] = self._sent

@@ -114,6 +114,7 @@ class FirmwareProfile:
     heats: bool
     emergency: str  # what stops it at once, as it goes on the wire
     command_queue: int = 0  # lines it holds apart from the RX buffer; 0: none
+    fills_queue: bool = False  # reads on whatever it does, while its command queue has a place
     numbered: bool = True  # lines carry a number and a checksum, and it verifies them
     resends: bool = True  # it asks again for a line that did not arrive whole
     resend_ok: bool = True  # an `ok` of no line follows when it asks again

@@ -137,12 +137,22 @@ class MarlinReplies(MarlinWire):
             self._link.lost += max(len(lines) - 1, 0)
             self._numbers_told += bool(lines)
             self._proven = max(self._proven, reply.number if lines else 0)
+            if lines and self._profile.fills_queue:
+                self._told_places(reply.number, reply.slots_free or 0)
             self._settled(lines, now)
             return
         if self._tells_numbers:
             self._doubt(now)  # of a line without number, or the answer was damaged
             return
         self._answered(now)
+
+    def _told_places(self, number: int, free: int) -> None:
+        """Learn which lines find a place in the command queue as they come."""
+        # The answered line still has its place when it is told, so there is one more; it stays
+        # free where a stop must come into the queue to be seen. An answer has no checksum: what
+        # is told twice is believed.
+        sure, self._places_told = min(free, self._places_told), free
+        self._window.place(number + sure + self._emergency_parser)
 
     def _settled(self, lines: list[Line], now: float) -> None:
         """Act on answered lines."""

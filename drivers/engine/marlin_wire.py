@@ -93,6 +93,7 @@ class MarlinWire(StreamEngine):
         self._emergency_parser = False
         self._numbers_told = 0  # how often an `ok` named its line
         self._proven = 0  # highest number that was answered by name
+        self._places_told = 0  # free places in its command queue, as it told last
         self._stops = 0
         self._owes_off = False  # a failure was not followed by a confirmed switch-off yet
 
@@ -201,7 +202,7 @@ class MarlinWire(StreamEngine):
         self._strikes = self._same_resends = 0
         self._last_taken = None
         self._asked_back = self._resent = -1
-        self._numbers_told = self._proven = 0
+        self._numbers_told = self._proven = self._places_told = 0
         self._ok_is_of_resend = False
 
     def _at_work(self) -> str:

@@ -58,11 +58,11 @@ def measure(speed: Speed, lines: int, send: Send, *, advanced: bool = False) -> 
     }
 
 
-def script(python: Path, name: str, baud: int) -> Send:
+def script(python: Path, name: str, baud: int, *options: str) -> Send:
     """Return a sender that is a script of `link/`."""
     file = str(HERE / "link" / name)
     return lambda program, port: peers.run_script(
-        [str(python), file, str(program), str(port), str(baud)],
+        [str(python), file, str(program), str(port), str(baud), *options],
         isolated=str(python) != sys.executable,
     )
 
@@ -79,10 +79,12 @@ def middle(runs: list[dict[str, object]]) -> dict[str, object]:
 def one_speed(speed: Speed, seconds: float, *, with_peers: bool) -> dict[str, object]:
     lines = int(speed.limit(TEXT_BYTES) * seconds)
     ours = script(Path(sys.executable), "fabnode_send.py", speed.baud)
+    trusting = script(Path(sys.executable), "fabnode_send.py", speed.baud, "--fills-queue")
     case: dict[str, object] = {
         "fabnode": middle([measure(speed, lines, ours) for _ in range(REPEATS)]),
-        "fabnode, ADVANCED_OK": middle(
-            [measure(speed, lines, ours, advanced=True) for _ in range(REPEATS)]
+        "fabnode, ADVANCED_OK": measure(speed, lines, ours, advanced=True),
+        "fabnode, ADVANCED_OK, fills_queue": middle(
+            [measure(speed, lines, trusting, advanced=True) for _ in range(REPEATS)]
         ),
         "bare loop": measure(
             speed, lines, script(Path(sys.executable), "bare_loop.py", speed.baud)

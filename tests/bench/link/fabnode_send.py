@@ -16,7 +16,7 @@ from drivers.snapshot import Snapshot
 
 def main() -> None:
     path, port, baud = sys.argv[1:4]
-    profile = load_profile("marlin-2")
+    profile = replace(load_profile("marlin-2"), fills_queue="--fills-queue" in sys.argv)
     if baud == "0":
         # Without a pace the kernel's queue would be bounded by that of the profile.
         profile, baud = replace(profile, baud=4_000_000), "4000000"

@@ -44,9 +44,9 @@ class Moves:
         return index + 1
 
 
-def stream(baud: int, latency_s: float, *, advanced: bool = False):
+def stream(baud: int, latency_s: float, *, advanced: bool = False, fills_queue: bool = False):
     """Send a program to the neutral board; what it saw."""
-    profile = replace(load_profile("marlin-2"), baud=baud, boot_wait_s=0.1)
+    profile = replace(load_profile("marlin-2"), baud=baud, boot_wait_s=0.1, fills_queue=fills_queue)
     engine = stream_engine(profile, 0.0)
     engine.connect(0.0)
     board = model.Board(advanced=advanced)
@@ -77,3 +77,12 @@ def test_the_link_is_kept_full(baud, latency_s):
     assert report["each_line_once"]
     assert report["resends"] == report["overflowed_bytes"] == 0
     assert report["lines_per_s"] >= 0.97 * limit(baud, latency_s, report["line_bytes"])
+
+
+@pytest.mark.parametrize("baud", [115_200, 250_000])
+def test_free_places_that_are_told_bring_more_than_the_ring_allows(baud):
+    board, cable = stream(baud, 0.008, advanced=True, fills_queue=True)
+    report = model.report(board, cable)
+    assert report["each_line_once"]
+    assert report["resends"] == report["overflowed_bytes"] == 0
+    assert report["lines_per_s"] > 1.5 * limit(baud, 0.008, report["line_bytes"])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.engine import MarlinEngine
-from drivers.flow import Part
+from drivers.flow import Line, NumberedWindow, Part
 from drivers.profile import load_profile
 from drivers.snapshot import Event, Failed, Phase
 
@@ -407,3 +407,38 @@ def test_advanced_ok_corrects_the_count():
     first = bench.engine._window.next - 3
     bench.engine.receive(b"ok N%d P15 B3\n" % (first + 1), bench.now)
     assert bench.engine.snapshot(bench.now).acked == 2
+
+
+def flowing(*, fills_queue=True, emergency_parser=True, answers=(b"P15 B3", b"P15 B3")):
+    """Return how many lines are under way after answers that tell free places."""
+    engine = MarlinEngine(replace(PROFILE, fills_queue=fills_queue, command_queue=64), 0.0)
+    engine._connected, engine._phase = True, Phase.IDLE
+    engine._emergency_parser = emergency_parser
+    engine.start(MODEL.Lines([b"G1 X%d Y000000000000000000" % (x + 10) for x in range(99)]), 0.0)
+    engine.data_to_send(0.0)
+    for number, answer in enumerate(answers, 1):
+        engine.receive(b"ok N%d %s\n" % (number, answer), 0.1)
+        engine.data_to_send(0.1)
+    return engine._window.unanswered
+
+
+def test_lines_with_a_told_place_need_no_room_in_the_ring():
+    plain = flowing(fills_queue=False)
+    assert flowing() == plain + 4
+    assert flowing(emergency_parser=False) == plain + 3, "one place stays free for a stop"
+
+
+def test_a_damaged_number_of_places_is_not_believed():
+    assert flowing(answers=(b"P15 B1", b"P15 B7")) == flowing(answers=(b"P15 B1", b"P15 B1"))
+
+
+def test_after_a_resend_no_place_is_believed_any_more():
+    window = NumberedWindow(127, 99, 64)
+    for _ in range(3):
+        window.send(Line(b"G1 X1"))
+    window.place(9)
+    window.resend(2)
+    window.narrow = False
+    long = Line(b"G1 " + b"X1.5" * 20)
+    window.send(long)
+    assert not window.may_send(long)
