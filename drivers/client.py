@@ -151,6 +151,22 @@ class HostClient:
         """
         self._ask(Do.ANSWER, prompt=prompt, choice=choice, by=by)
 
+    def offsets(self, patience: float = 3.0) -> Snapshot:
+        """Have the controller tell its work offsets now, and return the state with them.
+
+        :param patience: longest wait for its answer [s].
+        :raises HostError: `host.not_now` if it is not idle, `host.no_offsets` if it says nothing.
+        """
+        before = self.state().offsets_seq
+        self._ask(Do.OFFSETS)
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            state = self.state()
+            if state.offsets_seq > before:
+                return state
+            time.sleep(0.05)
+        raise HostError("host.no_offsets", machine=self.hello.machine)
+
     def stop(self, by: str) -> None:
         """Stop the machine now.
 

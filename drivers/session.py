@@ -199,6 +199,12 @@ class Session:
         self.ready(now)
         return accepted
 
+    def read_offsets(self, now: float) -> bool:
+        """Ask an idle controller for its offsets; False if it cannot tell now."""
+        accepted = self._engine.read_offsets(now)
+        self.ready(now)
+        return accepted
+
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at this instant."""
         return self._engine.snapshot(now)

@@ -92,6 +92,10 @@ class Snapshot:
     :param prompt: what the machine asks the person beside it.
     :param notice: the last text that it wanted to be shown; not to be trusted.
     :param step: how far a pause has come, "" outside one; see `PauseStep`.
+    :param offsets: what the controller told when last asked: `G54` … `G59`, `G92`, `TLO` [mm].
+    :param offsets_seq: grows with each such answer; 0 before the first.
+    :param modes: words in force then, such as `G54`.
+    :param reach: where the firmware itself lets it go, in machine coordinates [mm].
     :param tool: number of the tool that a tool change waits for, 0 outside one.
     """
 
@@ -134,6 +138,10 @@ class Snapshot:
     notice: str = ""
     step: str = ""
     tool: int = 0
+    offsets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    offsets_seq: int = 0
+    modes: tuple[str, ...] = ()
+    reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""
@@ -177,6 +185,10 @@ class Snapshot:
             "notice": self.notice,
             "step": self.step,
             "tool": self.tool,
+            "offsets_mm": {name: list(at) for name, at in self.offsets.items()},
+            "offsets_seq": self.offsets_seq,
+            "modes": list(self.modes),
+            "reach_mm": {axis: list(ends) for axis, ends in self.reach.items()},
         }
 
     @classmethod
@@ -196,6 +208,12 @@ class Snapshot:
         differs = values.get("differs")
         plain["differs"] = tuple(map(str, differs)) if isinstance(differs, list) else ()
         plain["phase"] = Phase(str(values["phase"]))
+        for name in ("offsets", "reach"):
+            told = values.get(f"{name}_mm")
+            pairs = told.items() if isinstance(told, dict) else ()
+            plain[name] = {key: tuple(float(part) for part in at) for key, at in pairs}
+        modes = values.get("modes")
+        plain["modes"] = tuple(map(str, modes)) if isinstance(modes, list) else ()
         prompt = values.get("prompt")
         plain["prompt"] = Prompt.from_json(prompt) if isinstance(prompt, dict) else None
         return cls(**plain)  # type: ignore[arg-type]

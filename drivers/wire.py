@@ -30,6 +30,7 @@ class Do(StrEnum):
     PAUSE = "pause"  # by
     RESUME = "resume"  # by
     CANCEL = "cancel"  # by
+    OFFSETS = "offsets"  # have an idle controller tell its work offsets; the state has them then
     ANSWER = "answer"  # prompt (its number), choice (0 for the first), by
     STOP = "stop"  # by
     COMMAND = "command"  # line

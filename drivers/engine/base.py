@@ -74,6 +74,9 @@ class StreamEngine(ABC):
         self._prompting = Prompting()
         self._pause_step = ""
         self._tool = 0
+        self._offsets: dict[str, tuple[float, ...]] = {}
+        self._offsets_seq = 0
+        self._modes_told: tuple[str, ...] = ()
         self._stopped = False
         self._controller = ""
         self._overrides: dict[str, int] = {}
@@ -234,6 +237,10 @@ class StreamEngine(ABC):
         """
         return False
 
+    def read_offsets(self, now: float) -> bool:  # noqa: ARG002 (the seam's shape)
+        """Ask an idle controller for its offsets; `Snapshot.offsets_seq` grows with the answer."""
+        return False
+
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at this instant."""
         starved = now - self._starved_since if self._starved_since is not None else 0.0
@@ -271,7 +278,14 @@ class StreamEngine(ABC):
             notice=self._notice,
             step=self._pause_step,
             tool=self._tool,
+            offsets=dict(self._offsets),
+            offsets_seq=self._offsets_seq,
+            modes=self._modes_told,
+            reach=dict(self._firmware_reach()),
         )
+
+    def _firmware_reach(self) -> Reach:
+        return {}
 
     # -- what a dialect does ----------------------------------------------------------------
 

@@ -137,6 +137,15 @@ class GrblEngine(GrblTools):
             return self._resume_change(now)
         return super().resume(now)
 
+    def read_offsets(self, now: float) -> bool:
+        """Ask an idle controller for its offsets; `Snapshot.offsets_seq` grows with the answer."""
+        if self._phase is not Phase.IDLE or self._state not in ("Idle", "Check"):
+            return False
+        self._offsets = {}
+        self._extras.extend(self._line(line, Part.EXTRA) for line in (b"$G", b"$#"))
+        self._soon(now)
+        return True
+
     def _go_on(self, now: float) -> None:
         # Not heard while it still slows down: repeated until it is no longer held.
         # A report may be older than the hold that it does not tell yet.
@@ -256,6 +265,8 @@ class GrblEngine(GrblTools):
         self._line_answered(line)
         self._idle_seen = 0
         self._change_answered(line, now)
+        if not code and line.text == b"$#":
+            self._offsets_seq += 1
         if not code and line.text == b"$H":
             self._homed = True
         if self._step is Step.ASKED and line.part is Part.LAST:

@@ -89,7 +89,6 @@ class GrblActs(StreamEngine):
         self._wanted: dict[str, int] = {}  # overrides on their way [percent]
         self._stepped: dict[str, tuple[int, float]] = {}  # what was shown when a step went out
         self._jogs = 0  # unanswered
-        self._offsets: dict[str, tuple[float, ...]] = {}  # of `$#` [mm]
         self._cancels_jog = False
         self._status_byte = self._byte("status")
         self._may = frozenset(
@@ -227,6 +226,9 @@ class GrblActs(StreamEngine):
             if fastest > 0.0:
                 slowest = max(slowest, abs(order.axes.get(axis, 0.0)) / fastest)
         return slowest
+
+    def _firmware_reach(self) -> Reach:
+        return self._travel()
 
     def _travel(self) -> Reach:
         """Return where the firmware itself would let it go.

@@ -65,6 +65,7 @@ class GrblTools(GrblActs):
         self._extras.append(self._line(b"$G", Part.LAST))
 
     def _take_modes(self, modes: grbl.Modes) -> None:
+        self._modes_told = modes.words
         if self._change is None or self._change.modes:
             return
         self._change.modes = modes.words

@@ -158,6 +158,8 @@ class Desk:
             accepted = session.resume(now)
         elif do is Do.CANCEL:
             accepted = session.cancel(now)
+        elif do is Do.OFFSETS:
+            accepted = session.read_offsets(now)
         elif do is Do.ANSWER:
             prompt, choice = whole_of(message, "prompt"), whole_of(message, "choice")
             accepted = session.answer(prompt, choice, now)

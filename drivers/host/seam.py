@@ -88,6 +88,9 @@ class MachineSession(Protocol):
     def answer(self, number: int, choice: int, now: float) -> bool:
         """Carry a person's answer to `Snapshot.prompt`; False if that prompt is not open."""
 
+    def read_offsets(self, now: float) -> bool:
+        """Ask for the work offsets; `Snapshot.offsets_seq` grows with the answer."""
+
     def act(self, order: Order, reach: Reach, now: float) -> str:
         """Have the machine do something besides a program; "" or the code of its "no".
 

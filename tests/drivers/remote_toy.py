@@ -206,6 +206,9 @@ class ToySession:
         self._write()
         return True
 
+    def read_offsets(self, now):
+        return False
+
     def answer(self, number, choice, now):
         return False
 

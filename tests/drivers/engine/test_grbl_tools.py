@@ -166,3 +166,23 @@ def test_a_firmware_that_changes_tools_itself_gets_its_m6() -> None:
     plant.run_for(40.0)
     plant.engine.start(PLANT.Lines([b"G0X5", b"M6"]), plant.now, "run")
     plant.until("failed")  # this simulated one knows no M6, and was asked
+
+
+def test_an_idle_controller_tells_its_offsets_as_they_are_now() -> None:
+    plant = PLANT.Plant(firmware="grbl-1.1", profile=PROFILE, room=None, settings={"22": 1.0})
+    plant.until("connected")
+    assert not plant.engine.read_offsets(plant.now)  # locked: nobody knows where it is
+    plant.engine.act(Order(Act.HOME), {}, plant.now)
+    plant.run_for(40.0)
+    plant.engine.command(b"G10L2P1X-250Y-350Z-40", plant.now)
+    plant.run_for(1.0)
+    assert plant.engine.read_offsets(plant.now)
+    plant.run_for(1.0)
+    snapshot = plant.engine.snapshot(plant.now)
+    assert snapshot.offsets_seq == 1
+    assert snapshot.offsets["G54"] == (-250.0, -350.0, -40.0)
+    assert snapshot.offsets["G92"] == (0.0, 0.0, 0.0)
+    assert snapshot.offsets["TLO"] == (0.0,)
+    assert "G54" in snapshot.modes
+    assert snapshot.reach == {"X": (-300.0, 0.0), "Y": (-400.0, 0.0), "Z": (-80.0, 0.0)}
+    assert type(snapshot).from_json(snapshot.to_json()) == snapshot
