@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from drivers.wire import HostEvent
 from drivers.wirelog import pieces
 from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machines import HostNeed
-from jobs.services.workshop import StartOrder
+from jobs.services.workshop import LiveOffsets, StartOrder
 
 log = logging.getLogger(__name__)
 
@@ -316,6 +316,26 @@ class Supervisor:
     def stop(self, slug: str, by: str) -> str | None:
         """Stop now, on a connection of its own."""
         return None if stop_now(self._layout.socket(slug), by) else "host.unreachable"
+
+    def offsets(self, slug: str) -> LiveOffsets | str:
+        """Have the controller tell its work offsets now."""
+        try:
+            with self._connect(slug) as client:
+                told = client.offsets()
+        except HostError as error:
+            return error.code
+        can_home = told.homed or "home" in told.acts
+        return LiveOffsets(told.offsets, told.modes, told.reach, told.homed, can_home)
+
+    def trace(self, slug: str, lines: Sequence[str], by: str) -> str | None:
+        """Have an idle machine make a few plain moves that a person asked for."""
+        log.info("%s: outline traced for %s", slug, by)
+
+        def drive(client: HostClient) -> None:
+            for line in lines:
+                client.command(line)
+
+        return self._ask(slug, drive)
 
     def reconnect(self, slug: str) -> str | None:
         """Open the machine's port anew, as after a stop once a person has looked."""

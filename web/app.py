@@ -30,6 +30,7 @@ from web.pages import (
     board,
     bookings,
     calendar,
+    cycle,
     designs,
     hand_form,
     jobs,
@@ -101,6 +102,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         ports,
         hand_form,
         resuming,
+        cycle,
     )
     for routes in pages:
         app.include_router(routes.router, include_in_schema=False)

@@ -55,6 +55,8 @@ class MachineLimits:
     junction_deviation_mm: float = 0.013
     jerk_mm_s: float = 0.0  # above 0: classic jerk instead of junction deviation
     planner_blocks: int = 16
+    # Boxes no cut may reach into: six numbers each, in machine coordinates.
+    keep_out_mm: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values, tuples as lists."""

@@ -33,6 +33,12 @@ class Reason(StrEnum):
     NOT_PREPARED = "not-prepared"
     NO_ROOM_BEFORE = "no-room-before"  # at
     PERSON_MUST_START = "person-must-start"
+    NOT_CONFIRMED = "not-confirmed"  # item
+    NOT_HOMED = "not-homed"
+    OFFSETS_UNKNOWN = "offsets-unknown"  # code
+    OUTSIDE_NOW = "outside-now"  # axis, at_mm, low_mm, high_mm
+    IN_KEEP_OUT = "in-keep-out"  # number
+    CHECKLIST_FIRST = "checklist-first"
     RESUME_CHANGED = "resume-changed"
     WRONG_STATE = "wrong-state"  # state, wanted
     NO_SUCH_CONTROL = "no-such-control"  # control

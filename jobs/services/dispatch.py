@@ -21,11 +21,13 @@ from jobs.domain.job import HoldReason, JobState
 from jobs.domain.machine import Control, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
+from jobs.kinds import KINDS, Start
 from jobs.services.armings import withdraw_armings
 from jobs.services.attempts import Attempts
 from jobs.services.board import needs_look
 from jobs.services.logbook import Happening, write
 from jobs.services.planned import program_path
+from jobs.services.presence import motion_refusals
 from jobs.services.runs import Runs
 from jobs.services.starting import (
     Standing,
@@ -139,9 +141,12 @@ class Dispatch:
                 begun.append(start.attempt_id)
         return begun
 
-    def start(self, actor: Actor, job_id: str, slug: str, now: datetime) -> str:
+    def start(
+        self, actor: Actor, job_id: str, slug: str, now: datetime, *, checked: bool = False
+    ) -> str:
         """Start one job because a person who stands at the machine says so.
 
+        :param checked: they went through its start checklist, which mills and lasers ask for.
         :returns: the attempt.
         :raises RefusedError: with every reason at once.
         :raises UnavailableError: with the host's code, if it did not begin.
@@ -150,6 +155,8 @@ class Dispatch:
             job, machine = _both(session, job_id, slug)
             if job.person_id != actor.person_id:
                 _must_be(actor, Role.OPERATOR)
+            if not checked and _asks_checklist(machine):
+                raise RefusedError([Refusal(Reason.CHECKLIST_FIRST)])
             start = self._try(session, job, machine, now, started_by_person=True)
         code = self._hand_over(start, now)
         if code is not None:
@@ -307,6 +314,17 @@ class Dispatch:
         if arming is not None and is_program and code != "host.limits_changed":
             arming.attempt_id = None
 
+    def may_move(self, actor: Actor, slug: str, now: datetime) -> None:
+        """Refuse unless this person may move a machine that stands idle.
+
+        :raises RefusedError: with every reason at once.
+        """
+        _must_be(actor, Role.MEMBER)
+        with self._workshop.database.read() as session:
+            machine = _machine(session, slug)
+            live = self._workshop.live.get(slug)
+            _refuse(motion_refusals(session, actor, machine, live, now))
+
     def _may_steer(self, actor: Actor, slug: str, now: datetime) -> None:
         del now  # what happens is dated by the host
         with self._workshop.database.read() as session:
@@ -335,6 +353,11 @@ def _arming_refusals(standing: Standing) -> list[Refusal]:
     if state not in (MachineState.IDLE, MachineState.RESERVED, MachineState.TO_CHECK):
         return [Refusal(Reason.MACHINE_BUSY, {"state": state.value})]
     return []
+
+
+def _asks_checklist(machine: Machine) -> bool:
+    kind = KINDS.get(machine.kind)
+    return machine.control == Control.SERIAL and (kind is None or kind.start is Start.PERSON)
 
 
 def _refuse(reasons: list[Refusal]) -> None:

@@ -135,7 +135,9 @@ def _limits(values: Mapping[str, object], control: Control) -> MachineLimits:
     for key in _LIMITS:
         if key not in values:
             continue
-        if key in _TRIPLES:
+        if key == "keep_out_mm":
+            given[key] = _boxes(values, key)
+        elif key in _TRIPLES:
             given[key] = _triple(values, key)
         elif key == "planner_blocks":
             given[key] = _whole(values, key)
@@ -166,6 +168,13 @@ def _triple(values: Mapping[str, object], key: str) -> list[float]:
     if key != "origin_mm" and min(numbers) <= 0 and any(numbers):
         _bad(key, "> 0")
     return numbers
+
+
+def _boxes(values: Mapping[str, object], key: str) -> list[float]:
+    value = values[key]
+    if not isinstance(value, list | tuple) or len(value) % 6:
+        _bad(key, "[x, y, z, x, y, z, ...]")
+    return [_number(part, key, lowest=-_LARGEST) for part in value]
 
 
 def _number(value: object, key: str, lowest: float = 0.0) -> float:

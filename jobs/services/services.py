@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jobs.services.attendance import Attendance
 from jobs.services.bookings import Bookings
+from jobs.services.cycle_start import CycleStart
 from jobs.services.designs import Designs
 from jobs.services.dispatch import Dispatch
 from jobs.services.hand import Hand
@@ -39,6 +40,7 @@ class Services:
     preparation: Preparation
     resuming: Resuming
     dispatch: Dispatch
+    cycle: CycleStart
     attendance: Attendance
     ports: Ports
     runs: Runs
@@ -52,6 +54,7 @@ class Services:
 def build_services(workshop: Workshop) -> Services:
     """Build every use case on one workshop."""
     runs = Runs(workshop)
+    dispatch = Dispatch(workshop, runs)
     programs = Programs(workshop.work_dir)
     return Services(
         workshop=workshop,
@@ -63,7 +66,8 @@ def build_services(workshop: Workshop) -> Services:
         queue=Queue(workshop),
         preparation=Preparation(workshop, programs),
         resuming=Resuming(workshop, programs),
-        dispatch=Dispatch(workshop, runs),
+        dispatch=dispatch,
+        cycle=CycleStart(workshop, dispatch),
         attendance=Attendance(workshop),
         ports=Ports(workshop),
         runs=runs,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +49,22 @@ class StartOrder:
     arming_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class LiveOffsets:
+    """What a controller told of its zeros at this moment, in mm.
+
+    :param offsets: `G54` … `G59`, `G92`: X, Y, Z; `TLO`: Z.
+    :param modes: words in force, such as `G54`.
+    :param reach: where the firmware itself lets it go, in machine coordinates; may be empty.
+    """
+
+    offsets: Mapping[str, Sequence[float]]
+    modes: Sequence[str]
+    reach: Mapping[str, tuple[float, float]]
+    homed: bool
+    can_home: bool
+
+
 class MachineGateway(Protocol):
     """The way to the machine hosts; `node.supervisor` is it.
 
@@ -78,6 +94,14 @@ class MachineGateway(Protocol):
 
     def stop(self, slug: str, by: str) -> str | None:
         """Stop now."""
+        ...
+
+    def offsets(self, slug: str) -> LiveOffsets | str:
+        """Have the controller tell its work offsets now; the code of its "no" if it does not."""
+        ...
+
+    def trace(self, slug: str, lines: Sequence[str], by: str) -> str | None:
+        """Have an idle machine make a few plain moves that a person asked for."""
         ...
 
     def reconnect(self, slug: str) -> str | None:

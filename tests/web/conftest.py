@@ -6,7 +6,7 @@ import html
 import re
 import secrets
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from jobs.services.live import LiveBoard, LiveState
 from jobs.services.machine_specs import parse_machine
 from jobs.services.views import HealthView
 from jobs.services.workers import WorkerLimits
-from jobs.services.workshop import StartOrder, Workshop
+from jobs.services.workshop import LiveOffsets, StartOrder, Workshop
 from jobs.store.database import Database
 from jobs.store.migrate import upgrade
 from web.app import create_app
@@ -88,6 +88,14 @@ class FakeGateway:
 
     def cancel(self, slug: str, by: str) -> str | None:
         return self._called("cancel", slug)
+
+    told: LiveOffsets | str = "host.not_now"
+
+    def offsets(self, slug: str) -> LiveOffsets | str:
+        return self.told
+
+    def trace(self, slug: str, lines: Sequence[str], by: str) -> str | None:
+        return self._called(f"trace {'; '.join(lines)}", slug)
 
     def answer(self, slug: str, prompt: int, choice: int, by: str) -> str | None:
         return self._called(f"answer {prompt} {choice} {by}", slug)

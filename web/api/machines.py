@@ -10,8 +10,16 @@ from fastapi import Body, Request
 from jobs.domain.people import Role
 from jobs.services.hand import order_of
 from jobs.services.machine_specs import parse_machine
-from web.api.machines_json import AllocationOut, DayOut, HandOut, IntervalOut, MachineOut, StopOut
-from web.api.wishes import AnswerIn, KeepHeatIn, PowerIn, StartIn, api_router
+from web.api.machines_json import (
+    AllocationOut,
+    DayOut,
+    HandOut,
+    IntervalOut,
+    MachineOut,
+    StartCheckOut,
+    StopOut,
+)
+from web.api.wishes import AnswerIn, KeepHeatIn, PowerIn, StartIn, TraceIn, api_router
 from web.auth import CSRF_HEADER, ApiVisitorDep, Visitor, needs
 from web.context import Web, WebDep
 from web.pages.calendar import day_of
@@ -97,8 +105,26 @@ def disarm(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
 
 @router.post("/machines/{slug}/start")
 def start(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: StartIn) -> MachineOut:
-    """Start a job; the asker stands at the machine."""
-    web.services.dispatch.start(visitor.actor, wish.job_id, slug, web.clock())
+    """Start a job; the asker stands at the machine. A mill asks what was `confirmed`."""
+    if wish.confirmed:
+        cycle = web.services.cycle
+        cycle.start(visitor.actor, slug, wish.job_id, wish.confirmed, web.clock())
+    else:
+        web.services.dispatch.start(visitor.actor, wish.job_id, slug, web.clock())
+    return _machine(web, visitor, slug)
+
+
+@router.get("/machines/{slug}/start-check")
+def start_check(web: WebDep, visitor: ApiVisitorDep, slug: str, job_id: str) -> StartCheckOut:
+    """How a mill's start stands with the offsets of now; `reasons` is empty if nothing is wrong."""
+    return StartCheckOut.of(web, web.services.cycle.check(visitor.actor, slug, job_id))
+
+
+@router.post("/machines/{slug}/trace")
+def trace(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: TraceIn) -> MachineOut:
+    """Drive around a program's outline high in the air, if the way was said to be free."""
+    cycle = web.services.cycle
+    cycle.trace(visitor.actor, slug, wish.job_id, web.clock(), confirmed=wish.way_is_free)
     return _machine(web, visitor, slug)
 
 

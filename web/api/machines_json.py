@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from jobs.domain.calendar import AllocationKind, AllocationState
 from jobs.domain.job import AttemptState
 from jobs.domain.machine import Control, MachineState
+from jobs.services.cycle_start import StartCheck
 from jobs.services.hand import HandView
 from jobs.services.views import AllocationView, MachineView, RunView
 from web.context import Web
@@ -75,6 +76,29 @@ class ArmingOut(BaseModel):
     at: datetime
     expires_at: datetime
     simulated: bool
+
+
+class StartCheckOut(BaseModel):
+    """How a start stands now; lengths in mm, zeros in machine coordinates."""
+
+    tools: dict[int, str]
+    size_mm: list[float]
+    zero_mm: dict[str, list[float]]
+    homed: bool
+    can_trace: bool
+    reasons: list[dict[str, object]]
+
+    @classmethod
+    def of(cls, web: Web, check: StartCheck) -> StartCheckOut:
+        """Return the JSON form."""
+        return cls(
+            tools=dict(check.tools),
+            size_mm=list(check.size_mm),
+            zero_mm={system: list(zero) for system, zero in check.zero_mm.items()},
+            homed=check.homed,
+            can_trace=check.can_trace,
+            reasons=[reason_json(web, one) for one in check.reasons],
+        )
 
 
 class PromptOut(BaseModel):

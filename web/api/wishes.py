@@ -49,6 +49,7 @@ class StartIn(_In):
     """Which job a person starts at the machine."""
 
     job_id: ShortText
+    confirmed: list[ShortText] = []  # of a mill's start checklist: stock, tool, offset, extraction
 
 
 class ProbeIn(_In):
@@ -61,6 +62,13 @@ class KeepHeatIn(_In):
     """For how long heat may stay on without a job."""
 
     minutes: Annotated[int, Field(ge=1, le=120)] = 30
+
+
+class TraceIn(_In):
+    """Whose outline, and whether a person has said that the way is free."""
+
+    job_id: ShortText
+    way_is_free: bool = False
 
 
 class AnswerIn(_In):

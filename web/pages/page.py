@@ -45,6 +45,7 @@ SAID = frozenset(
         "source-added",
         "source-removed",
         "started",
+        "traced",
     }
 )
 

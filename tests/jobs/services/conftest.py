@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from jobs.domain.machine import Control, MachineLimits
 from jobs.domain.people import Actor, Role
 from jobs.services.live import LiveBoard, LiveState
 from jobs.services.workers import WorkerLimits
-from jobs.services.workshop import StartOrder, Workshop
+from jobs.services.workshop import LiveOffsets, StartOrder, Workshop
 from jobs.store.database import Database
 from jobs.store.tables import Machine, Person
 
@@ -53,6 +53,14 @@ class FakeGateway:
 
     def cancel(self, slug: str, by: str) -> str | None:
         return self._called("cancel", slug)
+
+    told: LiveOffsets | str = "host.not_now"
+
+    def offsets(self, slug: str) -> LiveOffsets | str:
+        return self.told
+
+    def trace(self, slug: str, lines: Sequence[str], by: str) -> str | None:
+        return self._called(f"trace {'; '.join(lines)}", slug)
 
     def answer(self, slug: str, prompt: int, choice: int, by: str) -> str | None:
         return self._called(f"answer {prompt} {choice} {by}", slug)

@@ -118,8 +118,8 @@ def test_a_mill_waits_for_a_person_who_starts_it(house, add_waiting, mill, membe
     house.services.dispatch.arm(member, "router", house.now)
     assert house.services.dispatch.tick(house.now) == []
     with pytest.raises(NotAllowedError):
-        house.services.dispatch.start(other, job_id, "router", house.now)
-    run = house.services.dispatch.start(member, job_id, "router", house.now)
+        house.services.dispatch.start(other, job_id, "router", house.now, checked=True)
+    run = house.services.dispatch.start(member, job_id, "router", house.now, checked=True)
     assert house.attempt(job_id).id == run
 
 
@@ -127,7 +127,7 @@ def test_a_person_at_the_machine_hears_every_reason_at_once(house, add_waiting, 
     job_id = add_waiting(member, mill, verdict="block")
     house.workshop.live.offline("router")
     with pytest.raises(RefusedError) as error:
-        house.services.dispatch.start(member, job_id, "router", house.now)
+        house.services.dispatch.start(member, job_id, "router", house.now, checked=True)
     assert reasons(error) == {
         Reason.BLOCKED_BY_PREFLIGHT,
         Reason.MACHINE_OFFLINE,
@@ -201,7 +201,7 @@ def test_a_person_who_starts_hears_the_hosts_no(house, add_waiting, mill, member
     gateway.answers["start", "router"] = "host.busy"
     house.services.dispatch.arm(member, "router", house.now)
     with pytest.raises(UnavailableError) as error:
-        house.services.dispatch.start(member, job_id, "router", house.now)
+        house.services.dispatch.start(member, job_id, "router", house.now, checked=True)
     assert error.value.code == "host.busy"
 
 
@@ -325,7 +325,7 @@ def test_one_job_started_on_two_machines_at_once_runs_on_one(
     def start(slug: str) -> None:
         both.wait()
         try:
-            said.append(dispatch.start(member, job_id, slug, house.now))
+            said.append(dispatch.start(member, job_id, slug, house.now, checked=True))
         except RefusedError as error:
             said.append(error.refusals[0].reason)
 

@@ -1,0 +1,132 @@
+"""Cycle start: a person, a checklist, and the offsets that the controller tells at that moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.domain.errors import RefusedError, UnavailableError
+from jobs.domain.policy import Reason
+from jobs.services.cycle_start import Item
+from jobs.services.workshop import LiveOffsets
+from jobs.store.tables import Machine, Preflight
+
+ALL = [one.value for one in Item]
+REPORT = {
+    "bounds_mm": {"all": {"min": [0.0, 0.0, -5.0], "max": [100.0, 50.0, 10.0]}},
+    "commands": {"G1": 9, "T2": 1, "M6": 1},
+    "tools": [{"number": 2, "name": "drill"}],
+}
+REACH = {"X": (-300.0, 0.0), "Y": (-400.0, 0.0), "Z": (-80.0, 0.0)}
+
+
+def told(zero=(-250.0, -350.0, -60.0), *, homed=True, can_home=True, length=0.0, **more):
+    offsets = {"G54": zero, "G92": (0.0, 0.0, 0.0), "TLO": (length,), **more}
+    return LiveOffsets(offsets, ("G1", "G54", "G21"), REACH, homed, can_home)
+
+
+@pytest.fixture
+def job_id(house, add_waiting, mill, member, gateway):
+    job = add_waiting(member, mill)
+    with house.workshop.database.write() as session:
+        session.get_one(Preflight, house.row(Preflight, job_id=job).id).report = REPORT
+    gateway.told = told()
+    return job
+
+
+def reasons(error) -> list[Reason]:
+    return [one.reason for one in error.value.refusals]
+
+
+def test_a_mill_starts_only_through_its_checklist(house, job_id, member, gateway):
+    house.services.dispatch.arm(member, "router", house.now)
+    with pytest.raises(RefusedError) as error:
+        house.services.dispatch.start(member, job_id, "router", house.now)
+    assert reasons(error) == [Reason.CHECKLIST_FIRST]
+    run = house.services.cycle.start(member, "router", job_id, ALL, house.now)
+    assert house.attempt(job_id).id == run
+    assert gateway.orders[-1].run == run
+
+
+def test_what_is_not_confirmed_and_what_does_not_fit_is_said_at_once(
+    house, job_id, member, gateway
+):
+    gateway.told = told((-50.0, -350.0, -60.0), length=-30.0)
+    with pytest.raises(RefusedError) as error:
+        house.services.cycle.start(member, "router", job_id, ["stock", "tool"], house.now)
+    assert reasons(error) == [
+        *(Reason.NOT_CONFIRMED, Reason.NOT_CONFIRMED),
+        *(Reason.OUTSIDE_NOW, Reason.OUTSIDE_NOW),
+    ]
+    assert [one.fields["axis"] for one in error.value.refusals[2:]] == ["X", "Z"]
+    assert not gateway.orders
+    assert house.services.machines.get("router", house.now, None).armed is None
+
+
+def test_the_offsets_are_those_of_this_moment(house, job_id, member, gateway):
+    assert house.services.cycle.check(member, "router", job_id).reasons == []
+    gateway.told = told((-250.0, -350.0, -10.0))  # somebody set zero meanwhile
+    assert [
+        one.reason for one in house.services.cycle.check(member, "router", job_id).reasons
+    ] == []
+    gateway.told = told((-250.0, -350.0, -5.0))
+    assert [one.reason for one in house.services.cycle.check(member, "router", job_id).reasons] == [
+        Reason.OUTSIDE_NOW
+    ]
+    gateway.told = "host.not_now"
+    with pytest.raises(RefusedError) as error:
+        house.services.cycle.start(member, "router", job_id, ALL, house.now)
+    assert reasons(error) == [Reason.OFFSETS_UNKNOWN]
+
+
+def test_a_machine_that_can_home_must_have_and_one_that_cannot_is_not_judged(
+    house, job_id, member, gateway
+):
+    gateway.told = told(homed=False)
+    found = house.services.cycle.check(member, "router", job_id)
+    assert [one.reason for one in found.reasons] == [Reason.NOT_HOMED]
+    gateway.told = told((900.0, 0.0, 0.0), homed=False, can_home=False)
+    found = house.services.cycle.check(member, "router", job_id)
+    assert found.reasons == []
+    assert not found.can_trace
+
+
+def test_keep_out_boxes_are_machine_data(house, job_id, member, gateway):
+    with house.workshop.database.write() as session:
+        machine = session.get_one(Machine, house.row(Machine, slug="router").id)
+        box = [-200.0, -320.0, -80.0, -180.0, -310.0, 0.0]
+        machine.limits = {**machine.limits, "keep_out_mm": box}
+    found = house.services.cycle.check(member, "router", job_id)
+    assert [one.reason for one in found.reasons] == [Reason.IN_KEEP_OUT]
+
+
+def test_the_check_names_tools_size_and_zero(house, job_id, member):
+    found = house.services.cycle.check(member, "router", job_id)
+    assert found.tools == [(2, "drill")]
+    assert found.size_mm == (100.0, 50.0, 15.0)
+    assert found.zero_mm == {"G54": (-250.0, -350.0, -60.0)}
+
+
+def test_the_outline_is_traced_high_up_and_only_after_a_confirmation(
+    house, job_id, member, gateway
+):
+    trace = house.services.cycle.trace
+    with pytest.raises(RefusedError) as error:
+        trace(member, "router", job_id, house.now, confirmed=False)
+    assert reasons(error) == [Reason.NOT_CONFIRMED]
+    assert not [verb for verb, _ in gateway.calls if verb.startswith("trace")]
+    trace(member, "router", job_id, house.now, confirmed=True)
+    (verb,) = [verb for verb, _ in gateway.calls if verb.startswith("trace")]
+    assert verb == (
+        "trace M5; G21 G90 G54; G53 G0 Z-1.000; G0 X0.000 Y0.000; G0 X100.000 Y0.000; "
+        "G0 X100.000 Y50.000; G0 X0.000 Y50.000; G0 X0.000 Y0.000"
+    )
+    gateway.answers[verb, "router"] = "host.not_now"
+    with pytest.raises(UnavailableError):
+        trace(member, "router", job_id, house.now, confirmed=True)
+
+
+def test_an_outline_that_does_not_fit_is_not_traced(house, job_id, member, gateway):
+    gateway.told = told((-50.0, -350.0, -60.0))
+    with pytest.raises(RefusedError) as error:
+        house.services.cycle.trace(member, "router", job_id, house.now, confirmed=True)
+    assert reasons(error) == [Reason.OUTSIDE_NOW]

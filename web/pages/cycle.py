@@ -1,0 +1,70 @@
+"""The start checklist of a mill or laser: looked at, ticked and started by a person beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from jobs.domain.errors import RefusedError
+from jobs.domain.policy import Refusal
+from jobs.services.cycle_start import Item, StartCheck
+from web.auth import CheckedFormDep, Visitor, VisitorDep
+from web.context import Web, WebDep
+from web.pages.page import go, page
+
+router = APIRouter()
+ITEMS = tuple(item.value for item in Item)
+
+
+@router.get("/machines/{slug}/cycle")
+def show(
+    request: Request, web: WebDep, visitor: VisitorDep, slug: str, job: str = ""
+) -> HTMLResponse:
+    """Read the controller's offsets now, and show the checklist."""
+    check = web.services.cycle.check(visitor.actor, slug, job)
+    return _page(request, web, visitor, check, ())
+
+
+@router.post("/machines/{slug}/cycle")
+def start(
+    request: Request, web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep
+) -> Response:
+    """Cycle start; a "no" is said on the checklist, with what was ticked."""
+    job, ticked = form.text("job"), [item for item in ITEMS if form.text(item)]
+    try:
+        web.services.cycle.start(visitor.actor, slug, job, ticked, web.clock())
+    except RefusedError as error:
+        check = web.services.cycle.check(visitor.actor, slug, job)
+        return _page(request, web, visitor, check, ticked, error.refusals)
+    return go(f"/machines/{slug}", "started")
+
+
+@router.post("/machines/{slug}/cycle/trace")
+def trace(web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep) -> RedirectResponse:
+    """Show the outline in the air; it moves only if the way was said to be free."""
+    job, is_free = form.text("job"), form.text("free") == "yes"
+    web.services.cycle.trace(visitor.actor, slug, job, web.clock(), confirmed=is_free)
+    return go(f"/machines/{slug}/cycle?job={job}", "traced")
+
+
+def _page(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    check: StartCheck,
+    ticked: Collection[str],
+    refusals: Sequence[Refusal] = (),
+) -> HTMLResponse:
+    return page(
+        request,
+        web,
+        visitor,
+        "cycle.html",
+        status=409 if refusals else 200,
+        check=check,
+        items=ITEMS,
+        ticked=ticked,
+        refusals=refusals,
+    )
