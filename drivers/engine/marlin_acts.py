@@ -46,7 +46,8 @@ class MarlinActs(MarlinReplies):
                     return _LIVE | {Act.RESUME}
                 oldest = self._window.oldest
                 waits = oldest is not None and oldest.alone and not oldest.text.startswith(b"G")
-                return _LIVE | ({Act.HOLD, Act.SKIP_WAIT} if waits else {Act.HOLD})
+                may_skip = waits and self._profile.break_wait
+                return _LIVE | ({Act.HOLD, Act.SKIP_WAIT} if may_skip else {Act.HOLD})
             case Phase.PAUSED:
                 return _LIVE | {Act.RESUME} | self._heating()
             case Phase.IDLE if self._connected:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from drivers.acts import Act, Order
 from drivers.engine import MarlinEngine
-from drivers.profile import load_profile
+from drivers.profile import FirmwareProfile, load_profile
 from drivers.simulators import Wishes, build
 from drivers.snapshot import Event, Phase
 
+MARLIN = replace(load_profile("marlin-2"), boot_wait_s=0.5)
 REACH = {"X": (0.0, 220.0), "Y": (0.0, 220.0), "Z": (0.0, 250.0)}
 
 
@@ -28,9 +29,9 @@ class Lines(list[bytes]):
 class Bench:
     """An engine and a simulated board in one time of their own."""
 
-    def __init__(self, **wishes: object) -> None:
+    def __init__(self, profile: FirmwareProfile = MARLIN, **wishes: object) -> None:
         self.board = build("marlin-2", Wishes(**wishes))  # type: ignore[arg-type]
-        self.engine = MarlinEngine(replace(load_profile("marlin-2"), boot_wait_s=0.5), 0.0)
+        self.engine = MarlinEngine(profile, 0.0)
         self.events: list[Event] = []
         self.now = 0.0
         self.engine.connect(0.0)
@@ -182,6 +183,14 @@ def test_a_wait_for_heat_can_be_broken_and_only_while_it_lasts() -> None:
     assert "skip-wait" in bench.acts
     assert bench.act(Act.SKIP_WAIT) == ""
     bench.until(lambda: any(event.kind == "finished" for event in bench.events), 15.0)
+    assert "skip-wait" not in bench.acts
+
+
+def test_a_firmware_that_nothing_calls_out_of_a_wait_is_not_asked_to_skip_it() -> None:
+    bench = Bench(replace(MARLIN, break_wait=""))
+    bench.engine.start(Lines([b"M109 S230", b"G1 X1 F600"]), bench.now)
+    bench.run(2.0)
+    assert "hold" in bench.acts
     assert "skip-wait" not in bench.acts
 
 
