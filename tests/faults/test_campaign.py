@@ -38,10 +38,13 @@ def test_no_misfortune_breaks_a_promise(name: str) -> None:
 
 
 # Where a promise is known not to hold yet; see drivers/README.md, "Known limits".
+_FULL = "questions to a board that reads nothing, and what makes it safe, fill its ring"
 OPEN = {
     "repetier": "without a number in its ok, a report of temperatures passes for an answer",
-    "smoothieware": "questions to a board that reads nothing fill its ring",
-    "reprapfirmware": "questions to a board that reads nothing fill its ring",
+    "smoothieware": _FULL,
+    "reprapfirmware": _FULL,
+    "prusa-mk3": _FULL,
+    "prusa-buddy": _FULL,
 }
 LONG = [
     pytest.param(name, marks=pytest.mark.xfail(reason=OPEN[name])) if name in OPEN else name
