@@ -40,9 +40,10 @@ class Recorder:
         """Write what is due; end the log when its run is over."""
         if self._log is None:
             return
+        self._log.flush(now)
         if is_running:
-            self._log.flush(now)
-        elif self._end_at is None:
+            return
+        if self._end_at is None:
             self._end_at = now + TAIL_S
         elif now >= self._end_at:
             self.end(session)

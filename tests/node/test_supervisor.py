@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -18,6 +18,8 @@ import pytest
 
 from drivers.client import HostClient
 from drivers.errors import HostError
+from drivers.host.config import read_host_config
+from drivers.replay import read_log, replay
 from drivers.simulators import PtyMachine
 from drivers.wire import PROTOCOL
 from jobs.domain.machine import MachineLimits
@@ -195,6 +197,31 @@ def test_a_run_needs_nothing_of_the_nodes_disk_once_it_has_begun(house: House) -
     wait_for(lambda: node.facts("r1") == [("run_started", 1), ("finished", 2)])
     moved = [one for one in house.machine.log.read_text().splitlines() if '"G1' in one]
     assert len([one for one in moved if '"executed"' in one]) == 300
+
+
+def test_a_host_is_told_of_its_line_and_its_log_of_a_real_run_replays(house: House) -> None:
+    line = house.home / "line"
+    line.write_text("1\n")
+    house.needs = [replace(house.needs[0], heartbeat=f"file:{line}", idle_heat_off_s=900.0)]
+    node = house.node("fabnode 1")
+    wait_for(lambda: idle(node))
+    config = read_host_config(house.home / "machines" / "mk1" / "host.json")
+    assert config.profile.idle_heat_off_s == 900.0
+    order = house.order("r1", 300)
+    assert node.supervisor.start("mk1", order) == "host.no_power"
+    assert node.supervisor.keep_heat("mk1", "eva", 60) == "host.not_now"
+    assert node.supervisor.power("mk1", "eva", on=True) is None
+    wait_for(lambda: node.live.get("mk1").power is True)
+    assert node.supervisor.start("mk1", order) is None
+    wait_for(lambda: ("finished", 2) in node.facts("r1"))
+    time.sleep(4.0)  # the log comes to the disk about once a second, if anything is said
+    pieces = node.supervisor.wire_log("mk1", "r1")
+    done = replay(read_log(pieces), order.stream.read_bytes())
+    assert done.difference is None, str(done.difference)
+    assert done.last.acked == 300
+    assert node.supervisor.wire_log("mk1", "r2") == []
+    assert node.supervisor.power("mk1", "eva", on=False) is None
+    assert line.read_text() == "0\n"
 
 
 def test_with_systemd_hosts_are_asked_for_by_name_and_never_started_here(house: House) -> None:
