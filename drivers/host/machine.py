@@ -410,7 +410,9 @@ class Machine:
 
     def _look(self, now: float) -> None:
         assert self._session is not None
-        state = replace(self._last, run=self.run)
+        run = self.run
+        # Mostly it says so already, and a copy of all that it says would be made at every line.
+        state = self._last if self._last.run == run else replace(self._last, run=run)
         self._watching.look(self._session, state, now, is_due=self._is_due)
         is_idle = self._last.phase is Phase.IDLE and not self.run
         if self._is_due and is_idle and self._watching.has_own_board:

@@ -16,11 +16,33 @@ from drivers.errors import HostError
 from drivers.gcode import ModalState
 
 MAX_STREAM_BYTES = 2 << 30  # offsets are uint32 with room to spare
+PAGE = 256  # numbers read at once: lines are asked for one after another
 KEPT = 2  # programs: the one that runs and the one that comes next
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UINT32 = struct.Struct("<I")
-_TWO_UINT32 = struct.Struct("<II")
+
+
+class _Numbers:
+    """A finished file of uint32, of which one page is in memory."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._first = 0
+        self._page: tuple[int, ...] = ()
+
+    def at(self, index: int) -> int:
+        """Return a number, counted from 0.
+
+        :raises IndexError: past the end.
+        """
+        place = index - self._first
+        if not 0 <= place < len(self._page):
+            place = index % PAGE
+            self._first = index - place
+            data = os.pread(self._file, PAGE * _UINT32.size, self._first * _UINT32.size)
+            self._page = struct.unpack(f"<{len(data) // _UINT32.size}I", data)
+        return self._page[place]
 
 
 class StoredProgram:
@@ -33,8 +55,9 @@ class StoredProgram:
     def __init__(self, sha256: str, stream: int, index: int, offsets: int, lines: int) -> None:
         self.sha256 = sha256
         self._stream = stream
-        self._index = index
-        self._offsets = offsets  # uint32 where each line begins, and one past the last
+        self._files = (stream, index, offsets)
+        self._index = _Numbers(index)
+        self._offsets = _Numbers(offsets)  # where each line begins, and one past the last
         self._lines = lines
 
     def __len__(self) -> int:
@@ -42,18 +65,16 @@ class StoredProgram:
 
     def line(self, index: int) -> bytes:
         """Return a stream line, 0-based, without its newline."""
-        begin, end = _TWO_UINT32.unpack(os.pread(self._offsets, 8, 4 * index))
+        begin, end = self._offsets.at(index), self._offsets.at(index + 1)
         return os.pread(self._stream, end - begin, begin).rstrip(b"\r\n")
 
     def source_line(self, index: int) -> int:
         """Return the 1-based line of the uploaded file that a stream line came from."""
-        (line,) = _UINT32.unpack(os.pread(self._index, 4, 4 * index))
-        return int(line)
+        return self._index.at(index)
 
     def offset(self, index: int) -> int:
         """Return where a line begins in the stream [bytes]; the end for `len(self)`."""
-        (offset,) = _UINT32.unpack(os.pread(self._offsets, 4, 4 * index))
-        return int(offset)
+        return self._offsets.at(index)
 
     @property
     def size(self) -> int:
@@ -90,7 +111,7 @@ class StoredProgram:
 
     def close(self) -> None:
         """Let go of the files."""
-        for file in (self._stream, self._index, self._offsets):
+        for file in self._files:
             os.close(file)
 
 
