@@ -126,15 +126,15 @@ def numbered(number: int, line: bytes, gap: bytes = b"") -> bytes:
 
     :param gap: goes before the checksum.
 
-    >>> numbered(3, b"M105"), numbered(3, b"M105", b" ")
-    (b'N3 M105*36\n', b'N3 M105 *4\n')
+    >>> numbered(4, b"M105"), numbered(4, b"M105", b" ")
+    (b'N4 M105*35\n', b'N4 M105  *35\n')
 
     If the newline got lost or damaged, the next line's checksum would be verified over both;
     a few checksums add nothing to it, and the next line would pass as part of this one.
     They are written in another way.
 
-    >>> numbered(2, b"M105")
-    b'N2 M105*037\n'
+    >>> numbered(2, b"M105"), numbered(3, b"M105", b" ")
+    (b'N2 M105*037\n', b'N3 M105  *036\n')
     """
     body = b"N%d %s%s" % (number, line, gap)
     return body + _TAILS[checksum(body)]

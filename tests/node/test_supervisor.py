@@ -153,11 +153,11 @@ def test_an_upgraded_node_steers_the_host_it_finds_and_replaces_it_only_when_idl
     new = house.node("fabnode 2")
     wait_for(lambda: new.live.get("mk1").run == "r1")
     assert new.attached == ["r1"]
-    assert new.supervisor.pause("mk1") is None
+    assert new.supervisor.pause("mk1", "ada") is None
     wait_for(lambda: new.live.get("mk1").phase == "paused")
     time.sleep(1.5)  # who let a host go that holds a run would have done so by now
     assert [one.pid for one in house.hosts()] == [host.pid]
-    assert new.supervisor.resume("mk1") is None
+    assert new.supervisor.resume("mk1", "ada") is None
     wait_for(lambda: ("finished", 4) in new.facts("r1"))
     kinds = [kind for kind, _ in old.facts("r1") + new.facts("r1")]
     assert kinds == ["run_started", "paused", "resumed", "finished"]
@@ -180,7 +180,7 @@ def test_a_node_two_protocols_newer_watches_stops_and_takes_the_records_over(
     monkeypatch.setattr("drivers.client.PROTOCOL", PROTOCOL + 2)
     new = house.node("fabnode 3")
     wait_for(lambda: new.live.get("mk1").run == "r1")
-    assert new.supervisor.pause("mk1") == "host.protocol"
+    assert new.supervisor.pause("mk1", "ada") == "host.protocol"
     assert new.supervisor.start("mk1", house.order("r2", 20)) == "host.protocol"
     assert new.supervisor.stop("mk1", "eva") is None
     wait_for(lambda: new.facts("r1")[-1:] == [("stopped", 2)])
