@@ -109,7 +109,8 @@ class MarlinEngine(MarlinPausing):
         window = self._window
         if not window.unanswered:
             return
-        if window.only_asks and self._ask_heard_at >= self._asked_at:
+        heard_at = self._answered_at if self._is_taken_only else self._ask_heard_at
+        if window.only_asks and heard_at >= self._asked_at:
             # Several were asked, one answer was lost: the others would wait for ever. If it
             # was the question that was lost, the next number will tell.
             self._settled(window.answered_through(window.next - 1), now)

@@ -55,8 +55,8 @@ class MarlinReplies(MarlinWire):
             case marlin.Measured():
                 self._unasked_at = now
                 self._measured(reply.temperatures)
-                if not self._merges:
-                    self._ask_heard_at = now
+                if not self._merges and not self._reports_itself:
+                    self._ask_heard_at = now  # else it may be a report that nobody asked for
             case marlin.Busy():
                 self._busy(reply, now)
             case marlin.Waiting():
@@ -115,6 +115,9 @@ class MarlinReplies(MarlinWire):
         self._nudged = max(0, self._nudged - self._nudge_size)
         if reply.temperatures:
             self._measured(reply.temperatures)
+            if self._is_taken_only:
+                self._doubt(now)  # an answer that has lost its newline before a report
+                return
             self._ask_heard_at = now
             lines = self._window.answered_ask()
             if lines is not None:
@@ -240,10 +243,10 @@ class MarlinReplies(MarlinWire):
         """Act on the end of a procedure: all lines before its M105 are done."""
         goal, self._goal = self._goal, Goal.NOTHING
         match goal:
-            case Goal.HELLO if self._is_taken_only:
+            case Goal.HELLO if self._is_taken_only or self._hellos > 1:
                 # Answers that nobody waited for would be taken for those of later lines.
                 self._timers.pop("hello", None)
-                self._after("greeted", _SETTLE, now)
+                self._after("greeted", _SETTLE * self._hellos, now)
             case Goal.HELLO:
                 self._greeted(now)
             case Goal.FINISH:

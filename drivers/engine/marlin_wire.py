@@ -15,6 +15,7 @@ from drivers.snapshot import Phase
 ASK = Line(b"M105", Part.ASK)
 GUARD = Line(b"M105", Part.EXTRA, alone=True)  # its `ok` shows that what waited is over
 NUDGE = 5.0  # between two M108 while a cancel waits [s]
+_SPARE = 3  # questions before the last one of a procedure, against answers counted twice
 _CHUNK = 4096  # most bytes handed out at a time
 _HELLO_HOLD = 0.1  # for M110 to be executed [s]
 _HELLO_AGAIN = 3.0  # patience with a board that does not say hello [s]
@@ -154,7 +155,9 @@ class MarlinWire(StreamEngine):
         self._goal = goal
         self._extras.extend(lines)
         if self._is_taken_only:
-            self._extras.extend([GUARD] * (self._queue_places - 1))
+            # Where the count of answers may be wrong, some more than it takes.
+            spare = 0 if self._tells_numbers else _SPARE
+            self._extras.extend([GUARD] * (self._queue_places - 1 + spare))
         self._extras.append(self._last())
         if goal is Goal.CANCEL:
             self._give_up_at = now + self._profile.cancel_s
@@ -189,7 +192,8 @@ class MarlinWire(StreamEngine):
             # Marlin sets the number again when it executes M110, whatever it has taken since.
             self._after("hold", _HELLO_HOLD, now)
             self._hold_until = self._timers["hold"]
-        self._after("hello", _HELLO_AGAIN, now)
+        # More and more seldom: one that is at work only collects what it cannot answer yet.
+        self._after("hello", _HELLO_AGAIN * min(self._hellos, 4), now)
 
     def _reset_wire(self) -> None:
         self._window.restart()

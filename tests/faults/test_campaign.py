@@ -40,7 +40,7 @@ def test_no_misfortune_breaks_a_promise(name: str) -> None:
 # Where a promise is known not to hold yet; see drivers/README.md, "Known limits".
 _FULL = "questions to a board that reads nothing, and what makes it safe, fill its ring"
 OPEN = {
-    "repetier": "without a number in its ok, a report of temperatures passes for an answer",
+    "repetier": "without a number in its ok, nothing cures a count that has gone wrong",
     "smoothieware": _FULL,
     "reprapfirmware": _FULL,
     "prusa-mk3": _FULL,

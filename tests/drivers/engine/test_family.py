@@ -271,3 +271,35 @@ def test_a_profile_whose_firmware_never_asks_again_must_send_one_line_at_a_time(
         load_profile("mine", tmp_path)
     assert caught.value.fields["key"] == "flow"
     assert replace(load_profile("klipper"), name="x").resends is False
+
+
+@pytest.mark.parametrize("seed", [1, 3, 55])
+def test_answers_to_a_first_hello_are_not_taken_for_those_of_the_program(seed):
+    """They came so late that a second hello went out; counted twice they overfill a ring."""
+    bench, lines = wire("smoothieware", seed=seed, faults=("late-ok=0.3",)), program(60)
+    bench.run(lines)
+    in_order(bench, lines)
+    assert not bench.board.overflowed
+
+
+def test_a_report_that_nobody_asked_for_answers_no_question():
+    bench = wire("repetier with a plain ok")
+    bench.start([b"G4 P20000", *program(20)[1:]])
+    window = bench.engine._window
+    bench.while_not(lambda: window.unanswered > 0 and window.only_asks)
+    bench.engine._asked_at = bench.now
+    bench.hear(b"T:21.90 /0 B:21.90 /0 B@:0 @:0\n")
+    bench.engine._unanswered(bench.now)
+    assert window.unanswered
+
+
+@pytest.mark.parametrize("name", ["repetier", "repetier with a plain ok"])
+def test_an_answer_that_sticks_to_a_report_proves_nothing_where_ok_means_taken(name):
+    bench = wire(name)
+    bench.start(program(60))
+    bench.while_not(lambda: bench.engine._window.unanswered > 0 and bench.executed("G1"))
+    before = bench.engine._window.unanswered
+    bench.hear(b"ok 45T:21.90 /0 B:21.90 /0 B@:0 @:0\n")
+    assert bench.engine._window.unanswered == before
+    assert bench.until("finished", "failed").kind == "finished"
+    assert in_order(bench, program(60)) == 61
