@@ -22,7 +22,20 @@ from drivers.host.programs import ProgramStore
 from drivers.host.server import Connection
 from drivers.journal import Journal
 from drivers.profile import load_profile
-from drivers.snapshot import Attention, Failed, Finished, Phase, Said, Snapshot, Stopped
+from drivers.snapshot import (
+    Attention,
+    Failed,
+    Finished,
+    Paused,
+    Phase,
+    Prompt,
+    Prompted,
+    Replied,
+    Resumed,
+    Said,
+    Snapshot,
+    Stopped,
+)
 from drivers.wire import PROTOCOL, Do
 
 STREAM = b"G28\nG1 X10\nG1 X20\nM104 S0\n"
@@ -84,6 +97,10 @@ class FakeSession:
 
     def stop(self, now):
         self.told.append("stop")
+        return self.accepts
+
+    def answer(self, number, choice, now):
+        self.told.append(("answer", number, choice))
         return self.accepts
 
     def command(self, line, now):
@@ -470,6 +487,35 @@ def test_facts_are_told_again_until_acknowledged_and_not_after(bench):
     bench.ask(Do.ACK, run="r1", seq=3)
     bench.ask(Do.EVENTS, run="", after=0)
     assert [push for push in bench.pushed if "event" in push] == []
+
+
+def test_who_paused_and_who_answered_is_in_the_facts_by_name(bench):
+    bench.running()
+    bench.session.speaks = [Prompted(Prompt(4, "Purge?", ("Yes", "No"))), Paused()]
+    assert bench.ask(Do.PAUSE, by="Ann")["ok"]
+    bench.session.speaks = [Replied(4, "Purge?", "No")]
+    assert bench.ask(Do.ANSWER, prompt=4, choice=1, by="Bob")["ok"]
+    assert bench.session.told[-1] == ("answer", 4, 1)
+    bench.session.accepts = False
+    assert bench.ask(Do.RESUME, by="Eve")["code"] == "host.not_now"
+    bench.session.speaks = [Resumed()]
+    bench.machine.tick(3.0)
+    bench.ask(Do.EVENTS, run="r1", after=1)
+    told = [push["event"] for push in bench.pushed if "event" in push]
+    assert [(event["kind"], event.get("by", "")) for event in told] == [
+        *(("prompted", ""), ("paused", "Ann"), ("replied", "Bob"), ("resumed", "")),
+    ]
+    assert told[0]["choices"] == ["Yes", "No"]
+
+
+def test_a_machine_that_asks_to_be_let_alone_is_and_its_run_is_interrupted(bench):
+    bench.running()
+    bench.session.speaks = [Attention("machine.asks_disconnect", "")]
+    bench.machine.tick(2.0)
+    assert bench.session.closed
+    bench.ask(Do.EVENTS, run="r1", after=1)
+    told = [push["event"]["kind"] for push in bench.pushed if "event" in push]
+    assert told == ["attention", "interrupted"]
 
 
 @pytest.mark.parametrize(
