@@ -86,6 +86,9 @@ def one_speed(speed: Speed, seconds: float, *, with_peers: bool) -> dict[str, ob
         "fabnode, ADVANCED_OK, fills_queue": middle(
             [measure(speed, lines, trusting, advanced=True) for _ in range(REPEATS)]
         ),
+        "fabnode, machine host": measure(
+            speed, lines, script(Path(sys.executable), "fabnode_host.py", speed.baud)
+        ),
         "bare loop": measure(
             speed, lines, script(Path(sys.executable), "bare_loop.py", speed.baud)
         ),
@@ -120,6 +123,9 @@ def main() -> None:
     report["no limit"] = {
         "fabnode": measure(
             free, UNLIMITED_LINES, script(Path(sys.executable), "fabnode_send.py", 0)
+        ),
+        "fabnode, machine host": measure(
+            free, UNLIMITED_LINES, script(Path(sys.executable), "fabnode_host.py", 0)
         ),
         "bare loop": measure(
             free, UNLIMITED_LINES, script(Path(sys.executable), "bare_loop.py", 0)
