@@ -45,6 +45,7 @@ OPEN = {
     "reprapfirmware": _FULL,
     "prusa-mk3": _FULL,
     "prusa-buddy": _FULL,
+    "marlin-1": _FULL,
 }
 LONG = [
     pytest.param(name, marks=pytest.mark.xfail(reason=OPEN[name])) if name in OPEN else name
