@@ -1,6 +1,6 @@
 """Lines per second as a share of what the cable allows, beside OctoPrint and Printrun.
 
-Run: python tests/bench/bench_link.py [--no-peers] [--seconds N]
+Run: python tests/bench/bench_link.py [--no-peers] [--seconds N] [--baud N]
 
 Each case is one cable (baud, one-way latency) with a board that costs no time; see
 `link/model.py`. The limit is min(baud / 10 L, ⌊127 / L⌋ / RTT) with L the bytes of a line on the
@@ -109,18 +109,9 @@ def octoprint(baud: int, lines: int) -> Send:
     return send
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description="Share of the cable's limit.")
-    arguments.add_argument("--no-peers", action="store_true")
-    arguments.add_argument("--seconds", type=float, default=4.0, help="of streaming at the limit")
-    given = arguments.parse_args()
-    report: dict[str, object] = {}
-    for speed in SPEEDS:
-        name = f"{speed.baud} baud, {speed.latency_ms:g} ms"
-        sys.stderr.write(f"  {name}\n")
-        report[name] = one_speed(speed, given.seconds, with_peers=not given.no_peers)
+def unlimited() -> dict[str, object]:
     free = Speed(0, 0.0)
-    report["no limit"] = {
+    return {
         "fabnode": measure(
             free, UNLIMITED_LINES, script(Path(sys.executable), "fabnode_send.py", 0)
         ),
@@ -131,6 +122,23 @@ def main() -> None:
             free, UNLIMITED_LINES, script(Path(sys.executable), "bare_loop.py", 0)
         ),
     }
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description="Share of the cable's limit.")
+    arguments.add_argument("--no-peers", action="store_true")
+    arguments.add_argument("--seconds", type=float, default=4.0, help="of streaming at the limit")
+    arguments.add_argument("--baud", type=int, help="only this rate; 0: the link without limit")
+    given = arguments.parse_args()
+    report: dict[str, object] = {}
+    for speed in SPEEDS:
+        if given.baud not in (None, speed.baud):
+            continue
+        name = f"{speed.baud} baud, {speed.latency_ms:g} ms"
+        sys.stderr.write(f"  {name}\n")
+        report[name] = one_speed(speed, given.seconds, with_peers=not given.no_peers)
+    if not given.baud:
+        report["no limit"] = unlimited()
     print(json.dumps(report, indent=2))
 
 
