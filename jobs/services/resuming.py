@@ -41,7 +41,7 @@ _LEFTOVER = "preparing-"  # as in preparation, which clears such folders away
 class ResumeOffer:
     """What a person may choose from.
 
-    :param line: of the uploaded file, up to which everything surely was made.
+    :param line: of the uploaded file, before which everything surely was made.
     :param layers: height of each [mm], in the order they are made; empty for a mill.
     :param asks_height: the nozzle's height is to be said: Z is never homed onto a part.
     """
@@ -260,7 +260,7 @@ class Resuming:
         return first.report if first is not None else {}
 
     def _lines(self, preflight: Preflight, attempt: Attempt, blocks: int) -> tuple[int, int]:
-        """Return the lines of the upload that surely were made, and that were sent; 0: none."""
+        """Return the first line of the upload that may not be made, and the last sent; 0: none."""
         path = program_path(self._workshop.work_dir, preflight.index_sha256 or "none")
         try:
             index = array("I", path.read_bytes())

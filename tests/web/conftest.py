@@ -7,7 +7,7 @@ import re
 import secrets
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ from jobs.designs.library import Library
 from jobs.domain.did import did_key
 from jobs.domain.people import Actor, LabMode, Role
 from jobs.services import Services, build_services
-from jobs.services.live import LiveBoard, LiveState
+from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machine_specs import parse_machine
 from jobs.services.views import HealthView
 from jobs.services.workers import WorkerLimits
@@ -436,6 +436,71 @@ def run_one_job(lab: Lab) -> None:
     )
 
 
+def add_odd_states(lab: Lab) -> None:
+    """Put what is not the rule into the day: a prompt, an interruption, hands at a machine."""
+    import io
+
+    services, ada = lab.services, lab.people["ada"]
+    mill = {"kind": "mill", "profile": "grbl-1.1", "envelope_mm": [300, 200, 60]}
+    for values in (
+        PRINTER | {"slug": "asking", "name": "Printer that asks", "port": "/dev/asking"},
+        PRINTER | {"slug": "lost", "name": "Printer whose wire was lost", "port": "/dev/lost"},
+        PRINTER | {"slug": "swapped", "name": "Printer of another board", "port": "/dev/swapped"},
+        mill | {"slug": "used", "name": "Mill in use by hand", "port": "/dev/used"},
+        mill | {"slug": "changing", "name": "Mill that changes tools", "port": "/dev/changing"},
+    ):
+        services.machines.add(ada, parse_machine(values), lab.now)
+
+    def begin(slug: str) -> dict[str, object]:
+        data = PROGRAM.replace(b"G92 E0\n", b"G92 E0\n" + b"; " + slug.encode() + b"\n")
+        job = services.queue.submit(
+            ada, name=f"{slug}.gcode", data=io.BytesIO(data), machine_slug=slug, now=lab.now
+        )
+        services.preparation.prepare_next(lab.clock)
+        lab.workshop.live.put(slug, LiveState(phase="idle", connected=True))
+        services.dispatch.arm(ada, slug, lab.now)
+        (run,) = services.dispatch.tick(lab.now)
+        lab.jobs[slug] = job.id
+        return {"run": run, "at_us": int(lab.now.timestamp() * 1e6)}
+
+    facts = begin("lost")
+    extent = {"acked": 12, "sent": 14, "total": 16, "source_line": 14, "planner_blocks": 2}
+    event = {"seq": 1, "sent_line": 16, "kind": "interrupted", "reason": "port-lost"}
+    services.runs.apply("lost", {**facts, **event, **extent}, lab.now)
+    hot = LiveState(
+        phase="idle",
+        connected=True,
+        firmware="Marlin 2.1.2",
+        temperatures={"nozzle": (209.7, 210.0), "bed": (59.8, 60.0)},
+        acts=PRINTER_ACTS,
+        heat_off_s=300.0,
+    )
+    lab.workshop.live.put("lost", hot)
+    facts = begin("asking")
+    for seq, kind in enumerate(("run_started", "prompted", "paused"), 1):
+        said = {"text": "Insert filament", "choices": ["Purge", "Continue"]}
+        services.runs.apply("asking", {**facts, **said, "seq": seq, "kind": kind}, lab.now)
+    prompt = LivePrompt(7, "Insert filament, then say how to go on", ("Purge", "Continue"))
+    lab.workshop.live.put(
+        "asking",
+        replace(
+            hot,
+            phase="paused",
+            heat_off_s=None,
+            prompt=prompt,
+            notice="Layer 3 of 40",
+            step="parked",
+            run=str(facts["run"]),
+        ),
+    )
+    lab.workshop.live.put("swapped", replace(hot, heat_off_s=None, differs=("serial", "usb")))
+    router = replace(lab.workshop.live.get("router"), power=True)
+    lab.workshop.live.put(
+        "used", replace(router, controller="Jog", in_use="motion", acts=("jog-cancel",))
+    )
+    lab.workshop.live.put("changing", replace(router, phase="paused", step="tool-change", tool=2))
+
+
 @pytest.fixture(scope="session")
 def day(
     furnished: tuple[Path, dict[str, Actor]], tmp_path_factory: pytest.TempPathFactory
@@ -443,6 +508,7 @@ def day(
     """One lab in the middle of its day, for all tests that only look."""
     for lab in open_furnished(furnished, tmp_path_factory.mktemp("day")):
         run_one_job(lab)
+        add_odd_states(lab)
         design = lab.services.designs
         source = design.sources()[0].name
         listed = design.browse(source)
@@ -464,6 +530,12 @@ PAGES = (
     "/machines/router",
     "/machines/old-printer",
     "/machines/saw",
+    "/machines/asking",
+    "/machines/lost",
+    "/machines/swapped",
+    "/machines/used",
+    "/machines/changing",
+    "/machines/ender/cycle",
     "/machines/ender/edit",
     "/machines/new",
     "/machines/prusa/calendar",
@@ -480,6 +552,9 @@ PAGES = (
     "/jobs/{by-hand}/sheet?machine=old-printer",
     "/jobs/{done}",
     "/jobs/{done}/resume",
+    "/jobs/{asking}",
+    "/jobs/{lost}",
+    "/jobs/{lost}/resume",
     "/designs",
     "/designs?source=example",
     "/designs/{design}",

@@ -68,6 +68,31 @@ def test_only_what_is_legal_now_can_be_pressed(browse, lab):
     assert not shown["hand-way-1"]
 
 
+@pytest.mark.parametrize(
+    ("state", "query", "is_open"),
+    [
+        ({}, "", False),
+        ({}, "?hand=open", True),
+        ({}, "?step=10", True),
+        ({"acts": ("unlock",)}, "", True),
+        ({"acts": ("jog-cancel",)}, "", True),
+        ({"acts": ("resume", "reset")}, "", True),
+        ({"step": "tool-change"}, "", True),
+    ],
+)
+def test_the_panel_is_folded_until_something_is_only_done_there(browse, lab, state, query, is_open):
+    live = lab.workshop.live.get("router")
+    lab.workshop.live.put("router", replace(live, **state))
+    page = browse("mia").get(f"/machines/router{query}").text
+    fold = re.search(r'<details[^>]*id="by-hand"([^>]*)>', page)[1]
+    assert fold.rstrip().endswith("open") == is_open
+
+
+def test_what_was_done_by_hand_leaves_the_panel_open_without_javascript(browse, lab):
+    answer = browse("mia").post("/machines/router/hand", {"act": "home"})
+    assert answer.headers["location"] == "/machines/router?hand=open#hand"
+
+
 def test_a_refusal_is_a_sentence_in_the_panel_with_and_without_htmx(browse, lab, read):
     lab.gateway.refuses[("act", "router")] = "host.out_of_reach"
     mia = browse("mia")

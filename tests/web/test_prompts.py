@@ -80,4 +80,4 @@ def test_a_tool_change_names_the_tool_and_says_what_comes_next(browse, lab, read
     lab.workshop.live.put("router", replace(state, step="tool-change", tool=2, phase="paused"))
     page = read(browse("otto").get("/machines/router").text)
     assert "Put in tool T2." in page
-    assert "set zero with the new tool, then resume" in page
+    assert "set zero with the new tool, then press “Go on”" in page

@@ -14,6 +14,7 @@ STEPS_MM = ("0.1", "1", "10", "50")
 _FEED_MM_MIN = {"fdm": "3000"}  # of a jog, until a person says otherwise
 _FEED_ELSE = "1000"
 _OVERRIDES = ("feed", "rapid", "spindle", "flow")
+_OPENS = frozenset({"hand", "step"})  # the address after something was done by hand
 _SIMPLE = (
     *("hold", "resume", "quick-stop", "skip-wait", "spindle-toggle"),
     *("unlock", "home", "reset", "off"),
@@ -24,6 +25,7 @@ class Panel:
     """What the template shows.
 
     :param problem: why the last wish was not done; "" if it was.
+    `is_needed`: it is shown unfolded; else a person unfolds it.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Panel:
         usual = _FEED_MM_MIN.get(machine.kind, _FEED_ELSE)
         self.feed = query.get("feed", usual) if query.get("feed", usual).isdigit() else usual
         self.steps = STEPS_MM
+        self.is_needed = bool(problem) or _is_needed(view, machine) or bool(_OPENS & query.keys())
 
 
 def panel(
@@ -53,6 +56,13 @@ def panel(
         return None
     view = web.services.hand.view(visitor.actor, machine.slug, web.clock())
     return Panel(view, machine, query, problem)
+
+
+def _is_needed(view: HandView, machine: MachineView) -> bool:
+    """Return whether what comes next can only be done here."""
+    if machine.step == "tool-change" or {"unlock", "jog-cancel"} & set(view.acts):
+        return True
+    return machine.run is None and "resume" in view.acts
 
 
 def _known_to(machine: MachineView) -> frozenset[str]:

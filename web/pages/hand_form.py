@@ -35,7 +35,7 @@ def act(
         problem = sentence_of(web, error)
         return machine_page(request, web, visitor, slug, problem=problem, status=status)
     kept = "&".join(f"{key}={form.text(key)}" for key in ("step", "feed") if _is_kept(form, key))
-    return go(f"/machines/{slug}?{kept}#hand" if kept else f"/machines/{slug}#hand")
+    return go(f"/machines/{slug}?{kept or 'hand=open'}#hand")
 
 
 def _wish(form: Form) -> dict[str, object]:

@@ -13,6 +13,11 @@ from tests.web.browser.test_pages_in_chromium import sign_in, wait
 pytestmark = pytest.mark.browser
 
 
+def unfold(driver):
+    """Open the panel as a keyboard does."""
+    driver.find_element(By.CSS_SELECTOR, "#by-hand > summary").send_keys(Keys.ENTER)
+
+
 def at(driver, name):
     return driver.find_element(By.ID, name)
 
@@ -21,6 +26,7 @@ def test_the_keyboard_jogs_and_keeps_its_place_in_the_panel(lab, serve, phone, l
     url = serve(lab.app())
     sign_in(phone, url, lab, "mia")
     phone.get(f"{url}/machines/router")
+    unfold(phone)
     step = phone.find_element(By.CSS_SELECTOR, 'input[name=step][value="10"]')
     phone.execute_script("arguments[0].click()", step)
     at(phone, "hand-way-4").send_keys(Keys.ENTER)
@@ -39,6 +45,7 @@ def test_what_becomes_illegal_cannot_be_pressed_any_more(lab, serve, desk, libra
     url = serve(lab.app())
     sign_in(desk, url, lab, "mia")
     desk.get(f"{url}/machines/router")
+    unfold(desk)
     button = at(desk, "hand-home-")
     button.send_keys(Keys.NULL)
     desk.execute_script("arguments[0].focus()", button)
@@ -51,7 +58,7 @@ def test_what_becomes_illegal_cannot_be_pressed_any_more(lab, serve, desk, libra
     at(desk, "hand-home-").send_keys(Keys.ENTER)
     shown = desk.find_element(By.CSS_SELECTOR, '#hand [data-f="override_feed"]')
     assert shown.text == "120 %"
-    assert "still slowing down" in at(desk, "hand").text
+    assert "still slowing down" in at(desk, "by-hand").text
     assert not lab.gateway.acts
     lab.workshop.live.put("router", replace(live, acts=("home",)))
     wait(desk).until(lambda d: at(d, "hand-home-").is_enabled())
