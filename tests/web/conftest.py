@@ -498,6 +498,11 @@ def add_odd_states(lab: Lab) -> None:
     lab.workshop.live.put(
         "used", replace(router, controller="Jog", in_use="motion", acts=("jog-cancel",))
     )
+    milled = io.BytesIO(b"G21 G90 G94\n(T3 - ball nose)\nT3\nM3 S8000\nG1 X10 Y10 F300\nM5\nM30\n")
+    lab.jobs["milling"] = services.queue.submit(
+        ada, name="pocket.nc", data=milled, machine_slug="router", now=lab.now
+    ).id
+    services.preparation.prepare_next(lab.clock)
     lab.workshop.live.put("changing", replace(router, phase="paused", step="tool-change", tool=2))
 
 
@@ -535,7 +540,7 @@ PAGES = (
     "/machines/swapped",
     "/machines/used",
     "/machines/changing",
-    "/machines/ender/cycle",
+    "/machines/router/cycle?job={milling}",
     "/machines/ender/edit",
     "/machines/new",
     "/machines/prusa/calendar",
