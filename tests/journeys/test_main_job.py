@@ -103,7 +103,13 @@ def test_a_mill_starts_only_by_a_person_at_it(lab: Lab) -> None:
     lab.operator.post("/machines/router/arm")
     time.sleep(2.5)
     assert lab.job(job)["job"]["state"] == "waiting"
-    lab.operator.post("/machines/router/start", {"job_id": job})
+    checklist = ["stock", "tool", "offset", "extraction"]
+    for confirmed in ([], checklist[:3]):
+        with pytest.raises(DemoError):
+            lab.operator.post("/machines/router/start", {"job_id": job, "confirmed": confirmed})
+    stands = lab.operator.get(f"/machines/router/start-check?job_id={job}")
+    assert (stands["reasons"], stands["zero_mm"]) == ([], {"G54": [0.0, 0.0, 0.0]})
+    lab.operator.post("/machines/router/start", {"job_id": job, "confirmed": checklist})
     lab.wait_for_job(job, "done")
     assert any("S12000" in line for line in lab.executed("router"))
 
