@@ -556,7 +556,6 @@ PAGES = (
     "/jobs/{by-hand}",
     "/jobs/{by-hand}/sheet?machine=old-printer",
     "/jobs/{done}",
-    "/jobs/{done}/resume",
     "/jobs/{asking}",
     "/jobs/{lost}",
     "/jobs/{lost}/resume",
