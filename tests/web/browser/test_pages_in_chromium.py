@@ -19,6 +19,8 @@ from tests.web.conftest import PROGRAM, run_one_job
 pytestmark = pytest.mark.browser
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+STYLED = """return document.readyState === "complete"
+    && [...document.styleSheets].some(sheet => sheet.href && sheet.cssRules.length > 0)"""
 RUN_AXE = """
 const done = arguments[arguments.length - 1];
 axe.run(document, {runOnly: arguments[0]})
@@ -51,6 +53,8 @@ def complaints(driver):
 
 def look(driver, axe, address, screen_px, rules=WCAG):
     driver.get(address)
+    # On a busy machine a page is handed over before its style sheet has been applied.
+    WebDriverWait(driver, 20).until(lambda page: page.execute_script(STYLED), f"{address}: style")
     # A phone's window grows with what is too wide, so the screen is the measure.
     width = driver.execute_script("return document.documentElement.scrollWidth")
     assert width <= screen_px, f"{address} scrolls sideways"

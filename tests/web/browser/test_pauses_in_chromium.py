@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from jobs.services.live import LivePrompt
 from jobs.services.workshop import LiveOffsets
@@ -68,5 +69,8 @@ def test_whoever_stands_at_a_machine_can_read_and_press_all_of_it(
     button = driver.find_element(By.CSS_SELECTOR, "main form button.main")
     driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
     button.click()
-    assert "G28XY" in driver.find_element(By.CSS_SELECTOR, "pre.lines").text
+    shown = WebDriverWait(driver, 20).until(
+        lambda page: page.find_elements(By.CSS_SELECTOR, "pre.lines"), "the plan is not shown"
+    )
+    assert "G28XY" in shown[0].text
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width
