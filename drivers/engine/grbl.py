@@ -31,6 +31,7 @@ class GrblEngine(GrblTools):
         super().__init__(profile, now)
         self._idle_seen = 0
         self._resumes = 0  # reports without a hold until a cycle start has surely helped
+        self._repeats = False  # of a cycle start that may have come too early
         self._reset_at = now
         self._after_reset: Cancelled | None = None
 
@@ -147,9 +148,10 @@ class GrblEngine(GrblTools):
         return True
 
     def _go_on(self, now: float) -> None:
-        # Not heard while it still slows down: repeated until it is no longer held.
-        # A report may be older than the hold that it does not tell yet.
+        # Not heard while it still slows down: then repeated, once, when it stands. A hold after
+        # that is somebody else's. A report may be older than the hold that it does not tell yet.
         self._resumes = 2
+        self._repeats = not self._paused_said
         self._urgent += self._byte("resume")
         self._timers.pop("hold", None)
         self._idle_seen = 0
@@ -173,6 +175,8 @@ class GrblEngine(GrblTools):
         self._step = Step.RESETTING
         self._flow.clear()
         self._extras.clear()
+        # What is left of the program on this side of the wire would be made after it.
+        self.flush_first = True
         self._urgent += self._byte("reset")
         self._timers.clear()
         self._await_banner(now)
@@ -314,8 +318,11 @@ class GrblEngine(GrblTools):
             self._idle_seen = 0
             code = "machine.tool_change" if status.state == "Tool" else "machine.held"
             if self._resumes and status.state == "Hold":
-                if status.detail == 0:
+                if status.detail == 0 and self._repeats:
+                    self._repeats = False
                     self._urgent += self._byte("resume")
+                elif not self._repeats:
+                    self._resumes -= 1
                 return
             self._resumes = max(0, self._resumes - 1)
             if status.state in ("Hold", "Door", "Tool") and self._message != code:

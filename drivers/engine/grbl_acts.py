@@ -192,6 +192,7 @@ class GrblActs(StreamEngine):
         self._wanted.clear()
         self._critical = False
         self._controller = ""
+        self.flush_first = True
         self._urgent += self._byte("reset")
         # Its banner begins the conversation anew; a firmware without one is asked.
         self._phase = Phase.CONNECTING

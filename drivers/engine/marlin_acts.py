@@ -125,6 +125,11 @@ class MarlinActs(MarlinReplies):
         self._after("jog", STEP_TIME, now)
         return ""
 
+    def _reset_wire(self) -> None:
+        self._steps.clear()  # of a jog that ended with the conversation, or with a stop
+        self._timers.pop("jog", None)
+        super()._reset_wire()
+
     def _step(self) -> None:
         """Send one step; each leaves the modes as it found them, whatever comes after."""
         if not self._steps:

@@ -27,6 +27,7 @@ REPLAY_S = 1.0  # for the modal state of an interrupted run; heat waits as long 
 ALONE_MAX_S = 1800.0  # how long a controller that works on alone may be out of reach
 TALK_PER_S = 20  # of the machine's own texts
 AT_REST = frozenset({"", "Idle", "Alarm"})  # of a controller that has words for its state
+HELD = frozenset({"Hold", "Door"})
 MAX_TEXT = 400  # characters of one text from a machine; what it says is not trusted
 
 # Kinds of events that end a run, and those worth keeping until the node has them.
@@ -66,6 +67,7 @@ class Machine:
         self._program: StoredProgram | None = None
         self._heard: list[Told] = []
         self._stopped_by = ""
+        self._awaits_look = False  # stopped by a person; not forgotten with the session
         self.asked_by = ""  # who asked for what comes next
         self._is_sent_away = False  # the machine asked for its port to be closed
         self._talk_second = self._talked = 0
@@ -99,6 +101,11 @@ class Machine:
         return self._program.sha256 if self._program is not None else ""
 
     @property
+    def _is_stopped(self) -> bool:
+        """Tell whether it was stopped, or has failed, and nobody has looked since."""
+        return self._last.stopped or self._awaits_look
+
+    @property
     def is_idle(self) -> bool:
         """Nobody would miss this host now."""
         return not self.run and self._last.phase not in _BUSY
@@ -116,7 +123,7 @@ class Machine:
         """Return what the machine is doing, without a port what it last did."""
         if self._session is not None:
             self._last = self._session.snapshot(now)
-        state = replace(self._last, run=self.run, power=self._power.is_on)
+        state = replace(self._last, run=self.run, power=self._power.is_on, stopped=self._is_stopped)
         state = self._guard.dressed(state, now)
         return self._watching.dress(state)
 
@@ -177,6 +184,9 @@ class Machine:
             raise HostError("host.open_run", run=self._journal.last_run)
         if self._last.phase is not Phase.IDLE:
             raise HostError("host.busy", phase=str(self._last.phase))
+        if self._is_stopped:
+            # A board may be back in seconds, and this start may have been asked for before.
+            raise HostError("host.busy", phase=str(Phase.STOPPED))
         if self._last.controller.partition(":")[0] not in AT_REST:
             # Grbl answers every line with an error while it jogs, and none while it holds.
             raise HostError("host.busy", phase=self._last.controller)
@@ -204,6 +214,7 @@ class Machine:
 
         :raises HostError: if there is no port to send them to.
         """
+        self._awaits_look = True
         if self._session is None:
             self._power.drop(by[:MAX_TEXT])
             self._owe_switch_off()
@@ -324,6 +335,7 @@ class Machine:
         self._guard.forget()
         if resets:
             self._guard.forgive()
+            self._awaits_look = False
         self._last = replace(self._last, phase=Phase.CONNECTING, connected=False)
         self._retry_s = RETRY_FIRST_S
         self._retry_at = now + self._retry_s
@@ -363,7 +375,8 @@ class Machine:
 
         :raises HostError: if there is none, or a stop was not looked at yet.
         """
-        self._power.switch(on, by[:MAX_TEXT], self._last, now)
+        last = replace(self._last, stopped=self._is_stopped)
+        self._power.switch(on, by[:MAX_TEXT], last, now)
         self._power.tick(self._last, now)
 
     def keep_heat(self, by: str, seconds: float, now: float) -> bool:
@@ -416,6 +429,11 @@ class Machine:
         self._watching.look(self._session, state, now, is_due=self._is_due)
         is_idle = self._last.phase is Phase.IDLE and not self.run
         if self._is_due and is_idle and self._watching.has_own_board:
+            if self._last.controller.partition(":")[0] in HELD:
+                # It takes no line while it holds, and its spindle turns; a reset moves nothing.
+                self._stopped_by = "gap"
+                self._session.stop(now)
+                return
             self._switch_off(now)
 
     def _switch_off(self, now: float) -> None:

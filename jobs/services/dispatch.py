@@ -27,7 +27,7 @@ from jobs.services.attempts import Attempts
 from jobs.services.board import needs_look
 from jobs.services.logbook import Happening, write
 from jobs.services.planned import program_path
-from jobs.services.presence import motion_refusals
+from jobs.services.presence import motion_refusals, run_owner, steering_refusals
 from jobs.services.runs import Runs
 from jobs.services.starting import (
     Standing,
@@ -115,7 +115,10 @@ class Dispatch:
         """Begin or end the heartbeat that holds a machine's relay; the person stands beside it."""
         _must_be(actor, Role.MEMBER)
         with self._workshop.database.read() as session:
-            _machine(session, slug)
+            machine = _machine(session, slug)
+            if on:
+                # Its owner's fingers may be in it; to let it drop is anybody's right.
+                _refuse(steering_refusals(session, actor, machine))
         _demand(self._workshop.gateway.power(slug, actor.name, on=on), slug)
         if on:
             with self._workshop.database.write() as session:
@@ -323,7 +326,11 @@ class Dispatch:
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
             live = self._workshop.live.get(slug)
-            _refuse(motion_refusals(session, actor, machine, live, now))
+            found = motion_refusals(session, actor, machine, live, now)
+            if not found and run_owner(session, machine) is not None:
+                # Not even into a run of one's own: its moves would come between the program's.
+                found = [Refusal(Reason.MACHINE_BUSY, {"state": MachineState.RUNNING.value})]
+            _refuse(found)
 
     def _may_steer(self, actor: Actor, slug: str, now: datetime) -> None:
         del now  # what happens is dated by the host

@@ -18,6 +18,7 @@ from jobs.kinds import KINDS, Start
 from jobs.services.armings import armed_machines, valid_arming
 from jobs.services.attempts import promise
 from jobs.services.board import Taken, state_of
+from jobs.services.resuming import is_resume
 from jobs.services.targets import Target, target_of
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Preflight
@@ -173,12 +174,21 @@ def next_start(session: Session, workshop: Workshop, now: datetime) -> tuple[str
     ]
     jobs = waiting_jobs(session)
     preflights = preflights_of(session, [job.id for job in jobs])
+    # A part stands where a job is to go on: another job would begin into it.
+    kept = {
+        job.machine_id: job.id
+        for job in jobs
+        if job.machine_id and is_resume(preflights.get((job.id, job.machine_id)))
+    }
     for job in jobs:
         for standing in standings:
             machine = standing.machine
             preflight = preflights.get((job.id, machine.id))
-            if takes(machine, job) and not refusals(
-                job, standing, preflight, now, started_by_person=False
+            is_free = kept.get(machine.id, job.id) == job.id
+            if (
+                is_free
+                and takes(machine, job)
+                and not refusals(job, standing, preflight, now, started_by_person=False)
             ):
                 return job.id, machine.slug
     return None

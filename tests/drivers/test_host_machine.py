@@ -410,6 +410,42 @@ def test_stop_reaches_the_session_and_the_record_says_who(bench):
     assert bench.machine.run == ""
 
 
+def test_a_start_that_was_under_way_does_not_survive_a_stop(bench):
+    """A board may be back within seconds, or under a session that never heard of the stop."""
+    bench.load()
+    assert bench.ask(Do.STOP, by="eva")["ok"]
+    assert not bench.session.state.stopped
+    assert bench.machine.snapshot(1.0).stopped
+    assert bench.start()["code"] == "host.busy"
+    bench.machine.lose_port(OSError("unplugged"), 1.0)
+    bench.machine.tick(30.0)
+    assert bench.start()["code"] == "host.busy"
+    assert ("start", 4) not in bench.session.told
+    assert bench.ask(Do.RECONNECT)["ok"]  # a person has looked
+    bench.machine.tick(60.0)
+    assert not bench.machine.snapshot(60.0).stopped
+    assert bench.start()["ok"]
+
+
+def test_a_machine_found_holding_is_reset_before_it_counts_as_switched_off(bench):
+    """It takes no line while it holds, and its spindle turns."""
+    bench.running()
+    bench.machine.lose_port(OSError("unplugged"), 1.0)
+    held = Snapshot(phase=Phase.IDLE, connected=True, controller="Hold:0")
+    open_session = bench.machine._open_session
+
+    def found(*given):
+        session = open_session(*given)
+        session.state = held
+        return session
+
+    bench.machine._open_session = found
+    bench.machine.tick(30.0)
+    bench.machine.tick(31.0)
+    assert bench.session.told[0] == "stop"
+    assert "switched_off" not in [kind for kind, _ in bench.kinds()]
+
+
 def test_the_stop_is_on_the_wire_before_it_is_on_the_disk(bench, monkeypatch):
     """A card may hold a write for a second; the engine speaks of the stop before it is sent."""
     bench.running()

@@ -174,12 +174,26 @@ def test_cancel_comes_to_a_standstill_before_the_reset_and_turns_the_spindle_off
     bench.engine.receive(b"<Hold:1|MPos:0.000,0.000,0.000|FS:0,0>\n", bench.now)
     assert b"\x18" not in bench.engine.urgent_to_send(bench.now)
     bench.engine.receive(b"<Hold:0|MPos:0.000,0.000,0.000|FS:0,0>\n", bench.now)
+    assert bench.engine.flush_first, "no line of the program may follow the reset"
     out = bench.engine.urgent_to_send(bench.now)
     assert out == b"\x18"
     bench.model.write(out)
     assert bench.until("cancelled") == "cancelled"
     assert bench.model.executed[-2:] == [b"M5", b"M9"]
     assert bench.engine.phase is Phase.IDLE
+
+
+def test_a_hold_that_somebody_else_gives_after_a_resume_is_theirs():
+    bench = Bench(GrblModel())
+    bench.start([b"G1X%d" % x for x in range(100)])
+    bench.turn()
+    bench.engine.pause(bench.now)
+    bench.until("paused")
+    bench.engine.resume(bench.now)
+    assert bench.engine.urgent_to_send(bench.now) == b"~"
+    for _ in range(5):  # held again before any report without a hold
+        bench.engine.receive(b"<Hold:0|MPos:0.000,0.000,0.000|FS:0,0>\n", bench.now)
+        assert b"~" not in bench.engine.urgent_to_send(bench.now)
 
 
 def test_a_cancel_ends_even_if_nothing_answers():

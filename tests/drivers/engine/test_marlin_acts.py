@@ -103,6 +103,16 @@ def test_a_cancelled_jog_ends_within_two_steps() -> None:
     assert len(bench.executed("G1 X")) < 9
 
 
+def test_no_step_of_a_jog_is_left_after_a_stop() -> None:
+    bench = Bench().home()
+    bench.act(Act.JOG, axes={"X": 200.0}, feedrate=20.0)
+    bench.run(0.5)
+    assert bench.engine._steps
+    bench.engine.stop(bench.now)
+    assert not bench.engine._steps
+    assert "jog" not in bench.engine._timers
+
+
 def test_with_an_emergency_parser_a_cancelled_jog_ends_at_once() -> None:
     bench = Bench(options=("emergency-parser",)).home()
     bench.act(Act.JOG, axes={"X": 200.0}, feedrate=20.0)

@@ -125,6 +125,22 @@ def test_the_outline_is_traced_high_up_and_only_after_a_confirmation(
         trace(member, "router", job_id, house.now, confirmed=True)
 
 
+def test_no_outline_is_traced_between_the_lines_of_a_run_and_no_other_member_powers_it_up(
+    house, job_id, member, other, gateway
+):
+    house.services.cycle.start(member, "router", job_id, ALL, house.now)
+    before = list(gateway.calls)
+    with pytest.raises(RefusedError) as error:
+        house.services.cycle.trace(member, "router", job_id, house.now, confirmed=True)
+    assert Reason.MACHINE_BUSY in reasons(error)
+    with pytest.raises(RefusedError) as error:
+        house.services.dispatch.power(other, "router", house.now, on=True)
+    assert reasons(error) == [Reason.NOT_YOURS]
+    assert [verb for verb, _ in gateway.calls[len(before) :]] == []
+    house.services.dispatch.power(other, "router", house.now, on=False)
+    house.services.dispatch.power(member, "router", house.now, on=True)
+
+
 def test_an_outline_that_does_not_fit_is_not_traced(house, job_id, member, gateway):
     gateway.told = told((-50.0, -350.0, -60.0))
     with pytest.raises(RefusedError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pytest
 
@@ -12,7 +13,7 @@ from jobs.domain.preflight import Verdict
 from jobs.services.live import LiveState
 from jobs.services.planned import program_path
 from jobs.services.resuming import ResumeWish
-from jobs.store.tables import Machine, Preflight
+from jobs.store.tables import Job, Machine, Preflight
 
 HEAD = ["G28", "M140 S60", "M104 S200", "M109 S200", "G21", "G90", "M83"]
 BODY = [
@@ -86,6 +87,21 @@ def test_what_was_confirmed_waits_for_an_arming_and_the_attempt_says_what_it_goe
     detail = house.attempt(job_id).detail
     assert (house.attempt(job_id).id, detail["resumes"]) == (second, run)
     assert detail["from_line"] == plan.from_line
+
+
+def test_no_other_job_begins_into_a_part_that_waits_to_be_gone_on_with(
+    house, interrupted, member, other, printer, add_waiting, gateway
+):
+    job_id, _ = interrupted
+    theirs = add_waiting(other, printer)
+    with house.workshop.database.write() as session:
+        session.get_one(Job, theirs).queued_at = house.now - timedelta(hours=1)
+    plan = house.services.resuming.plan(member, job_id, ResumeWish(25))
+    house.services.resuming.confirm(member, job_id, ResumeWish(25), plan.stream_sha256, house.now)
+    house.services.dispatch.arm(member, "ender", house.now)
+    assert len(house.services.dispatch.tick(house.now)) == 1
+    assert gateway.orders[-1].stream_sha256 == plan.stream_sha256
+    assert house.job(theirs).state == JobState.WAITING
 
 
 def test_only_what_was_read_can_be_confirmed(house, interrupted, member):
