@@ -1,6 +1,6 @@
 """Run every benchmark and print one JSON object: `make bench`, or with names of some.
 
-Each `bench_*.py` prints JSON objects on lines of its own. Machines differ and are noisy, so
+Each `bench_*.py` prints JSON objects, one after another. Machines differ and are noisy, so
 what counts are the ratios and medians in them, not the seconds.
 """
 
@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -31,8 +32,26 @@ def measure(script: Path) -> object:
     )
     if done.returncode != 0:
         return {"failed": done.returncode}
-    objects = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    objects = list(read_objects(done.stdout))
     return objects[0] if len(objects) == 1 else objects
+
+
+def read_objects(text: str) -> Iterator[object]:
+    r"""Return every JSON object of a benchmark's output; what stands between is passed over.
+
+    >>> list(read_objects('note {\n{"a":\n 1}\n{"b": {}}\n'))
+    [{'a': 1}, {'b': {}}]
+    """
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    while at >= 0:
+        try:
+            found, end = decoder.raw_decode(text, at)
+        except json.JSONDecodeError:
+            end = at + 1
+        else:
+            yield found
+        at = text.find("{", end)
 
 
 def main() -> int:
