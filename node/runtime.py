@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from jobs.designs.library import Library
 from jobs.domain.errors import UnavailableError
 from jobs.services import Services, build_services
+from jobs.services.computer import supply
 from jobs.services.live import LiveBoard
 from jobs.services.machines import HostNeed
 from jobs.services.views import HealthView
@@ -187,6 +188,7 @@ class Runtime:
             log.exception("the database does not answer")
             database = "error"
         slicer = self.workshop.slicer
+        power = supply(self.workshop.devices)
         return HealthView(
             ok=database == "ok",
             database=database,
@@ -196,6 +198,7 @@ class Runtime:
             sandbox_namespaces=not self._lacks_namespaces,
             hosts={need.slug: self.live.get(need.slug).phase for need in needs},
             version=version(),
+            supply="low" if power.is_low else "was-low" if power.was_low else "ok",
         )
 
     def _probe_namespaces(self) -> None:

@@ -327,6 +327,9 @@ class MarlinReplies(MarlinResends):
             self._emergency_parser = reply.present
             # It sees a stop even behind a full command queue.
             self._window.lines_max = 1_000 if reply.present else self._lines_max
+        elif reply.name == "THERMAL_PROTECTION":
+            told = {"thermal_protection": reply.present}
+            self._settings_told = {**self._settings_told, **told}
 
     def _said(self, text: str, now: float) -> None:
         self._events.append(Said(text))

@@ -46,6 +46,8 @@ class Reason(StrEnum):
     RESERVED_FOR_ANOTHER = "reserved-for-another"
     IN_USE_BY_HAND = "in-use-by-hand"  # why
     OTHER_BOARD = "other-board"
+    UNPROTECTED_HEAT = "unprotected-heat"
+    SUPPLY_LOW = "supply-low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class StartFacts:
     next_claim_at: datetime | None = None  # of somebody else
     in_use: str = ""  # by hand: heat, motion or boot
     has_other_board: bool = False
+    lacks_heat_guard: bool = False  # its firmware says that it has no thermal protection
+    supply_is_low: bool = False  # of the node's own computer
 
 
 def start_refusals(facts: StartFacts) -> Iterator[Refusal]:
@@ -147,5 +151,9 @@ def start_refusals(facts: StartFacts) -> Iterator[Refusal]:
         yield Refusal(Reason.NOT_ARMED)
     if facts.must_be_started_by_person and not facts.started_by_person:
         yield Refusal(Reason.PERSON_MUST_START)
+    elif facts.lacks_heat_guard and not facts.started_by_person:
+        yield Refusal(Reason.UNPROTECTED_HEAT)
+    if facts.supply_is_low:
+        yield Refusal(Reason.SUPPLY_LOW)
     if facts.next_claim_at is not None and facts.ends_at > facts.next_claim_at:
         yield Refusal(Reason.NO_ROOM_BEFORE, {"at": facts.next_claim_at.isoformat()})

@@ -18,6 +18,7 @@ from jobs.kinds import KINDS, Start
 from jobs.services.armings import armed_machines, valid_arming
 from jobs.services.attempts import promise
 from jobs.services.board import Taken, state_of
+from jobs.services.computer import supply
 from jobs.services.resuming import is_resume
 from jobs.services.targets import Target, target_of
 from jobs.services.workshop import Workshop
@@ -34,6 +35,8 @@ class Standing:
     arming: Arming | None
     in_use: str  # by hand, and why
     has_other_board: bool
+    lacks_heat_guard: bool
+    supply_is_low: bool
     allocations: Sequence[Allocation]  # active, from now on, in order
 
     def next_claim_at(self, person_id: str) -> datetime | None:
@@ -78,6 +81,8 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
         valid_arming(session, machine.id, now),
         live.in_use,
         bool(live.differs),
+        live.told.get("thermal_protection") is False,
+        supply(workshop.devices).is_low,
         allocations,
     )
 
@@ -136,6 +141,8 @@ def refusals(
                 state=standing.state,
                 in_use=standing.in_use,
                 has_other_board=standing.has_other_board,
+                lacks_heat_guard=standing.lacks_heat_guard,
+                supply_is_low=standing.supply_is_low,
                 is_armed=standing.arming is not None,
                 is_prepared=is_current(preflight, standing.target),
                 is_blocked=preflight is not None and preflight.verdict == Verdict.BLOCK,

@@ -369,3 +369,4 @@ class HealthView:
     sandbox_namespaces: bool
     hosts: Mapping[str, str]  # slug → phase
     version: str
+    supply: str = "ok"  # low: its voltage is too low now; was-low: it was since the start

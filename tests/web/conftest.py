@@ -178,6 +178,7 @@ class Lab:
             sandbox_namespaces=True,
             hosts={"ender": "idle"},
             version="0.1.0",
+            supply="was-low",
         )
 
 

@@ -442,3 +442,12 @@ def test_after_a_resend_no_place_is_believed_any_more():
     long = Line(b"G1 " + b"X1.5" * 20)
     window.send(long)
     assert not window.may_send(long)
+
+
+@pytest.mark.parametrize(("digit", "told"), [(b"0", False), (b"1", True)])
+def test_what_the_firmware_says_of_its_thermal_protection_is_told(digit, told):
+    bench = Bench(MODEL.MarlinModel())
+    bench.until("connected")
+    assert "thermal_protection" not in bench.engine.snapshot(bench.now).told
+    bench.engine.receive(b"Cap:THERMAL_PROTECTION:%s\n" % digit, bench.now)
+    assert bench.engine.snapshot(bench.now).told["thermal_protection"] is told
