@@ -16,6 +16,7 @@ from drivers.host.programs import ProgramStore
 from drivers.host.seam import OpenSession
 from drivers.host.server import MAX_CONNECTIONS, Connection, Server
 from drivers.journal import Journal
+from drivers.notify import notify, watchdog_s
 from drivers.wire import PROTOCOL, Hello, HostEvent
 
 STATE_EVERY_S = 0.2
@@ -56,6 +57,8 @@ class Host:
         self._port_events = 0
         self._told_state: dict[str, object] = {}
         self._tell_state_at = 0.0
+        self._watched_s = watchdog_s()
+        self._alive_at = 0.0
         self._told_to_go = False
         self._leaving_by: float | None = None  # when patience with SIGTERM ends
 
@@ -100,6 +103,9 @@ class Host:
         self._tell_state(now)
         self._server.settle()
         self._sync(now)
+        if self._watched_s is not None and now >= self._alive_at:
+            self._alive_at = now + self._watched_s
+            notify("WATCHDOG=1")
 
     def _sync(self, now: float) -> None:
         try:
@@ -114,6 +120,8 @@ class Host:
             times.append(due)
         if self._leaving_by is not None:
             times.append(self._leaving_by)
+        if self._watched_s is not None:
+            times.append(max(self._alive_at, now))
         if (due := self._journal.deadline()) is not None:
             times.append(due)
         if self._server.listeners:

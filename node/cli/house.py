@@ -22,7 +22,7 @@ from node.cli.offline import console_actor, database_errors_said, opened
 from node.cli.words import say
 from node.config import NodeConfig, read_config
 from node.home import find_home
-from node.notify import notify, watchdog_s
+from drivers.notify import notify, watchdog_s
 from node.runtime import Runtime, listen
 
 

@@ -512,3 +512,19 @@ def test_a_person_at_the_machine_keeps_it_from_being_started():
             with pytest.raises(HostError, match=r"host\.busy"):
                 client.identify()
             events_until(client, "finished")
+
+
+def test_systemd_hears_that_the_loop_lives_and_no_more_once_it_hangs(lab, monkeypatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(lab.folder / "notify"))
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(lab.folder / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "1000000")
+        host = lab.host()
+        assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        host.send_signal(signal.SIGSTOP)
+        systemd.settimeout(2)
+        with pytest.raises(TimeoutError):
+            for _ in range(50):  # what lies in the socket already
+                systemd.recv(100)
+        host.send_signal(signal.SIGCONT)

@@ -77,6 +77,10 @@ def test_the_node_is_watched_and_holds_no_rights() -> None:
     assert service["CapabilityBoundingSet"] == ""
 
 
+def test_a_machine_host_is_watched_too_and_may_sync_for_long() -> None:
+    assert int(unit("fabnode-machine@.service")["Service"]["WatchdogSec"]) >= 60
+
+
 HARDENED = {
     "NoNewPrivileges": "yes",
     "ProtectSystem": "strict",

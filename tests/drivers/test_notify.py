@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.notify import notify, watchdog_s
+from drivers.notify import notify, watchdog_s
 
 
 def test_ready_reaches_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
