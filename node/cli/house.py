@@ -14,6 +14,7 @@ from typing import Self
 
 import uvicorn
 
+from drivers.notify import notify, watchdog_s
 from jobs.domain.errors import InvalidError
 from jobs.domain.people import Role
 from jobs.services import Services
@@ -22,7 +23,6 @@ from node.cli.offline import console_actor, database_errors_said, opened
 from node.cli.words import say
 from node.config import NodeConfig, read_config
 from node.home import find_home
-from drivers.notify import notify, watchdog_s
 from node.runtime import Runtime, listen
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -523,8 +524,12 @@ def test_systemd_hears_that_the_loop_lives_and_no_more_once_it_hangs(lab, monkey
         host = lab.host()
         assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
         host.send_signal(signal.SIGSTOP)
-        systemd.settimeout(2)
-        with pytest.raises(TimeoutError):
-            for _ in range(50):  # what lies in the socket already
-                systemd.recv(100)
+        # What lies in the socket already is heard first.
+        assert any(not hears(systemd, 2.0) for _ in range(20))
         host.send_signal(signal.SIGCONT)
+
+
+def hears(ear: socket.socket, seconds: float) -> bool:
+    """Whether anything is said in time; it is taken out."""
+    said, _, _ = select.select([ear], [], [], seconds)
+    return bool(said and ear.recv(100))
