@@ -40,6 +40,8 @@ class Act(StrEnum):
 
 
 OVERRIDES = frozenset({Act.FEED, Act.RAPID, Act.SPINDLE, Act.FLOW})
+# What only ends something: it may be asked for while a stop stands and nobody has looked.
+CALMING = frozenset({Act.HOLD, Act.JOG_CANCEL, Act.OFF, Act.QUICK_STOP})
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,10 @@ class Prompt:
         )
 
 
+# A controller's word for its state, where its board has none: only a person unlocks it.
+LOCKED = "Locked"
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state of a machine at an instant, in mm, s and °C.
@@ -97,6 +101,8 @@ class Snapshot:
     :param modes: words in force then, such as `G54`.
     :param reach: where the firmware itself lets it go, in machine coordinates [mm].
     :param tool: number of the tool that a tool change waits for, 0 outside one.
+    :param back: how far a person has to jog each axis before it goes on after a tool change,
+        because it does not drive there by itself [mm]; empty: it does, or is there.
     """
 
     phase: Phase
@@ -138,6 +144,7 @@ class Snapshot:
     notice: str = ""
     step: str = ""
     tool: int = 0
+    back: Mapping[str, float] = field(default_factory=dict)
     offsets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     offsets_seq: int = 0
     modes: tuple[str, ...] = ()
@@ -185,6 +192,7 @@ class Snapshot:
             "notice": self.notice,
             "step": self.step,
             "tool": self.tool,
+            "back_mm": {axis: round(by, 3) for axis, by in self.back.items()},
             "offsets_mm": {name: list(at) for name, at in self.offsets.items()},
             "offsets_seq": self.offsets_seq,
             "modes": list(self.modes),
@@ -202,6 +210,7 @@ class Snapshot:
                 name: (float(pair[0]), float(pair[1])) for name, pair in temperatures.items()
             }
         plain["position"] = values.get("position_mm", {})
+        plain["back"] = values.get("back_mm", {})
         plain["overrides"] = values.get("overrides_percent", {})
         acts = values.get("acts")
         plain["acts"] = tuple(str(act) for act in acts) if isinstance(acts, list) else ()

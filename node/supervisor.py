@@ -420,6 +420,7 @@ def live_state(snapshot: Snapshot) -> LiveState:
         notice=snapshot.notice,
         step=snapshot.step,
         tool=snapshot.tool,
+        back_mm=dict(snapshot.back),
         heard_at=None,
     )
 

@@ -122,6 +122,7 @@ def key_of(machine: MachineView) -> str:
         machine.in_use,
         ",".join(machine.differs),
         machine.step,
+        " ".join(f"{axis}{by:.1f}" for axis, by in machine.back_mm.items()),
         "notice" if machine.notice else "",
         f"prompt {machine.prompt.number}" if machine.prompt else "",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from drivers.acts import Act, Order, Reach
 from drivers.dialects import DIALECTS, suspect
@@ -278,6 +278,7 @@ class StreamEngine(ABC):
             notice=self._notice,
             step=self._pause_step,
             tool=self._tool,
+            back=self._way_back(),
             offsets=dict(self._offsets),
             offsets_seq=self._offsets_seq,
             modes=self._modes_told,
@@ -285,6 +286,10 @@ class StreamEngine(ABC):
         )
 
     def _firmware_reach(self) -> Reach:
+        return {}
+
+    def _way_back(self) -> Mapping[str, float]:
+        """Return how far a person has to jog each axis before it may go on [mm]."""
         return {}
 
     # -- what a dialect does ----------------------------------------------------------------

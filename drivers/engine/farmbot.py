@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from drivers.acts import Act, Order, Reach
@@ -9,8 +10,8 @@ from drivers.dialects import farmbot, farmbot_lines
 from drivers.dialects.farmbot import Why
 from drivers.engine.base import RUNNING
 from drivers.engine.farmbot_wire import FarmBotWire, Owed
-from drivers.flow import Line, Part
-from drivers.snapshot import Cancelled, Connected, Finished, Phase, Said
+from drivers.flow import Line, Part, Program
+from drivers.snapshot import LOCKED, Cancelled, Connected, Finished, Phase, Said, Snapshot
 
 _SETTLE = 0.3  # after a boot line [s]
 _STOP_AGAIN = 1.0  # until E is repeated: a command that only waits throws it away [s]
@@ -54,9 +55,18 @@ class FarmBotEngine(FarmBotWire):
         self._extras.append(Line(b"F83", Part.ASK))
         self._after("watch", self._profile.poll_s, now)
 
+    def start(self, program: Program, now: float, run: str = "") -> bool:
+        """Begin to stream; a locked machine waits until a person has unlocked it."""
+        return not self._is_locked and super().start(program, now, run)
+
+    def snapshot(self, now: float) -> Snapshot:
+        """Return the state at this instant."""
+        state = super().snapshot(now)
+        return replace(state, controller=LOCKED) if self._is_locked else state
+
     def _begin(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
         self._trouble = ""
-        if self._is_locked or not self._is_configured:
+        if not self._is_configured:
             self._extras.extend(self._lines(self._profile.homing))
 
     def _halt(self, now: float) -> None:  # noqa: ARG002 (the seam's shape)
@@ -204,7 +214,8 @@ class FarmBotEngine(FarmBotWire):
                 code = _CODES[reply.why]
                 self._fail(code, owed.line.place, f"{owed.text}: {reply.why}", now)
                 return
-            self._note("machine.refused", f"{owed.text}: {reply.why}")
+            if owed.line.part is not Part.LAST:
+                self._note("machine.refused", f"{owed.text}: {reply.why}")
             self._settled(owed, now)
         elif reply.why is Why.LOCKED and not was_locked:
             # Somebody pressed the button, or a damaged byte was an E.
@@ -244,7 +255,9 @@ class FarmBotEngine(FarmBotWire):
         if farmbot_lines.commands(owed.line.text) == ["F9"]:
             self._is_locked = False
         if owed.line.part is Part.ASK:
-            self._extras.append(Line(b"F21 P%d" % _CONFIG_OK, Part.LAST))
+            # The last tells whether it is locked, which it would not say by itself for seconds.
+            self._extras.append(Line(b"F21 P%d" % _CONFIG_OK, Part.EXTRA))
+            self._extras.append(Line(_PROOF, Part.LAST))
         elif owed.line.part is Part.LAST:
             self._ready(now)
         elif not self._extras:

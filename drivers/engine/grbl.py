@@ -134,8 +134,9 @@ class GrblEngine(GrblTools):
 
     def resume(self, now: float) -> bool:
         """Go on after a pause, or with the tool that a person has put in."""
-        if self._phase is Phase.PAUSED and self._change is not None:
-            return self._resume_change(now)
+        if self._phase is Phase.PAUSED and self._change is not None and self._change.is_ready:
+            return self._resume_change(self._change, now)
+        # One that is not ready yet goes on to become so.
         return super().resume(now)
 
     def read_offsets(self, now: float) -> bool:

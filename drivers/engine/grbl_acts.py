@@ -144,8 +144,11 @@ class GrblActs(StreamEngine):
                 self.pause(now)
             case Act.HOLD:
                 self._urgent += self._byte("hold")
+            case Act.RESUME if self._phase is Phase.PAUSED:
+                if not self.resume(now):
+                    return "host.not_at_place" if self._way_back() else "host.not_now"
             case Act.RESUME:
-                self._cycle_start(now)
+                self._cycle_start()
             case Act.FEED | Act.RAPID | Act.SPINDLE:
                 self._wanted[order.act.value] = order.percent
                 if self._overrides:
@@ -177,10 +180,7 @@ class GrblActs(StreamEngine):
         self._soon(now)
         return ""
 
-    def _cycle_start(self, now: float) -> None:
-        if self._phase is Phase.PAUSED:
-            self.resume(now)
-            return
+    def _cycle_start(self) -> None:
         if self._state == "Tool":
             self._urgent += self._byte("tool_done")
         self._urgent += self._byte("resume")
@@ -319,6 +319,7 @@ class GrblActs(StreamEngine):
         if not line.text.startswith(b"$J="):
             return
         self._jogs = max(self._jogs - 1, 0)
+        self._state = "Jog"  # until a report says that it is over
         if self._cancels_jog:
             # The cancel came before this line was read, so it was not of it.
             self._urgent += self._byte("jog_cancel")

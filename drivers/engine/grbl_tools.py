@@ -4,12 +4,15 @@ The M6 never goes on the wire. Everything before it is made; then the spindle ri
 and the pause says which tool comes next. A person changes it, may jog and touch off, and says
 *go on*: up again, back over the place, spindle on as before, a while to spin up, down, the modes
 as they were, and the program goes on.
+
+A machine that has not homed knows no height that is free, and a beam none that matters: these do
+not drive across. They go on only from over the place, to which a person has jogged them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drivers.dialects import grbl
@@ -20,6 +23,7 @@ from drivers.snapshot import Paused, PauseStep, Phase, Resumed
 
 _M6 = re.compile(rb"M\s*0*6(?![\d.])", re.IGNORECASE)
 _T = re.compile(rb"T\s*(\d+)", re.IGNORECASE)
+_NEAR = 0.05  # from the place where the program left it: jogs round to steps [mm]
 
 
 @dataclass(slots=True)
@@ -93,8 +97,8 @@ class GrblTools(GrblActs):
     def _retract(self, change: _Change) -> None:
         change.place = dict(self._position)
         if "Z" in self._position:
-            change.work_z = self._position["Z"] - self._offset[2]
-        up = self._profile.park if self._homed and not self._laser else ()
+            change.work_z = self._work_z()
+        up = self._profile.park if self._drives_back else ()
         self._send_ours(change, [*up, "M5", "M9", "G4 P0.01"])
 
     def _send_ours(self, change: _Change, texts: Sequence[str]) -> None:
@@ -103,10 +107,25 @@ class GrblTools(GrblActs):
         self._extras.extend(self._line(line, Part.EXTRA) for line in lines)
         self._extras.append(self._line(last, Part.LAST))
 
-    def _resume_change(self, now: float) -> bool:
-        """Go on with the new tool; False if no tool change waits for a person."""
+    @property
+    def _drives_back(self) -> bool:
+        return self._homed and not self._laser
+
+    def _way_back(self) -> Mapping[str, float]:
+        """Return how far a person has to jog each axis before it may go on [mm]."""
         change = self._change
-        if change is None or not change.is_ready:
+        if change is None or not change.is_ready or self._drives_back:
+            return {}
+        ways = {
+            axis: change.place[axis] - self._position[axis]
+            for axis in "XY"
+            if axis in change.place and axis in self._position
+        }
+        return {axis: way for axis, way in ways.items() if abs(way) > _NEAR}
+
+    def _resume_change(self, change: _Change, now: float) -> bool:
+        """Go on with the new tool; False if it would go on from another place."""
+        if self._way_back() or self._state == "Jog" or self._jogs:
             return False
         self._send_ours(change, self._back(change))
         self._drop_change_word()
@@ -122,21 +141,29 @@ class GrblTools(GrblActs):
         words = set(change.modes)
         lines = ["G21 G90"]
         place = change.place
-        if self._homed and not self._laser and {"X", "Y"} <= set(place):
+        # The same height in the program's own zero, which the new tool was touched off to.
+        height = "" if change.work_z is None or self._laser else f"G0 Z{change.work_z:.3f}"
+        if self._drives_back and {"X", "Y"} <= set(place):
             lines += [*self._profile.park, f"G53 G0 X{place['X']:.3f} Y{place['Y']:.3f}"]
+        elif height and change.work_z is not None and self._work_z() < change.work_z:
+            # From a touched surface: up before it turns.
+            lines.append(height)
         speed = next((word for word in change.modes if word[:1] == "S"), "S0")
         turns = next((word for word in ("M3", "M4") if word in words), "")
         if turns:
-            lines += [f"{turns} {speed}", f"G4 P{self._profile.spin_up_s:g}"]
+            lines.append(f"{turns} {speed}")
+        if turns and not self._laser:
+            lines.append(f"G4 P{self._profile.spin_up_s:g}")  # a beam would burn there
         lines += [word for word in ("M7", "M8") if word in words]
-        if self._homed and not self._laser and change.work_z is not None:
-            # The same place in the program's own zero, which the new tool was touched off to.
-            lines.append(f"G0 Z{change.work_z:.3f}")
+        lines += [height] if height else []
         feed = next((word for word in change.modes if word[:1] == "F"), "")
         lines += [feed] if feed and float(feed[1:] or 0) > 0 else []
         lines += [word for word in ("G20", "G91", "G93") if word in words]
         motion = next((word for word in ("G0", "G1") if word in words), "G1")
         return [*lines, motion]
+
+    def _work_z(self) -> float:
+        return self._position.get("Z", 0.0) - self._offset[2]
 
     def _drop_change_word(self) -> None:
         """Take the M6 out of its line: what else stands there is sent."""

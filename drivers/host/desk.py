@@ -10,7 +10,7 @@ from drivers.acts import Order
 from drivers.dialects import DIALECTS
 from drivers.errors import DriverError, HostError, WireError
 from drivers.host.config import HostConfig
-from drivers.host.machine import MAX_TEXT, Machine
+from drivers.host.machine import Machine
 from drivers.host.programs import ProgramStore
 from drivers.host.seam import MachineSession
 from drivers.host.server import Connection
@@ -19,6 +19,8 @@ from drivers.wire import FROZEN, PROTOCOL, Do, Hello, object_of, text_of, whole_
 
 MAX_COMMAND_BYTES = 96
 MAX_START_BYTES = 2048  # of what a start says besides; a journal's fact must hold it
+# Lines that may move, and heat that stays: not while a stop stands that nobody has looked at.
+_LOOK_FIRST = frozenset({Do.COMMAND, Do.KEEP_HEAT})
 
 log = logging.getLogger(__name__)
 
@@ -149,9 +151,8 @@ class Desk:
         if session is None:
             raise HostError("host.not_connected", port=self._config.port)
         accepted = True
-        if do in (Do.PAUSE, Do.RESUME, Do.CANCEL, Do.ANSWER):
-            by = message.get("by")
-            self._machine.asked_by = by[:MAX_TEXT] if isinstance(by, str) else ""
+        if do in _LOOK_FIRST and self._machine.snapshot(now).stopped:
+            raise HostError("host.look_first", machine=self._config.machine)
         if do is Do.PAUSE:
             accepted = session.pause(now)
         elif do is Do.RESUME:
@@ -175,9 +176,11 @@ class Desk:
                 raise HostError("host.busy", run=self._machine.run)
             self._machine.disconnect(now, resets=True)
         if not accepted:
-            self._machine.asked_by = ""
-            phase = str(self._machine.snapshot(now).phase)
-            raise HostError("host.not_now", word=str(do), phase=phase)
+            state = self._machine.snapshot(now)
+            code = "host.not_at_place" if do is Do.RESUME and state.back else "host.not_now"
+            raise HostError(code, word=str(do), phase=str(state.phase))
+        who = message.get("by")
+        self._machine.asking.note(do, who if isinstance(who, str) else "")
         self._machine.ours(now)
         self._machine.tick(now)
 

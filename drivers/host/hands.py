@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from drivers.snapshot import Phase, Snapshot
+from drivers.snapshot import LOCKED, Phase, Snapshot
 
 QUIET_S = 1800.0  # cold and still for so long: nobody uses it; as long as an arming can last
 COLD = 50.0  # no heater above it [°C]
@@ -12,7 +12,8 @@ OURS_S = 5.0  # from an order of ours until what follows is not its doing any mo
 AT_WORK_S = 900.0  # since its last motion by hand
 _RISE = 0.5  # of a target [°C]
 _MOVED = 0.01  # [mm]
-_AT_REST = frozenset({"", "Idle", "Alarm"})  # of a controller that has words for its state
+# Of a controller that has words for its state.
+_AT_REST = frozenset({"", "Idle", "Alarm", LOCKED})
 
 
 class Hands:

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from drivers.acts import Act, Order
+from drivers.acts import CALMING, Act, Order
 from drivers.dialects import DIALECTS
 from drivers.errors import DriverError, HostError
 from drivers.heat import HeatAlarm
+from drivers.host.asking import Asking
 from drivers.host.config import HostConfig
 from drivers.host.guard import Guard
 from drivers.host.power import Power
@@ -18,7 +19,7 @@ from drivers.host.recording import Recorder
 from drivers.host.seam import MachineSession, OpenSession, Told
 from drivers.host.watching import Watching
 from drivers.journal import Journal, Progress
-from drivers.snapshot import Phase, Snapshot, TemperatureRead
+from drivers.snapshot import LOCKED, Phase, Snapshot, TemperatureRead
 from drivers.wire import HostEvent
 
 RETRY_FIRST_S = 0.5
@@ -35,8 +36,6 @@ ENDS = frozenset({"finished", "cancelled", "stopped", "failed"})
 STATE = frozenset({"run_started", "progress", "temperature_read", "resent"})  # told as state
 _BUSY = frozenset({Phase.STREAMING, Phase.PAUSED, Phase.CANCELLING})
 FACTS = ENDS | {"paused", "resumed", "attention", "prompted", "replied"}
-# What a person asks for, so that the record can name them.
-_ASKED = frozenset({"paused", "resumed", "cancelled", "replied"})
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ class Machine:
         self._heard: list[Told] = []
         self._stopped_by = ""
         self._awaits_look = False  # stopped by a person; not forgotten with the session
-        self.asked_by = ""  # who asked for what comes next
+        self.asking = Asking()
         self._is_sent_away = False  # the machine asked for its port to be closed
         self._talk_second = self._talked = 0
         self._last = Snapshot(phase=Phase.CONNECTING)
@@ -124,6 +123,8 @@ class Machine:
         if self._session is not None:
             self._last = self._session.snapshot(now)
         state = replace(self._last, run=self.run, power=self._power.is_on, stopped=self._is_stopped)
+        if self._is_stopped:
+            state = replace(state, acts=tuple(act for act in state.acts if act in CALMING))
         state = self._guard.dressed(state, now)
         return self._watching.dress(state)
 
@@ -187,6 +188,8 @@ class Machine:
         if self._is_stopped:
             # A board may be back in seconds, and this start may have been asked for before.
             raise HostError("host.busy", phase=str(Phase.STOPPED))
+        if self._last.controller == LOCKED:
+            raise HostError("host.locked", machine=self._config.machine)
         if self._last.controller.partition(":")[0] not in AT_REST:
             # Grbl answers every line with an error while it jogs, and none while it holds.
             raise HostError("host.busy", phase=self._last.controller)
@@ -236,6 +239,8 @@ class Machine:
         """
         if self._session is None:
             raise HostError("host.not_connected", port=self._config.port)
+        if self._is_stopped and order.act not in CALMING:
+            raise HostError("host.look_first", machine=self._config.machine)
         if order.act is Act.HEAT and order.target > self._config.hottest(order.heater):
             hottest = self._config.hottest(order.heater)
             raise HostError("host.too_hot", limit_c=hottest, heater=order.heater)
@@ -248,6 +253,7 @@ class Machine:
         if code:
             phase = str(self.snapshot(now).phase)
             raise HostError(code, word=order.act.value, phase=phase)
+        self.asking.note(order.act, by)
         log.info("%s: %s by %s", self._config.machine, order.to_json(), by[:MAX_TEXT])
         told = {**order.to_json(), "by": by[:MAX_TEXT]}
         self._tell(HostEvent(self.run, 0, self._clock_us(), "acted", told))
@@ -278,6 +284,7 @@ class Machine:
             return
         self._power.drop(reason)
         self._owe_switch_off()
+        self.asking.forget()
         log.error("%s: run %s is interrupted: %s", self._config.machine, progress.run, reason)
         fields: dict[str, object] = {**_extent(progress), "reason": reason}
         # So many acknowledged moves may not have been made: what is said is a lower bound.
@@ -474,9 +481,10 @@ class Machine:
         fields = {key: _bounded(value) for key, value in event.to_json().items() if key != "kind"}
         if kind == "stopped":
             fields["by"], self._stopped_by = self._stopped_by, ""
-        if kind in _ASKED and self.asked_by:
-            fields["by"], self.asked_by = self.asked_by, ""
+        if by := self.asking.who(kind):
+            fields["by"] = by
         if kind in ENDS:
+            self.asking.forget()
             fields |= self._end_fields()
             self._program = None
         if kind in ("failed", "stopped"):

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     NO_CAPABLE_MACHINE = "no-capable-machine"
     RESERVED_FOR_ANOTHER = "reserved-for-another"
     IN_USE_BY_HAND = "in-use-by-hand"  # why
+    LOOK_FIRST = "look-first"
     OTHER_BOARD = "other-board"
     UNPROTECTED_HEAT = "unprotected-heat"
     SUPPLY_LOW = "supply-low"

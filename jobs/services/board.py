@@ -234,6 +234,7 @@ def _view(
         notice=live.notice,
         step=live.step,
         tool=live.tool,
+        back_mm=live.back_mm,
         temperatures=live.temperatures,
         position_mm=live.position_mm,
         spindle_on=live.spindle_on,

@@ -98,8 +98,6 @@ class CycleStart:
         missing = [one for one in missing if one.fields["item"] not in confirmed]
         if found := [*missing, *stands.reasons]:
             raise RefusedError(found)
-        # The checklist is the word that the machine is clear.
-        self._dispatch.arm(actor, slug, now)
         attempt = self._dispatch.start(actor, job_id, slug, now, checked=True)
         log.info("%s: cycle start by %s", slug, actor.person_id)
         return attempt

@@ -85,20 +85,25 @@ class Dispatch:
             machine = _machine(session, slug)
             standing = standing_of(session, self._workshop, machine, now)
             _refuse(_arming_refusals(standing))
-            withdraw_armings(session, slug, now)
-            arming = Arming(
-                id=self._workshop.new_id(),
-                machine_id=machine.id,
-                person_id=actor.person_id,
-                at=now,
-                expires_at=now + ARMED_FOR,
-                simulated=actor.simulated,
-            )
-            session.add(arming)
-            machine.to_check_since = None
+            arming = self._take_word(session, actor, machine, now)
         log.info("%s: armed by %s", slug, actor.person_id)
         self._workshop.live.touch()
         return ArmingView(actor.name, arming.at, arming.expires_at, arming.simulated)
+
+    def _take_word(self, session: Session, actor: Actor, machine: Machine, now: datetime) -> Arming:
+        withdraw_armings(session, machine.slug, now)
+        arming = Arming(
+            id=self._workshop.new_id(),
+            machine_id=machine.id,
+            person_id=actor.person_id,
+            at=now,
+            expires_at=now + ARMED_FOR,
+            simulated=actor.simulated,
+        )
+        session.add(arming)
+        machine.to_check_since = None
+        session.flush()  # who starts by it asks the table
+        return arming
 
     def keep_heat(self, actor: Actor, slug: str, minutes: int, now: datetime) -> None:
         """Have heat stay on without a run for a while; the machine's page names the person."""
@@ -150,6 +155,7 @@ class Dispatch:
         """Start one job because a person who stands at the machine says so.
 
         :param checked: they went through its start checklist, which mills and lasers ask for.
+            That is their word that it is clear, for this start alone: it comes and goes with it.
         :returns: the attempt.
         :raises RefusedError: with every reason at once.
         :raises UnavailableError: with the host's code, if it did not begin.
@@ -160,6 +166,8 @@ class Dispatch:
                 _must_be(actor, Role.OPERATOR)
             if not checked and _asks_checklist(machine):
                 raise RefusedError([Refusal(Reason.CHECKLIST_FIRST)])
+            if checked and not _arming_refusals(standing_of(session, self._workshop, machine, now)):
+                self._take_word(session, actor, machine, now)
             start = self._try(session, job, machine, now, started_by_person=True)
         code = self._hand_over(start, now)
         if code is not None:
@@ -310,12 +318,9 @@ class Dispatch:
     def _undo(self, session: Session, attempt: Attempt, code: str, now: datetime) -> None:
         is_program = code in _ABOUT_PROGRAM
         then = (JobState.HELD, HoldReason.HOST_REFUSED) if is_program else (JobState.WAITING, None)
+        # The word stays used up. After silence the host may have begun all the same; and after
+        # a "no" another job would begin by a word that was given for this one.
         self._attempts.withdraw(session, attempt, code, then, now)
-        arming = session.get(Arming, attempt.arming_id) if attempt.arming_id else None
-        # The machine is as clear as before only if its host surely did nothing. After silence
-        # it may have begun all the same: then a person has to look before anything starts.
-        if arming is not None and is_program and code != "host.limits_changed":
-            arming.attempt_id = None
 
     def may_move(self, actor: Actor, slug: str, now: datetime) -> None:
         """Refuse unless this person may move a machine that stands idle.

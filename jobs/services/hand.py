@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from drivers.acts import OVERRIDES, Act, Order
+from drivers.acts import CALMING, OVERRIDES, Act, Order
 from drivers.errors import WireError
 from jobs.domain.errors import (
     InvalidError,
@@ -21,7 +21,7 @@ from jobs.domain.errors import (
     UnavailableError,
 )
 from jobs.domain.people import Actor, Role
-from jobs.domain.policy import Refusal
+from jobs.domain.policy import Reason, Refusal
 from jobs.services.live import LiveState
 from jobs.services.presence import (
     motion_refusals,
@@ -160,7 +160,11 @@ def _refusals(
         return []
     if act in STEERS and run_owner(session, machine) is not None:
         return steering_refusals(session, actor, machine)
-    return motion_refusals(session, actor, machine, live, now)
+    found = motion_refusals(session, actor, machine, live, now)
+    if act in CALMING:
+        # Heat and spindle may go off before anybody has looked.
+        found = [one for one in found if one.reason is not Reason.LOOK_FIRST]
+    return found
 
 
 def _done(session: Session, machine: Machine) -> tuple[ActView, ...]:

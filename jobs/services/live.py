@@ -40,6 +40,7 @@ class LiveState:
     :param notice: the last text that the machine wanted to be shown.
     :param step: how far a pause has come, in the engine's own word.
     :param tool: number of the tool that a tool change waits for, 0 outside one.
+    :param back_mm: how far each axis is to be jogged before it goes on with that tool.
     """
 
     phase: str = "offline"
@@ -73,6 +74,7 @@ class LiveState:
     notice: str = ""
     step: str = ""
     tool: int = 0
+    back_mm: Mapping[str, float] = field(default_factory=dict)
     heard_at: datetime | None = None
 
 

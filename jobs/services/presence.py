@@ -15,6 +15,7 @@ from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState
 from jobs.domain.machine import Control, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
+from jobs.services.board import needs_look
 from jobs.services.live import LiveState
 from jobs.store.tables import Allocation, Attempt, Job, Machine
 
@@ -53,6 +54,9 @@ def motion_refusals(
 ) -> list[Refusal]:
     """Return every reason why *actor* may not have *machine* move or heat from here now."""
     found: list[Refusal] = []
+    if needs_look(live):
+        # Whatever it was stopped for may still be there, and only eyes can tell.
+        found.append(Refusal(Reason.LOOK_FIRST))
     if live.differs:
         found.append(Refusal(Reason.OTHER_BOARD))
     elif live.in_use:

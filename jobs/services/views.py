@@ -92,6 +92,7 @@ class MachineView:
     notice: str
     step: str  # of a pause
     tool: int  # that a tool change waits for, 0 outside one
+    back_mm: Mapping[str, float]  # to be jogged by axis before it goes on with that tool
     temperatures: Mapping[str, Temperature]
     position_mm: tuple[float, ...] | None
     spindle_on: bool

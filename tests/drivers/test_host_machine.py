@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.acts import Act, Order
+from drivers.acts import CALMING, Act, Order
 from drivers.errors import HostError, PortError
 from drivers.host.config import HostConfig, read_host_config, write_host_config
 from drivers.host.desk import Desk
@@ -24,6 +24,7 @@ from drivers.journal import Journal
 from drivers.profile import load_profile
 from drivers.snapshot import (
     Attention,
+    Cancelled,
     Failed,
     Finished,
     Paused,
@@ -544,6 +545,37 @@ def test_who_paused_and_who_answered_is_in_the_facts_by_name(bench):
     assert told[0]["choices"] == ["Yes", "No"]
 
 
+def test_two_who_ask_at_once_are_each_named_for_what_they_asked(bench):
+    bench.running()
+    assert bench.ask(Do.PAUSE, by="Ann")["ok"]
+    bench.session.accepts = False
+    assert not bench.ask(Do.PAUSE, by="Bob")["ok"]
+    bench.session.accepts = True
+    assert bench.ask(Do.CANCEL, by="Eve")["ok"]
+    bench.session.speaks = [Paused(), Cancelled()]
+    bench.machine.tick(3.0)
+    assert [(one.kind, one.fields.get("by", "")) for one in bench.events[1:]] == [
+        ("paused", "Ann"),
+        ("cancelled", "Eve"),
+    ]
+
+
+def test_a_hold_by_hand_is_named_and_a_wish_ends_with_its_run(bench):
+    bench.running()
+    hold = Order(Act.HOLD).to_json()
+    bench.session.speaks = [Paused()]
+    assert bench.ask(Do.ACT, order=hold, by="Ann")["ok"]
+    assert bench.ask(Do.RESUME, by="Ann")["ok"]
+    bench.session.speaks = [Finished()]
+    bench.session.state = replace(bench.session.state, phase=Phase.IDLE)
+    bench.machine.tick(3.0)
+    assert bench.start("r2")["ok"]
+    bench.session.speaks = [Resumed()]
+    bench.machine.tick(4.0)
+    named = [one.fields.get("by", "") for one in bench.events if one.kind in ("paused", "resumed")]
+    assert named == ["Ann", ""]
+
+
 def test_a_machine_that_asks_to_be_let_alone_is_and_its_run_is_interrupted(bench):
     bench.running()
     bench.session.speaks = [Attention("machine.asks_disconnect", "")]
@@ -781,6 +813,42 @@ def test_every_order_is_read_as_it_was_written(act):
     elif act is Act.RAPID:
         order = Order(act, percent=25)
     assert Order.from_json(json.loads(json.dumps(order.to_json()))) == order
+
+
+def test_while_a_stop_stands_only_what_ends_something_is_taken(bench):
+    every = tuple(sorted(Act))
+    bench.session.state = replace(bench.session.state, acts=every)
+    assert bench.ask(Do.STOP, by="eva")["ok"]
+    bench.session.told.clear()
+    assert set(bench.machine.snapshot(1.0).acts) == CALMING
+    for act in set(Act) - CALMING - {Act.JOG, Act.HEAT}:
+        assert bench.ask(Do.ACT, order=Order(act).to_json(), by="eva")["code"] == "host.look_first"
+    assert bench.ask(Do.ACT, order=JOG.to_json(), by="eva")["code"] == "host.look_first"
+    heat = Order(Act.HEAT, heater="bed", target=60.0)
+    assert bench.ask(Do.ACT, order=heat.to_json(), by="eva")["code"] == "host.look_first"
+    assert bench.ask(Do.COMMAND, line="G0 X5", by="eva")["code"] == "host.look_first"
+    assert bench.ask(Do.KEEP_HEAT, by="eva", seconds=60)["code"] == "host.look_first"
+    assert bench.session.told == []
+    for act in CALMING:
+        assert bench.ask(Do.ACT, order=Order(act).to_json(), by="eva")["ok"]
+    assert bench.ask(Do.RECONNECT)["ok"]
+    bench.machine.tick(20.0)
+    assert bench.ask(Do.ACT, order=JOG.to_json(), by="eva")["ok"]
+
+
+def test_a_locked_board_starts_nothing_and_says_so(bench):
+    bench.load()
+    bench.session.state = replace(bench.session.state, controller="Locked")
+    bench.machine.tick(30.0)
+    assert bench.start()["code"] == "host.locked"
+    assert bench.machine.snapshot(30.0).in_use == "", "locked is no motion"
+
+
+def test_a_tool_change_that_would_go_on_from_another_place_says_so(bench):
+    bench.running()
+    bench.session.state = replace(bench.session.state, phase=Phase.PAUSED, back={"X": -8.0})
+    bench.session.accepts = False
+    assert bench.ask(Do.RESUME, by="eva")["code"] == "host.not_at_place"
 
 
 def test_an_act_that_meets_a_lost_port_is_refused_and_the_port_sought_again(folder):

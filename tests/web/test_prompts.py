@@ -81,3 +81,15 @@ def test_a_tool_change_names_the_tool_and_says_what_comes_next(browse, lab, read
     page = read(browse("otto").get("/machines/router").text)
     assert "Put in tool T2." in page
     assert "set zero with the new tool, then press “Go on”" in page
+    assert "does not drive back" not in page
+
+
+def test_a_machine_that_does_not_drive_back_says_how_far_it_is_to_be_jogged(browse, lab, read):
+    state = lab.workshop.live.get("router")
+    change = {"step": "tool-change", "phase": "paused", "back_mm": {"X": -8.0, "Y": 2.5}}
+    lab.workshop.live.put("router", replace(state, **change))
+    otto = browse("otto")
+    page = read(otto.get("/machines/router").text)
+    assert "does not drive back by itself" in page
+    assert "X –8 mm, Y +2.5 mm" in page
+    assert otto.api("GET", "/machines/router").json()["back_mm"] == {"X": -8.0, "Y": 2.5}

@@ -133,6 +133,7 @@ class MachineOut(BaseModel):
     step: str
     step_text: str
     tool: int
+    back_mm: dict[str, float]
     limits: dict[str, object]
     temperatures: dict[str, TemperatureOut]
     position_mm: list[float] | None
@@ -180,6 +181,7 @@ class MachineOut(BaseModel):
             notice=machine.notice,
             step=machine.step,
             tool=machine.tool,
+            back_mm=dict(machine.back_mm),
             step_text=web.renderer.sentences.step(machine.step),
             limits=machine.limits.to_json(),
             temperatures={

@@ -307,17 +307,36 @@ def test_a_stop_in_a_command_that_only_waits_is_repeated_until_it_is_heard():
     assert model.locked
 
 
-def test_the_next_start_unlocks_first():
+def test_a_locked_board_starts_nothing_until_a_person_has_unlocked_it():
     model = FarmBotModel()
     bench = Bench(model)
     bench.until("connected")
     bench.engine.stop(bench.now)
     bench.events.clear()
+    bench.until("connected")
+    assert not bench.engine.start(Lines(PROGRAM), bench.now)
+    for _ in range(100):
+        bench.turn()
+    assert model.locked
+    assert "F09" not in model.executed
+    assert bench.engine.snapshot(bench.now).controller == "Locked"
+    assert bench.engine.act(Order(Act.UNLOCK), {}, bench.now) == ""
+    for _ in range(20):
+        bench.turn()
+    assert not model.locked
+    assert bench.engine.snapshot(bench.now).controller == ""
     bench.start()
     assert bench.until("finished", "failed") == "finished"
-    assert model.executed[0] == "F09"
     assert bench.done == WIDE
-    assert not bench.engine.snapshot(bench.now).stopped
+
+
+def test_a_board_that_is_locked_when_the_conversation_begins_stays_so():
+    model = FarmBotModel()
+    model.locked = True
+    bench = Bench(model)
+    bench.until("connected")
+    assert not bench.engine.start(Lines(PROGRAM), bench.now)
+    assert bench.engine.acts() == {Act.UNLOCK}
 
 
 def test_a_button_pressed_in_mid_program_ends_it():
@@ -488,7 +507,7 @@ def test_a_board_that_restarts_before_it_answers_has_not_executed():
     model = FarmBotModel(period=1.0)
     bench = Bench(model)
     bench.start([b"G00X10", b"F41P8V1M0", b"G28"])
-    model.spoil_out = lambda said: [] if said == "R02 Q4" else [said]
+    model.spoil_out = lambda said: [] if said == "R02 Q5" else [said]
     while "F41 P8 V1 M0" not in bench.done:
         bench.turn()
     model.restart(says=False)

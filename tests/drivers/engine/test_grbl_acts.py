@@ -209,6 +209,17 @@ def test_a_board_found_mute_may_be_reset_by_a_person() -> None:
     bench.until(lambda: bench.engine.snapshot(bench.now).connected, 10.0)
 
 
+def test_nothing_that_waits_in_the_queue_follows_a_reset_by_hand() -> None:
+    """What is on this side of the wire would be obeyed by a board that has just started anew."""
+    bench = Bench(settings=HOMING).ready().home()
+    assert bench.engine.command(b"G0X-9", bench.now)
+    assert bench.act(Act.RESET) == ""
+    assert bench.engine.flush_first, "the caller empties its queue first"
+    assert bench.engine.urgent_to_send(bench.now) == b"\x18"
+    assert bench.engine.data_to_send(bench.now) == b""
+    assert not bench.engine.flush_first
+
+
 # Overrides
 
 

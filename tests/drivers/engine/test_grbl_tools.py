@@ -143,6 +143,109 @@ def test_a_machine_that_has_not_homed_is_not_moved_for_it() -> None:
     assert lines_of(plant)[-4:] == ["G91", "G1", "T1", "G1X1"]
 
 
+def unhomed(program, *, laser=0.0):
+    plant = PLANT.Plant(
+        firmware="grbl-1.1",
+        profile=replace(PROFILE, homing=()),
+        room=None,
+        settings={"22": 1.0, "32": laser},
+    )
+    plant.until("connected")
+    plant.engine.act(Order(Act.UNLOCK), {}, plant.now)
+    plant.run_for(3.0)
+    assert plant.engine.start(PLANT.Lines(program), plant.now, "run")
+    plant.until("paused")
+    plant.run_for(1.0)
+    return plant
+
+
+def jogged(plant, **axes):
+    jog = Order(Act.JOG, axes=axes, feedrate=20.0)
+    assert plant.engine.act(jog, {}, plant.now) == ""
+    plant.run_for(3.0)
+
+
+CHANGE = [b"M3S9000", b"G0X10Y5Z3", b"M6T1", b"G0X20", b"G1Z-1F200"]
+
+
+def test_a_machine_that_has_not_homed_goes_on_only_from_the_place_where_it_stopped() -> None:
+    plant = unhomed(CHANGE)
+    jogged(plant, X=8.0, Z=-1.0)
+    jogged(plant, Y=-2.5)
+    before = len(lines_of(plant))
+    assert plant.engine.snapshot(plant.now).back == {"X": -8.0, "Y": 2.5}
+    assert not plant.engine.resume(plant.now)
+    assert plant.engine.act(Order(Act.RESUME), {}, plant.now) == "host.not_at_place"
+    plant.run_for(10.0)
+    assert plant.engine.phase is Phase.PAUSED
+    assert len(lines_of(plant)) == before
+    jogged(plant, X=-8.0, Y=2.5)
+    assert plant.engine.snapshot(plant.now).back == {}
+    count = len(lines_of(plant))
+    assert plant.engine.resume(plant.now)
+    plant.until("finished")
+    # Below its height: up before the spindle turns, and nothing across.
+    back = lines_of(plant)[count:]
+    assert back[:4] == ["G21G90", "G0Z3.000", "M3S9000", "G4P4"]
+    assert not [line for line in back if "G53" in line]
+    assert back[-2:] == ["G0X20", "G1Z-1F200"]
+
+
+def test_above_its_height_the_new_tool_turns_before_it_goes_down() -> None:
+    plant = unhomed(CHANGE)
+    jogged(plant, Z=5.0)
+    count = len(lines_of(plant))
+    assert plant.engine.resume(plant.now)
+    plant.until("finished")
+    assert lines_of(plant)[count:][:4] == ["G21G90", "M3S9000", "G4P4", "G0Z3.000"]
+
+
+def test_a_beam_does_not_dwell_and_does_not_drive_back() -> None:
+    plant = unhomed([b"M3S500", b"G1X9F600", b"M6T1", b"G1X12"], laser=1.0)
+    jogged(plant, X=3.0)
+    assert plant.engine.snapshot(plant.now).back == {"X": -3.0}
+    assert not plant.engine.resume(plant.now)
+    jogged(plant, X=-3.0)
+    count = len(lines_of(plant))
+    assert plant.engine.resume(plant.now)
+    plant.until("finished")
+    assert not [line for line in lines_of(plant)[count:] if "G4" in line or "Z" in line]
+
+
+def test_nobody_goes_on_while_it_is_still_jogged() -> None:
+    plant = at_change()
+    jog = Order(Act.JOG, axes={"X": 40.0}, feedrate=10.0)
+    assert plant.engine.act(jog, {}, plant.now) == ""
+    plant.run_for(1.0)
+    assert not plant.engine.resume(plant.now)
+    assert plant.engine.act(Order(Act.RESUME), {}, plant.now) != ""
+
+
+def test_a_pause_that_comes_before_the_change_is_ready_can_be_gone_on_with() -> None:
+    plant = PLANT.Plant(firmware="grbl-1.1", profile=PROFILE, room=None, settings={"22": 1.0})
+    plant.until("connected")
+    plant.engine.act(Order(Act.HOME), {}, plant.now)
+    plant.run_for(40.0)
+    plant.engine.start(PLANT.Lines(PROGRAM), plant.now, "run")
+    for _ in range(60_000):
+        plant.turn()
+        if plant.engine._change is not None and plant.engine._change.lines:
+            break  # it has begun to lift the spindle
+    assert plant.engine.pause(plant.now)
+    plant.until("paused")
+    assert plant.engine.snapshot(plant.now).step != "tool-change"
+    assert plant.engine.resume(plant.now)
+    for _ in range(60_000):
+        plant.turn()
+        if plant.engine.snapshot(plant.now).step == "tool-change":
+            break
+    assert plant.engine.snapshot(plant.now).tool == 2
+    plant.run_for(1.0)
+    assert plant.engine.resume(plant.now)
+    plant.until("finished")
+    assert lines_of(plant)[-3:] == ["G1Y30", "G1Z-8", "M5"]
+
+
 def test_a_spindle_that_does_not_start_again_ends_the_program() -> None:
     plant = at_change()
     plant.engine.resume(plant.now)

@@ -102,19 +102,24 @@ def test_the_first_byte_of_a_stop_is_e_and_the_move_ends_as_soon_as_it_arrives(j
     assert bench.machine.record.of("locked")[0]["at_s"] - at < 0.01
 
 
-def test_after_a_stop_the_next_run_unlocks_and_is_whole(joined):
+def test_after_a_stop_a_run_waits_for_a_person_to_unlock_and_is_whole(joined):
     bench = joined("farmbot")
     bench.start([b"G00X300"])
     bench.live(1.0)
     bench.engine.stop(bench.now)
     bench.events.clear()
+    bench.until("connected")
+    bench.live(20.0)
+    assert bench.machine.is_locked
+    assert bench.engine.act(Order(Act.UNLOCK), {}, bench.now) == ""
+    bench.live(2.0)
     bench.start([b"G00X10", b"F41P8V1M0"])
     assert bench.until("finished", "failed") == "finished"
     assert done(bench)[-2:] == ["G00 X10", "F41 P8 V1 M0"]
 
 
 def test_a_timeout_of_an_axis_is_told_with_its_name(joined):
-    bench = joined("farmbot", faults=["jam-at-line=4"], settings={"11": 10})
+    bench = joined("farmbot", faults=["jam-at-line=5"], settings={"11": 10})
     bench.start([b"G00X10", b"G00X300", b"G28"])
     failure = bench.failure()
     assert (failure.code, failure.line, failure.text) == ("machine.error", 2, "R71 R03 V2")

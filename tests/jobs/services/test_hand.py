@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from drivers.acts import Act, Order
+from drivers.acts import CALMING, Act, Order
 from jobs.domain.errors import (
     InvalidError,
     NotAllowedError,
@@ -164,6 +164,18 @@ def test_nobody_moves_a_machine_from_afar_that_others_have_their_hands_in(
     workshop.live.put("ender", replace(workshop.live.get("ender"), **state))
     assert reasons(hand, operator, "ender", Act.JOG, now) == [reason]
     hand.act(operator, "ender", Order(Act.JOG_CANCEL), now)
+
+
+@pytest.mark.parametrize("state", [{"stopped": True}, {"phase": "fault"}, {"phase": "stopped"}])
+def test_after_a_stop_nobody_moves_or_heats_it_until_a_person_has_looked(
+    hand, workshop, gateway, operator, printer, now, state
+):
+    workshop.live.put("ender", replace(workshop.live.get("ender"), **state))
+    for act in (Act.JOG, Act.HOME, Act.HEAT, Act.UNLOCK, Act.RESUME, Act.RESET):
+        assert reasons(hand, operator, "ender", act, now) == [Reason.LOOK_FIRST]
+    for act in CALMING:
+        hand.act(operator, "ender", Order(act), now)
+    assert {one.act for _, one, _ in gateway.acts} == CALMING
 
 
 def test_a_machine_without_a_wire_takes_no_orders(hand, workshop, add_machine, member, now):

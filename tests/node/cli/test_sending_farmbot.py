@@ -46,7 +46,7 @@ def test_a_row_is_watered_once_and_in_order(fabnode, quick_home, program):
 
 
 def test_a_lost_answer_to_a_move_costs_time_but_no_line(fabnode, quick_home, program):
-    with PtyMachine("farmbot", speed=SPEED, arguments=["--fault", "lost-ok-at=5"]) as machine:
+    with PtyMachine("farmbot", speed=SPEED, arguments=["--fault", "lost-ok-at=6"]) as machine:
         said = fabnode("send", program, *words(machine))
         machine.stop()
         assert (said.code, said.err) == (0, "")
@@ -56,7 +56,7 @@ def test_a_lost_answer_to_a_move_costs_time_but_no_line(fabnode, quick_home, pro
 def test_a_lost_answer_to_a_pulse_of_water_is_told_and_nothing_follows(
     fabnode, quick_home, program
 ):
-    with PtyMachine("farmbot", speed=SPEED, arguments=["--fault", "lost-ok-at=4"]) as machine:
+    with PtyMachine("farmbot", speed=SPEED, arguments=["--fault", "lost-ok-at=5"]) as machine:
         said = fabnode("send", program, *words(machine))
         machine.stop()
         assert said.code == 1

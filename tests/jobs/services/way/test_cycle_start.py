@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from jobs.domain.errors import RefusedError, UnavailableError
@@ -146,3 +148,25 @@ def test_an_outline_that_does_not_fit_is_not_traced(house, job_id, member, gatew
     with pytest.raises(RefusedError) as error:
         house.services.cycle.trace(member, "router", job_id, house.now, confirmed=True)
     assert reasons(error) == [Reason.OUTSIDE_NOW]
+
+
+@pytest.mark.parametrize("code", ["host.busy", "host.bad_program", "host.unreachable"])
+def test_a_start_that_the_host_refuses_leaves_no_word_for_another(
+    house, job_id, add_waiting, mill, member, other, gateway, code
+):
+    gateway.answers["start", "router"] = code
+    with pytest.raises(UnavailableError):
+        house.services.cycle.start(member, "router", job_id, ALL, house.now)
+    assert house.services.machines.get("router", house.now, None).armed is None
+
+
+def test_a_start_that_the_rules_refuse_leaves_no_word_for_another(
+    house, job_id, mill, member, other, gateway
+):
+    end = house.now + timedelta(hours=1)
+    house.services.bookings.book(other, "router", house.now, end, house.now)
+    with pytest.raises(RefusedError) as error:
+        house.services.cycle.start(member, "router", job_id, ALL, house.now)
+    assert reasons(error) == [Reason.NO_ROOM_BEFORE]
+    assert house.services.machines.get("router", house.now, None).armed is None
+    assert not gateway.orders

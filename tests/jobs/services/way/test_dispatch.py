@@ -179,7 +179,11 @@ def test_a_program_the_host_refuses_is_held_and_nothing_was_used(
     assert house.row(Allocation, attempt_id=attempt.id).state == "ended"
     assert house.said() == []
     assert house.services.ledger.verify().records == 0
-    assert house.row(Arming).attempt_id is None  # still good for the next job
+    # The word was given for one start, and nobody saw that it came to nothing.
+    gateway.answers.clear()
+    add_waiting(member, printer)
+    assert house.services.dispatch.tick(house.now) == []
+    assert house.services.machines.get("ender", house.now, None).armed is None
 
 
 def test_after_silence_the_job_waits_and_the_machine_must_be_looked_at(
