@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from drivers.simulators.arcs import chords
 from drivers.simulators.firmware import MainProgram, Pause
 from drivers.simulators.grbl_blocks import BAD_RADIUS, BAD_TARGET, Line, Modes, read, refusal
@@ -9,7 +11,7 @@ from drivers.simulators.grbl_frame import INCH, Execution, GrblFrame, Mode
 from drivers.simulators.plant import Vector
 
 PROBE_DEPTH = 5.0  # the probe touches so far below the place of power on [mm]
-ARC_STEP = 0.5
+MOST_PIECES = 5000  # of an arc; a real board would go on for hours
 
 
 class GrblMotion(GrblFrame):
@@ -97,12 +99,22 @@ class GrblMotion(GrblFrame):
             if abs(r0 - r1) > 0.005 and abs(r0 - r1) > max(0.5, 0.001 * r0):
                 return BAD_TARGET
         points = chords(
-            turned_start, turned_end, centre, radius, clockwise=clockwise, step=ARC_STEP
+            turned_start, turned_end, centre, radius, clockwise=clockwise, count=self._arc_pieces
         )
         if not points:
             return BAD_RADIUS if radius is not None else BAD_TARGET
         back = [order.index(axis) for axis in range(3)]
         return [tuple(point[i] for i in back) for point in points]
+
+    def _arc_pieces(self, radius: float, sweep: float) -> int:
+        """How many chords keep within the arc tolerance, `$12`.
+
+        Source: gnea/grbl:grbl/motion_control.c, mc_arc.
+        """
+        tolerance = self.settings[12]
+        sagitta = max(tolerance * (2 * radius - tolerance), 1e-12)
+        pieces = math.floor(abs(0.5 * sweep * radius) / math.sqrt(sagitta))
+        return min(max(pieces, 1), MOST_PIECES)
 
     def _set_modes(self, line: Line) -> None:
         m, groups, values = self.modes, line.groups, line.values

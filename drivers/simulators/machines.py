@@ -48,7 +48,7 @@ class Model:
 
 
 _PRINTER = Board((220.0, 220.0, 250.0), 250_000, 127, 15)
-_MARLIN_OPTIONS = frozenset({"emergency-parser", "advanced-ok", "prompts"})
+_MARLIN_OPTIONS = frozenset({"emergency-parser", "advanced-ok", "prompts", "classic-jerk"})
 
 SIMULATORS: Mapping[str, Model] = {
     "marlin-2": Model(MarlinSimulator, _PRINTER, _MARLIN_OPTIONS, "a printer, Marlin 2.1.2"),
@@ -122,6 +122,7 @@ class Wishes:
 
     :param envelope: [mm].
     :param baud: 0 for a line without pace.
+    :param planner_blocks: moves that may be planned; 0 for the stock board's.
     :param cpu: processor speed as a multiple of the stock board's; 0 for no delay.
     """
 
@@ -130,6 +131,7 @@ class Wishes:
     envelope: Vector | None = None
     baud: int | None = None
     cpu: float = 1.0
+    planner_blocks: int = 0
     options: tuple[str, ...] = ()
     settings: Mapping[str, float] | None = None
     plug: Plug | None = None  # the USB side; the link then lies in a `dev` of its own root
@@ -156,7 +158,7 @@ def build(profile: str, wishes: Wishes, record: Record | None = None) -> Firmwar
         wishes.envelope or stock.envelope,
         stock.baud if wishes.baud is None else wishes.baud,
         stock.rx_bytes,
-        stock.planner_blocks,
+        wishes.planner_blocks or stock.planner_blocks,
         stock.cpu * wishes.cpu,
         frozenset(wishes.options),
         dict(wishes.settings or {}),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Generator
 from dataclasses import replace
 
-from drivers.simulators.arcs import chords
+from drivers.simulators.arcs import chords, marlin_pieces
 from drivers.simulators.firmware import Firmware, Pause
 from drivers.simulators.heat import Heater
 from drivers.simulators.marlin_texts import Texts
@@ -49,7 +49,8 @@ class MarlinCommands(Firmware):
         self._cold_allowed = False
         self._endstops = True
         self._report_s = 0.0
-        self.planner.acceleration = 3000.0
+        planner = self.planner
+        planner.acceleration = planner.travel_acceleration = planner.retract_acceleration = 3000.0
         self.fan = 0.0
         # A reset does not cool what is hot.
         if not hasattr(self, "nozzle"):
@@ -59,7 +60,9 @@ class MarlinCommands(Firmware):
 
     @property
     def limits(self) -> Limits:
-        return Limits((300.0, 300.0, 5.0, 25.0), (3000.0, 3000.0, 100.0, 10000.0))
+        jerk = (10.0, 10.0, 0.3, 5.0) if "classic-jerk" in self.board.options else ()
+        speed, acceleration = (300.0, 300.0, 5.0, 25.0), (3000.0, 3000.0, 100.0, 10000.0)
+        return Limits(speed, acceleration, jerk=jerk, is_marlin=True)
 
     def _place(self, target: Vector) -> Vector:
         return tuple(t + off for t, off in zip(target, self._off, strict=False))
@@ -214,7 +217,7 @@ class MarlinCommands(Firmware):
         start, target = self.planner.end, self._target(words)
         centre = (words.get("I") or 0.0, words.get("J") or 0.0)
         radius = words.get("R")
-        points = chords(start, target, centre, radius, clockwise=clockwise, step=1.0)
+        points = chords(start, target, centre, radius, clockwise=clockwise, count=marlin_pieces)
         if not points:
             self._say("echo:bad arc\n")
         for point in points:
@@ -386,14 +389,12 @@ class MarlinCommands(Firmware):
                     replace(limits, acceleration=new) if code == 201 else replace(limits, speed=new)
                 )
             case 204:
-                self.planner.acceleration = (
-                    words.get("P") or words.get("S") or self.planner.acceleration
-                )
+                both, planner = words.get("S"), self.planner
+                planner.acceleration = words.get("P") or both or planner.acceleration
+                planner.travel_acceleration = words.get("T") or both or planner.travel_acceleration
+                planner.retract_acceleration = words.get("R") or planner.retract_acceleration
             case 205:
-                if words.get("J"):
-                    self.planner.limits = replace(
-                        limits, junction_deviation=words["J"] or limits.junction_deviation
-                    )
+                self._set_corners(words)
             case 220:
                 self._feed_percent = (words.get("S") or 100.0) / 100.0
             case 221:
@@ -414,6 +415,17 @@ class MarlinCommands(Firmware):
             case _:
                 return False
         return True
+
+    def _set_corners(self, words: Words) -> None:
+        """M205: which of its numbers there are depends on how the firmware was built."""
+        limits = self.planner.limits
+        if limits.jerk:
+            given = (words.get(name) for name in "XYZE")
+            jerk = tuple(o if g is None else g for o, g in zip(limits.jerk, given, strict=True))
+            self.planner.limits = replace(limits, jerk=jerk)
+        elif words.get("J"):
+            deviation = words["J"] or limits.junction_deviation
+            self.planner.limits = replace(limits, junction_deviation=deviation)
 
     def _tell(self, code: int) -> None:
         if code == 115:

@@ -7,6 +7,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from drivers.simulators import corners
+from drivers.simulators.corners import Way, least_share
+
 Vector = tuple[float, ...]
 
 
@@ -18,12 +21,14 @@ class Limits:
     :param acceleration: per axis [mm/s²].
     :param junction_deviation: [mm]; used unless `jerk` is given.
     :param jerk: per axis [mm/s], Marlin's classic jerk; empty for junction deviation.
+    :param is_marlin: corners and the move that runs as Marlin has them; else as Grbl does.
     """
 
     speed: Vector
     acceleration: Vector
     junction_deviation: float = 0.013
     jerk: Vector = ()
+    is_marlin: bool = False
 
 
 @dataclass(slots=True)
@@ -85,10 +90,10 @@ class Block:
 class Planner:
     """A bounded queue of moves with look-ahead over those that have not begun.
 
-    A move that has begun keeps its exit speed, as in Marlin; Grbl may still raise it,
-    which only matters for the first moves after a standstill.
+    A move that has begun keeps its exit speed in Marlin; Grbl may still raise it and plans the
+    rest of the move anew (`st_update_plan_block_parameters`).
 
-    Source: the junction-deviation and look-ahead rules that both firmwares document.
+    Source: gnea/grbl:grbl/planner.c and Marlin 2.1.2:src/module/planner.cpp.
     """
 
     def __init__(self, limits: Limits, capacity: int) -> None:
@@ -96,7 +101,9 @@ class Planner:
         self.capacity = capacity
         self.end: Vector = tuple(0.0 for _ in limits.speed)  # where the last planned move ends
         self.feed_override = self.rapid_override = 1.0
-        self.acceleration = math.inf  # a limit along the path [mm/s²]
+        # Limits along the path [mm/s²]: with filament, without, and of filament alone.
+        self.acceleration = self.travel_acceleration = self.retract_acceleration = math.inf
+        self.moved_s = 0.0  # time in motion so far
         self.is_holding = False
         self.is_held = False
         self.done: list[Vector] = []  # targets reached since the owner looked
@@ -104,7 +111,8 @@ class Planner:
         self._began: float | None = None
         self._ends = 0.0
         self._start_at: float | None = None
-        self._direction: Vector = ()
+        self._now = 0.0
+        self._last: Way | None = None  # the newest move, for the corner after it
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -132,42 +140,40 @@ class Planner:
         if length < 1e-6:
             self.end = target
             return False
-        direction = tuple(d / length for d in delta)
-        capped, acceleration = speed, self.acceleration
-        for axis, share in enumerate(direction):
-            if share:
-                capped = min(capped, self.limits.speed[axis] / abs(share))
-                acceleration = min(acceleration, self.limits.acceleration[axis] / abs(share))
-        capped = max(capped, 0.01)
+        shares = tuple(d / length for d in delta)
+        capped = max(least_share(self.limits.speed, shares, speed), 0.01)
+        acceleration = self._acceleration_of(shares)
         block = Block(
             self.end, target, length, capped, capped, acceleration, 0.0, is_rapid=is_rapid
         )
         block.speed = self._overridden(block)
-        block.junction2 = min(self._corner2(direction, acceleration), block.speed**2)
+        here = Way(shares, length, block.speed, acceleration)
+        block.junction2 = min(self._corner2(here), block.speed**2)
         if self._blocks:
             block.junction2 = min(block.junction2, self._blocks[-1].speed ** 2)
         self._blocks.append(block)
-        self._direction = direction
+        self._last = here
         self.end = target
         self._replan()
         return True
 
-    def _corner2(self, direction: Vector, acceleration: float) -> float:
+    def _acceleration_of(self, shares: Vector) -> float:
+        """What the path and its axes allow; filament alone has a limit of its own in Marlin."""
+        if not any(shares[:3]) and self.retract_acceleration < math.inf:
+            return self.retract_acceleration
+        prints = len(shares) < 4 or bool(shares[3])
+        most = self.acceleration if prints else self.travel_acceleration
+        return least_share(self.limits.acceleration, shares, most)
+
+    def _corner2(self, here: Way) -> float:
         """Squared speed at which the corner before this move may be taken."""
-        before = self._direction
-        if not self._blocks or not before or not any(before[:3]) or not any(direction[:3]):
-            return 0.0
-        if self.limits.jerk:
-            steps = [abs(d - b) for d, b in zip(direction, before, strict=True)]
-            pairs = zip(self.limits.jerk, steps, strict=True)
-            return min((jerk / step for jerk, step in pairs if step > 1e-6), default=1e4) ** 2
-        cosine = -sum(d * b for d, b in zip(direction[:3], before[:3], strict=True))
-        if cosine > 0.999999:
-            return 0.0
-        half = math.sqrt(max((1 - cosine) / 2, 0.0))
-        if half > 0.9999:
-            return 1e8
-        return acceleration * self.limits.junction_deviation * half / (1 - half)
+        limits, before = self.limits, self._last
+        if not self._blocks or before is None:
+            return corners.safe_speed(here, limits.jerk) ** 2 if limits.jerk else 0.0
+        if limits.jerk:
+            return corners.classic(before, here, limits.jerk)
+        rule = corners.marlin if limits.is_marlin else corners.grbl
+        return rule(before, here, limits.acceleration, limits.junction_deviation)
 
     def _replan(self) -> None:
         """Raise speeds as far as braking to a standstill at the end of the queue allows."""
@@ -181,12 +187,38 @@ class Planner:
             block.exit2 = exit2
             exit2 = min(block.junction2, exit2 + 2 * block.acceleration * block.length)
             block.entry2 = exit2
-        entry2 = blocks[first - 1].exit2 if first else 0.0
+        if first == 1 and len(blocks) > 1 and not self.limits.is_marlin:
+            self._raise_running(exit2)
+        entry2 = blocks[first - 1].exit2 if first else self._standing2()
         for i in range(first, len(blocks)):
             block = blocks[i]
             block.entry2 = min(block.entry2, entry2)
             reach2 = block.entry2 + 2 * block.acceleration * block.length
             block.exit2 = entry2 = min(block.exit2, reach2)
+
+    def _standing2(self) -> float:
+        """Squared speed to which the first move may jump from standstill."""
+        return self._blocks[0].junction2 if self._blocks and self.limits.jerk else 0.0
+
+    def _raise_running(self, exit2: float) -> None:
+        """Let the move that runs leave faster, from where and how fast it is now."""
+        block = self._blocks[0]
+        if self._began is None or self.is_holding or exit2 <= block.exit2 + 1e-9:
+            return
+        travelled, speed = block.at(self._now - self._began)
+        if block.length - travelled < 1e-9:
+            return
+        rest = replace(
+            block,
+            start=block.point(travelled),
+            length=block.length - travelled,
+            entry2=speed**2,
+        )
+        rest.exit2 = max(min(exit2, rest.entry2 + 2 * rest.acceleration * rest.length), block.exit2)
+        self._blocks[0] = rest
+        self.moved_s += self._now - self._began
+        self._began = self._now
+        self._ends = self._now + rest.time()
 
     def release(self, at: float) -> None:
         """Let the queue start at `at`, unless it runs, waits to start or is held."""
@@ -199,10 +231,12 @@ class Planner:
 
     def advance(self, now: float) -> None:
         """Run the moves up to `now`."""
+        self._now = now
         if self._start_at is not None and self._start_at <= now:
             self._begin(self._start_at)
         while self._began is not None and self._ends <= now:
             finished = self._blocks.popleft()
+            self.moved_s += self._ends - self._began
             self.done.append(finished.target)
             stopped = finished.is_stopping and finished.exit2 == 0.0
             if stopped:
@@ -240,6 +274,7 @@ class Planner:
             return
         block = self._blocks[0]
         travelled, speed = block.at(now - self._began)
+        self.moved_s += now - self._began
         self.is_holding = True
         if block.length - travelled < 1e-6:
             rest = [block]
@@ -304,7 +339,7 @@ class Planner:
         here = self.position(now)
         self._blocks.clear()
         self._began = self._start_at = None
-        self._direction = ()
+        self._last = None
         self.is_holding = self.is_held = False
         self.end = here
         return here

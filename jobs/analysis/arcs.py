@@ -11,8 +11,8 @@ from jobs.analysis.blocks import Blocks
 
 # Source: gnea/grbl:grbl/defaults.h, DEFAULT_ARC_TOLERANCE [mm].
 _TOLERANCE = 0.002
-# Source: Marlin Configuration_adv.h (2.1), MIN_ and MAX_ARC_SEGMENT_MM.
-_SHORTEST, _LONGEST = 0.1, 1.0
+# Source: Marlin 2.1.2:Configuration_adv.h, MIN_ and MAX_ARC_SEGMENT_MM, MIN_CIRCLE_SEGMENTS.
+_SHORTEST, _LONGEST, _OF_A_CIRCLE = 0.1, 1.0, 72.0
 # A stranger's arc may be a light year long; beyond this the pieces only get longer.
 _MOST_PIECES = 2_000
 _MOST_PIECES_IN_ALL = 4_000_000
@@ -139,10 +139,15 @@ def _pieces(radius: Floats, way: Floats, grbl: bool) -> Ints:
     length = np.nan_to_num(radius * np.abs(way))
     if grbl:
         sagitta = np.maximum(_TOLERANCE * (2.0 * radius - _TOLERANCE), 1e-12)
-        piece = 2.0 * np.sqrt(np.nan_to_num(sagitta, nan=1.0))
+        count = length / (2.0 * np.sqrt(np.nan_to_num(sagitta, nan=1.0)))
     else:
-        piece = np.clip(np.nan_to_num(radius) * 0.2, _SHORTEST, _LONGEST)
-    pieces: Ints = np.clip(length / piece, 1, _MOST_PIECES).astype(np.int64)
+        share = np.abs(np.nan_to_num(way)) / (2.0 * np.pi)
+        fewest = np.ceil(_OF_A_CIRCLE * share - 1e-9)
+        count = np.maximum(np.maximum(np.floor(length / _LONGEST), fewest), 1.0)
+        each = length / count
+        count = np.where(each > _LONGEST, np.ceil(length / _LONGEST), count)
+        count = np.where(each < _SHORTEST, np.floor(length / _SHORTEST), count)
+    pieces: Ints = np.clip(count, 1, _MOST_PIECES).astype(np.int64)
     if (total := int(pieces.sum())) > _MOST_PIECES_IN_ALL:
         pieces = np.maximum(pieces * _MOST_PIECES_IN_ALL // total, 1)
     return pieces

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.analysis.arrays import Floats, Ints, hold, least_of_axes
+from jobs.analysis.arrays import Bools, Floats, Ints, hold, least_of_axes
 from jobs.analysis.blocks import Blocks
 from jobs.analysis.commands import SYNC_G, SYNC_M
 from jobs.analysis.junctions import by_deviation, by_jerk
@@ -22,9 +22,11 @@ _FEEDRATE_AT_START = 25.0
 # correct the promise; the guess only has to be of the right size.
 _NOZZLE_RATE, _BED_RATE = 1.6, 0.45
 ROOM_C = 21.0
-# Of the planner's places one holds the move that runs, whose speeds are settled, and the place
-# of the one before is filled only after that: neither adds to what is looked ahead.
-_NOT_SEEN = 2
+_AXES_AND_EXTRUDER = "XYZE"
+# Of the planner's places one always stays empty, and one holds the move that runs. Marlin has
+# settled by then how fast that one ends, before the place of the one before is filled.
+# Source: gnea/grbl:grbl/planner.c, Marlin 2.1.2:src/module/planner.cpp, BLOCK_BUFFER_SIZE.
+_NOT_SEEN_GRBL, _NOT_SEEN_MARLIN = 2, 3
 # Homing of one axis of a desktop printer, fast touch and slow touch [s].
 _HOMING_AXIS = 6.0
 # A firmware retraction of 3 mm at 45 mm/s (RETRACT_LENGTH, RETRACT_FEEDRATE of Marlin) [s].
@@ -69,33 +71,59 @@ def plan(blocks: Blocks, moves: Moves, limits: MachineLimits) -> Floats:
     if len(at) == 0:
         return seconds
     length = length[at]
-    unit = way[at] / length[:, None]
+    way = way[at] if blocks.modal else np.column_stack((way[at], moves.extruded[at]))
+    unit = way / length[:, None]
     line = moves.line[at]
-    fastest = _axis_limit(blocks, line, (2030,), np.array(limits.feed_max_mm_min) / 60.0)
-    axis = _axis_limit(blocks, line, (2010,), np.array(limits.acceleration_mm_s2))
+    axes = way.shape[1]
+    fastest = _axis_limit(
+        blocks,
+        line,
+        (2030,),
+        _with_extruder(
+            np.array(limits.feed_max_mm_min) / 60.0, limits.extruder_feed_max_mm_min / 60.0
+        )[:axes],
+    )
+    axis = _axis_limit(
+        blocks,
+        line,
+        (2010,),
+        _with_extruder(np.array(limits.acceleration_mm_s2), limits.extruder_acceleration_mm_s2)[
+            :axes
+        ],
+    )
     reach = np.maximum(np.abs(unit), 1e-9)
-    # An extruder alone is held by no axis; its own feedrate and acceleration remain.
     bounded = travelled[at] > 0.0
-    most = np.where(bounded, least_of_axes(fastest / reach), np.inf)
+    most = least_of_axes(fastest / reach)
     nominal = np.minimum(_asked(blocks, moves, at, length), most)
     nominal = np.where(moves.rapid[at], np.where(bounded, most, _FEEDRATE_AT_START), nominal)
     nominal = np.maximum(nominal, MINIMUM_SPEED)
-    own = np.where(bounded, least_of_axes(axis / reach), float(limits.acceleration_mm_s2[0]))
-    own = np.minimum(own, _asked_acceleration(blocks, moves, at))
+    # No axis holds the filament alone; it has an acceleration of its own.
+    own = np.where(bounded, least_of_axes(axis / reach), np.inf)
+    own = np.minimum(own, _asked_acceleration(blocks, moves, at, bounded, limits))
     jerk = _jerk(blocks, limits)
     if jerk is not None:
-        junction = by_jerk(unit, nominal, jerk)
+        junction = by_jerk(unit, nominal, jerk[:axes])
+    elif blocks.modal:
+        junction = by_deviation(unit, nominal, (None, axis), _deviation(blocks, limits), None)
     else:
-        small = None if blocks.modal else length
+        # Marlin takes the filament for a direction like any other.
+        pushing = np.flatnonzero(moves.extruded[at])
+        size = np.sqrt(np.einsum("ij,ij->i", unit[pushing], unit[pushing]))
+        unit[pushing] /= size[:, None]
         deviation = _deviation(blocks, limits)
-        junction = by_deviation(unit, nominal, (own, axis), deviation, small)
+        junction = by_deviation(unit, nominal, (own, axis), deviation, length)
     halts = _halts(blocks)
     junction[1:][halts[line[1:]] > halts[line[:-1]]] = 0.0
     capacity = 2.0 * own * length
-    seen = max(limits.planner_blocks - _NOT_SEEN, 1)
-    entry = entry_speeds_squared(junction, capacity, seen)
+    not_seen = _NOT_SEEN_GRBL if blocks.modal else _NOT_SEEN_MARLIN
+    entry = entry_speeds_squared(junction, capacity, max(limits.planner_blocks - not_seen, 1))
     seconds[at] = move_times(length, nominal, own, entry)
     return seconds
+
+
+def _with_extruder(axes: Floats, extruder: float) -> Floats:
+    """Return limits of X, Y, Z and the extruder; where nobody has said, it has none."""
+    return np.append(axes, extruder or np.inf)
 
 
 def _asked(blocks: Blocks, moves: Moves, at: Ints, length: Floats) -> Floats:
@@ -111,31 +139,42 @@ def _asked(blocks: Blocks, moves: Moves, at: Ints, length: Floats) -> Floats:
 
 
 def _axis_limit(blocks: Blocks, line: Ints, codes: tuple[int, ...], limit: Floats) -> Floats:
-    """Return a limit of each axis, shape (3,), or (m, 3) where the program changes it."""
+    """Return a limit of each axis, shape (k,), or (m, k) where the program changes it."""
     lines = blocks.commands.lines("M", *codes) if not blocks.modal else line[:0]
     if len(lines) == 0:
         return limit
     columns = [
         np.maximum(blocks.held(letter, lines, float(limit[index])), 1e-3)[line]
-        for index, letter in enumerate(AXES)
+        for index, letter in enumerate(_AXES_AND_EXTRUDER[: len(limit)])
     ]
     return np.stack(columns, axis=1)
 
 
-def _asked_acceleration(blocks: Blocks, moves: Moves, at: Ints) -> Floats | float:
-    lines = blocks.commands.lines("M", 2040) if not blocks.modal else at[:0]
-    if len(lines) == 0:
+def _asked_acceleration(
+    blocks: Blocks, moves: Moves, at: Ints, bounded: Bools, limits: MachineLimits
+) -> Floats | float:
+    """Return the limit along the path: of printing, of travel, of the filament alone."""
+    if blocks.modal:
         return np.inf
+    as_x = float(limits.acceleration_mm_s2[0])
+    initial = (
+        limits.print_acceleration_mm_s2 or as_x,
+        limits.travel_acceleration_mm_s2 or as_x,
+        limits.retract_acceleration_mm_s2 or as_x,
+    )
+    printing = moves.extruded[at] != 0.0
+    lines = blocks.commands.lines("M", 2040)
+    if len(lines) == 0:
+        return np.where(bounded, np.where(printing, *initial[:2]), initial[2])
     line = moves.line[at]
-    printing = moves.extruded[at] > 0.0
     both = blocks.column("S")[lines]
     asked = []
-    for letter in "PT":
+    for letter, first in zip("PTR", initial, strict=True):
         own = blocks.column(letter)[lines]
-        value = np.where(np.isnan(own), both, own)
+        value = own if letter == "R" else np.where(np.isnan(own), both, own)
         given = ~np.isnan(value) & (value > 0.0)
-        asked.append(hold(blocks.n, lines[given], value[given], np.inf)[line])
-    return np.where(printing, asked[0], asked[1])
+        asked.append(hold(blocks.n, lines[given], value[given], first)[line])
+    return np.where(bounded, np.where(printing, asked[0], asked[1]), asked[2])
 
 
 def _jerk(blocks: Blocks, limits: MachineLimits) -> Floats | None:
@@ -145,9 +184,10 @@ def _jerk(blocks: Blocks, limits: MachineLimits) -> Floats | None:
     """
     if limits.jerk_mm_s <= 0.0:
         return None
-    jerk = np.full(3, limits.jerk_mm_s)
+    x_y = limits.jerk_mm_s
+    jerk = np.array([x_y, x_y, limits.z_jerk_mm_s or x_y, limits.extruder_jerk_mm_s or np.inf])
     lines = blocks.commands.lines("M", 2050) if not blocks.modal else np.zeros(0, np.int64)
-    for index, letter in enumerate(AXES):
+    for index, letter in enumerate(_AXES_AND_EXTRUDER):
         given = blocks.column(letter)[lines]
         given = given[given > 0.0]
         jerk[index] = given[0] if len(given) else jerk[index]

@@ -54,6 +54,15 @@ class MachineLimits:
     acceleration_mm_s2: tuple[float, float, float] = (1000.0, 1000.0, 100.0)
     junction_deviation_mm: float = 0.013
     jerk_mm_s: float = 0.0  # above 0: classic jerk instead of junction deviation
+    # Of Z and of the extruder; 0: as X and Y, or not limited.
+    z_jerk_mm_s: float = 0.0
+    extruder_jerk_mm_s: float = 0.0
+    extruder_feed_max_mm_min: float = 0.0
+    extruder_acceleration_mm_s2: float = 0.0
+    # Along the path, as M204 has them: P, T and R (the filament alone); 0: as X.
+    print_acceleration_mm_s2: float = 0.0
+    travel_acceleration_mm_s2: float = 0.0
+    retract_acceleration_mm_s2: float = 0.0
     planner_blocks: int = 16
     # Boxes no cut may reach into: six numbers each, in machine coordinates.
     keep_out_mm: tuple[float, ...] = ()

@@ -167,8 +167,20 @@ def _machine(limits: MachineLimits) -> dict[str, str]:
         values[f"machine_max_feedrate_{axis}"] = feed / 60.0
         values[f"machine_max_acceleration_{axis}"] = acceleration
         values[f"machine_max_jerk_{axis}"] = limits.jerk_mm_s or 8.0
-    for use in ("extruding", "retracting", "travel"):
-        values[f"machine_max_acceleration_{use}"] = limits.acceleration_mm_s2[0]
+    values["machine_max_jerk_z"] = limits.z_jerk_mm_s or limits.jerk_mm_s or 8.0
+    for name, limit in (
+        ("feedrate_e", limits.extruder_feed_max_mm_min / 60.0),
+        ("acceleration_e", limits.extruder_acceleration_mm_s2),
+        ("jerk_e", limits.extruder_jerk_mm_s),
+    ):
+        if limit:
+            values[f"machine_max_{name}"] = limit
+    for use, limit in (
+        ("extruding", limits.print_acceleration_mm_s2),
+        ("travel", limits.travel_acceleration_mm_s2),
+        ("retracting", limits.retract_acceleration_mm_s2),
+    ):
+        values[f"machine_max_acceleration_{use}"] = limit or limits.acceleration_mm_s2[0]
     return {key: f"{value:g},{value:g}" for key, value in values.items()}
 
 

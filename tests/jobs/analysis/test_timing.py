@@ -21,7 +21,7 @@ def _simulated(moves: Moves, limits: MachineLimits) -> float:
     speed = tuple(value / 60.0 for value in limits.feed_max_mm_min)
     planner = Planner(
         Limits(speed, limits.acceleration_mm_s2, limits.junction_deviation_mm),
-        limits.planner_blocks,
+        limits.planner_blocks - 1,  # one place of the ring stays empty
     )
     now = 0.0
     for end, feedrate in zip(moves.end.tolist(), moves.feedrate.tolist(), strict=True):
