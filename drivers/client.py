@@ -13,6 +13,7 @@ from types import TracebackType
 
 from drivers.acts import Order
 from drivers.errors import HostError, WireError
+from drivers.sealing import seal
 from drivers.snapshot import Snapshot
 from drivers.wire import (
     CHUNK_BYTES,
@@ -112,21 +113,25 @@ class HostClient:
         program: str,
         preflight: Mapping[str, object],
         arming: Mapping[str, object] | None = None,
+        seal_key: str = "",
     ) -> None:
         """Begin a run.
 
         :param run: UUID of the attempt.
         :param program: what `load` returned.
-        :param preflight: `id`, `stream_sha256`, `limits_sha256` and `verdict` of the record.
+        :param preflight: `id`, `stream_sha256`, `limits_sha256`, `verdict` and, where that is
+            `person`, `waivers` of the record.
         :param arming: who said that the machine is clear; kept in the first fact.
+        :param seal_key: of the host; "" where it asks for no seal.
         """
-        self._ask(
-            Do.START,
-            run=run,
-            program=program,
-            preflight=dict(preflight),
-            arming=dict(arming) if arming is not None else None,
-        )
+        order: dict[str, object] = {
+            "run": run,
+            "program": program,
+            "preflight": dict(preflight),
+            "arming": dict(arming) if arming is not None else None,
+        }
+        sealed = {"seal": seal(seal_key, self.hello.machine, order)} if seal_key else {}
+        self._ask(Do.START, **order, **sealed)
 
     def pause(self, by: str = "") -> None:
         """Hold the run where it can be held, and park.

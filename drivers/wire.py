@@ -26,7 +26,7 @@ class Do(StrEnum):
     LOAD_BEGIN = "load_begin"  # program (SHA-256), stream_bytes, index_bytes; answers loaded
     LOAD_CHUNK = "load_chunk"  # program, part (stream or index), data (base64)
     LOAD_END = "load_end"  # program
-    START = "start"  # run, program, preflight {id, stream_sha256, limits_sha256, verdict}, arming
+    START = "start"  # run, program, preflight {id, … verdict, waivers}, arming, seal
     PAUSE = "pause"  # by
     RESUME = "resume"  # by
     CANCEL = "cancel"  # by

@@ -1,8 +1,10 @@
-"""The node's own key: Ed25519, made once, kept readable by its owner only."""
+"""The node's own keys, made once, kept readable by their owner only."""
 
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,19 +34,35 @@ def load_key(home: Path) -> NodeKey:
         records that it has signed name it.
     """
     path = home / "keys" / "node.ed25519"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        # Written aside and linked in whole: a cut in the middle must not leave half a key.
-        part = path.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(handle, Ed25519PrivateKey.generate().private_bytes_raw())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        part.rename(path)
+    _make_once(path, lambda: Ed25519PrivateKey.generate().private_bytes_raw())
     try:
         return NodeKey(Ed25519PrivateKey.from_private_bytes(path.read_bytes()))
     except ValueError as error:
         raise UnavailableError("node.bad-key", file=str(path)) from error
+
+
+def load_secret(home: Path) -> bytes:
+    """Return what this node and its machine hosts share, making it at the first start.
+
+    It seals start orders (`drivers.sealing`) and nothing else: lost, it is simply made anew.
+    """
+    path = home / "keys" / "hosts.secret"
+    _make_once(path, lambda: secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def _make_once(path: Path, make: Callable[[], bytes]) -> None:
+    """Write a key that only its owner reads, if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists():
+        return
+    # Written aside and linked in whole: a cut in the middle must not leave half a key.
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(handle, make())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    part.rename(path)

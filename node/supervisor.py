@@ -24,12 +24,14 @@ from drivers.client import HostClient, stop_now
 from drivers.errors import DriverError, HostError
 from drivers.host.config import HostConfig, write_host_config
 from drivers.profile import load_profile
+from drivers.sealing import machine_key
 from drivers.snapshot import Snapshot
 from drivers.wire import HostEvent
 from drivers.wirelog import pieces
 from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machines import HostNeed
 from jobs.services.workshop import LiveOffsets, StartOrder
+from node.identity import load_secret
 
 log = logging.getLogger(__name__)
 
@@ -273,12 +275,16 @@ class Supervisor:
             limits=need.limits.to_json(),
             software=self._layout.software,
             heartbeat=need.heartbeat,
+            seal_key=self._seal_key(need.slug),
             devices=self._layout.devices,
         )
         self._layout.socket(need.slug).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         write_host_config(self._layout.config(need.slug), config)
         text = json.dumps(config.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _seal_key(self, slug: str) -> str:
+        return machine_key(load_secret(self._layout.home), slug)
 
     # MachineGateway
 
@@ -289,11 +295,13 @@ class Supervisor:
             "stream_sha256": order.stream_sha256,
             "limits_sha256": order.limits_sha256,
             "verdict": order.verdict,
+            "waivers": list(order.waivers),
         }
+        key = self._seal_key(slug)
 
         def begin(client: HostClient) -> None:
             program = client.load(order.stream, order.index)
-            client.start(order.run, program, preflight, {"id": order.arming_id})
+            client.start(order.run, program, preflight, {"id": order.arming_id}, key)
 
         return self._ask(slug, begin)
 

@@ -33,6 +33,7 @@ class HostConfig:
     :param heartbeat: line that beats while this host lives, see `drivers.pulse`; "" for none.
     :param devices: the folder that holds `dev` and `sys`.
     :param state_dir: folder of the lock, the journal and the programs.
+    :param seal_key: what start orders are sealed with, hexadecimal; "" asks for no seal.
     """
 
     machine: str
@@ -48,6 +49,7 @@ class HostConfig:
     devices: Path = Path("/")
     link: str = "serial"
     heartbeat: str = ""
+    seal_key: str = ""
 
     def reach(self) -> Reach:
         """Return where the lab says that the machine can go; empty if it does not say."""
@@ -80,6 +82,7 @@ class HostConfig:
             "devices": str(self.devices),
             "link": self.link,
             "heartbeat": self.heartbeat,
+            "seal_key": self.seal_key,
         }
 
     @classmethod
@@ -108,14 +111,27 @@ class HostConfig:
             # A node of the release before knows of no other.
             link=text_of(values, "link") if "link" in values else "serial",
             heartbeat=text_of(values, "heartbeat") if "heartbeat" in values else "",
+            seal_key=_key(values),
         )
 
 
+def _key(values: Mapping[str, object]) -> str:
+    key = text_of(values, "seal_key") if "seal_key" in values else ""
+    if not re.fullmatch(r"(?:[0-9a-f]{64})?", key):
+        raise HostError("host.bad_config", file="host.json", reason="seal_key")
+    return key
+
+
 def write_host_config(path: Path, config: HostConfig) -> None:
-    """Write the file so that a reader sees the old or the new one, never half of it."""
+    """Write the file so that a reader sees the old or the new one, never half of it.
+
+    Its owner alone may read it: it holds the key of the start orders.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
-    with beside.open("w", encoding="utf-8") as file:
+    beside.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
         json.dump(config.to_json(), file, indent=2, sort_keys=True)
         file.write("\n")
         file.flush()

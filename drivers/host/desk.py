@@ -15,6 +15,7 @@ from drivers.host.programs import ProgramStore
 from drivers.host.seam import MachineSession
 from drivers.host.server import Connection
 from drivers.journal import Journal
+from drivers.sealing import is_sealed
 from drivers.wire import FROZEN, PROTOCOL, Do, Hello, object_of, text_of, whole_of
 
 MAX_COMMAND_BYTES = 96
@@ -25,6 +26,17 @@ _LOOK_FIRST = frozenset({Do.COMMAND, Do.KEEP_HEAT})
 log = logging.getLogger(__name__)
 
 Message = Mapping[str, object]
+
+
+def _may_run(preflight: Message) -> bool:
+    """Tell whether the record lets it run: nothing found, or every finding let stand by a person.
+
+    What a node of the release before calls a warning stopped nothing.
+    """
+    if preflight.get("verdict") == "person":
+        waivers = preflight.get("waivers")
+        return isinstance(waivers, list) and bool(waivers)
+    return preflight.get("verdict") in ("pass", "warn")
 
 
 class Desk:
@@ -136,15 +148,24 @@ class Desk:
         preflight = message.get("preflight")
         if not isinstance(preflight, dict) or preflight.get("stream_sha256") != program.sha256:
             raise HostError("host.no_preflight", program=program.sha256)
-        if preflight.get("verdict") not in ("pass", "warn"):
-            raise HostError("host.no_preflight", program=program.sha256, verdict="block")
+        if not _may_run(preflight):
+            verdict = str(preflight.get("verdict"))[:16]
+            raise HostError("host.no_preflight", program=program.sha256, verdict=verdict)
         if preflight.get("limits_sha256") != self._config.limits_sha256:
             raise HostError("host.limits_changed", machine=self._config.machine)
+        self._demand_seal(message, program.sha256)
         known = {"preflight": preflight.get("id"), "arming": message.get("arming")}
         if len(json.dumps(known)) > MAX_START_BYTES:
             raise HostError("host.bad_arming", limit_bytes=MAX_START_BYTES)
         fields = {"program": program.sha256, "total": len(program), **known}
         self._machine.start(text_of(message, "run"), program, fields, now)
+
+    def _demand_seal(self, message: Message, program: str) -> None:
+        """Refuse an order that the node did not seal for this machine."""
+        key = self._config.seal_key
+        order = {name: message.get(name) for name in ("run", "program", "preflight", "arming")}
+        if key and not is_sealed(key, self._config.machine, order, message.get("seal")):
+            raise HostError("host.not_sealed", program=program)
 
     def _steer(self, do: Do, message: Message, now: float) -> None:
         session = self._machine.session

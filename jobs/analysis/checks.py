@@ -12,7 +12,7 @@ import numpy as np
 
 from jobs.analysis import language
 from jobs.analysis.arrays import Bools
-from jobs.analysis.examined import Examined, block, warn
+from jobs.analysis.examined import Examined, block, note, person
 from jobs.analysis.motion import AXES, spindle_on
 from jobs.analysis.timing import target_of
 from jobs.domain.preflight import Finding, FindingCode, Severity
@@ -177,11 +177,11 @@ def _left_on(examined: Examined) -> Iterator[Finding]:
     for commands in ((1040, 1090), (1400, 1900)):
         lines = blocks.commands.lines("M", *commands)
         if len(lines) and target_of(blocks, lines[-1:])[0] > 0.0:
-            yield warn(FindingCode.HEAT_LEFT_ON, examined.source(lines[-1]))
+            yield note(FindingCode.HEAT_LEFT_ON, examined.source(lines[-1]))
             break
     if blocks.n and spindle_on(blocks)[-1]:
         last = blocks.commands.lines("M", 30, 40)[-1]
-        yield warn(FindingCode.SPINDLE_LEFT_ON, examined.source(last))
+        yield person(FindingCode.SPINDLE_LEFT_ON, examined.source(last))
 
 
 def _units(examined: Examined) -> Iterator[Finding]:
@@ -190,7 +190,7 @@ def _units(examined: Examined) -> Iterator[Finding]:
         return
     said = blocks.commands.lines("G", 200, 210)
     if len(said) == 0 or said[0] > moves.line[0]:
-        yield warn(FindingCode.UNITS_MISSING, examined.source(moves.line[0]))
+        yield person(FindingCode.UNITS_MISSING, examined.source(moves.line[0]))
 
 
 def _feedrate(examined: Examined) -> Iterator[Finding]:
@@ -200,5 +200,5 @@ def _feedrate(examined: Examined) -> Iterator[Finding]:
         return
     line = examined.source(moves.line[without[0]])
     # Grbl stops with error 22; Marlin has a feedrate of its own.
-    finding = block if examined.wanted == "grbl" else warn
+    finding = block if examined.wanted == "grbl" else note
     yield finding(FindingCode.NO_FEEDRATE, line, count=len(without))

@@ -43,6 +43,11 @@ def block(code: FindingCode, line: int | None = None, **fields: str | int | floa
     return Finding(code, Severity.BLOCK, line, fields)
 
 
-def warn(code: FindingCode, line: int | None = None, **fields: str | int | float) -> Finding:
-    """Return a finding that a person should read before the program runs."""
-    return Finding(code, Severity.WARN, line, fields)
+def person(code: FindingCode, line: int | None = None, **fields: str | int | float) -> Finding:
+    """Return a finding that a person must wave through before the program runs."""
+    return Finding(code, Severity.PERSON, line, fields)
+
+
+def note(code: FindingCode, line: int | None = None, **fields: str | int | float) -> Finding:
+    """Return a finding that is only good to know."""
+    return Finding(code, Severity.NOTE, line, fields)

@@ -78,10 +78,10 @@ def _findings(
 ) -> list[Finding]:  # fmt: skip
     findings = []
     if not mesh.is_watertight:
-        findings.append(Finding(FindingCode.NOT_WATERTIGHT, Severity.WARN))
+        findings.append(Finding(FindingCode.NOT_WATERTIGHT, Severity.NOTE))
     if not _TOO_SMALL <= float(size.max()) <= _TOO_LARGE:
         largest = {"size_mm": round(float(size.max()), 3)}
-        findings.append(Finding(FindingCode.UNITS_SUSPICIOUS, Severity.WARN, None, largest))
+        findings.append(Finding(FindingCode.UNITS_SUSPICIOUS, Severity.NOTE, None, largest))
     if machine is not None and (size > np.array(machine.envelope_mm)).any():
         fields = {"size_mm": _written(size), "envelope_mm": _written(machine.envelope_mm)}
         findings.append(Finding(FindingCode.DOES_NOT_FIT, Severity.BLOCK, None, fields))

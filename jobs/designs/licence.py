@@ -129,7 +129,7 @@ class LicenceJudgement:
                 )
             case _:
                 return Finding(
-                    FindingCode.LICENCE_UNCLEAR, Severity.WARN, fields={"licence": licence}
+                    FindingCode.LICENCE_UNCLEAR, Severity.NOTE, fields={"licence": licence}
                 )
 
 

@@ -31,6 +31,9 @@ class Reason(StrEnum):
     MACHINE_OFFLINE = "machine-offline"
     BLOCKED_BY_PREFLIGHT = "blocked-by-preflight"
     NOT_PREPARED = "not-prepared"
+    NEEDS_PERSON = "needs-person"  # count
+    FINDINGS_CHANGED = "findings-changed"
+    NOTHING_TO_WAIVE = "nothing-to-waive"
     NO_ROOM_BEFORE = "no-room-before"  # at
     PERSON_MUST_START = "person-must-start"
     NOT_CONFIRMED = "not-confirmed"  # item
@@ -130,6 +133,7 @@ class StartFacts:
     has_other_board: bool = False
     lacks_heat_guard: bool = False  # its firmware says that it has no thermal protection
     supply_is_low: bool = False  # of the node's own computer
+    unwaived: int = 0  # findings that need a person's word and have none
 
 
 def start_refusals(facts: StartFacts) -> Iterator[Refusal]:
@@ -140,6 +144,8 @@ def start_refusals(facts: StartFacts) -> Iterator[Refusal]:
         yield Refusal(Reason.NOT_PREPARED)
     if facts.is_blocked:
         yield Refusal(Reason.BLOCKED_BY_PREFLIGHT)
+    elif facts.unwaived:
+        yield Refusal(Reason.NEEDS_PERSON, {"count": facts.unwaived})
     if facts.has_other_board:
         yield Refusal(Reason.OTHER_BOARD)
     elif facts.in_use:

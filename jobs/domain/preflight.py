@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+from jobs.domain.people import Role
+
+TEXT_MOST: Final = 120  # characters of a line that a finding shows
 
 
 class Severity(StrEnum):
     """How much a finding weighs."""
 
-    NOTE = "note"
-    WARN = "warn"
-    BLOCK = "block"
+    NOTE = "note"  # good to know
+    PERSON = "person"  # runs only when a named person has written down why it may
+    BLOCK = "block"  # never runs: a danger that nobody can take upon themselves
 
 
 class FindingCode(StrEnum):
@@ -20,6 +25,8 @@ class FindingCode(StrEnum):
 
     Findings on lines carry `count` too: how often it came; `line` is the first.
     """
+
+    # what the program has the machine do
 
     OUTSIDE_ENVELOPE = "outside-envelope"  # axis, at_mm, low_mm, high_mm
     NOZZLE_TOO_HOT = "nozzle-too-hot"  # asked_c, limit_c
@@ -52,15 +59,44 @@ class FindingCode(StrEnum):
     WORKER_DIED = "worker-died"  # reason: memory, cpu, wall, output, signal
     SLICER_FAILED = "slicer-failed"  # reason
     TOOL_CHANGE = "tool-change"  # count
+    # what the machine would keep, or be made to do beside the part
+    SETTING_STORED = "setting-stored"  # command, setting, new, old
+    SETTING_CHANGED = "setting-changed"  # command
+    SETTINGS_RESET = "settings-reset"  # command
+    LIMITS_SET = "limits-set"  # command
+    LIMITS_ABOVE = "limits-above"  # command, axis, asked, limit
+    FIRMWARE_UPDATE = "firmware-update"  # command
+    HIDDEN_PROGRAM = "hidden-program"  # command
+    NOT_FOLLOWED = "not-followed"  # command
+    HEAT_GUARD = "heat-guard"  # command
+    HEAT_UNSAID = "heat-unsaid"  # command
+    HEAT_UNLIMITED = "heat-unlimited"  # command, asked_c
+    COLD_ALLOWED = "cold-allowed"  # command
+    FAKE_REPLY = "fake-reply"  # command
+    PIN_SWITCHED = "pin-switched"  # command
+    POWER_SWITCHED = "power-switched"  # command
+    MACRO = "macro"  # command
+    TOO_MANY_FINDINGS = "too-many-findings"  # count
+    INCHES = "inches"  # command
+    PUSHES_MUCH = "pushes-much"  # mm
+    EXTRUDER_MODE = "extruder-mode"
+    # what it was made for
+    WRONG_NOZZLE = "wrong-nozzle"  # found_mm, wanted_mm
+    WRONG_FILAMENT = "wrong-filament"  # found_mm, wanted_mm
+    WRONG_PRINTER = "wrong-printer"  # found, wanted
     RESUME_NO_LINE = "resume-no-line"
     RESUME_NO_PLACE = "resume-no-place"
+
+
+# Settings that a machine keeps when the program is long over.
+OWNERS: Final = frozenset({FindingCode.SETTING_STORED})
 
 
 class Verdict(StrEnum):
     """May it run?"""
 
     PASS = "pass"
-    WARN = "warn"
+    PERSON = "person"  # when a person has waved every such finding through
     BLOCK = "block"
 
 
@@ -70,12 +106,29 @@ class Finding:
 
     :param line: 1-based line of the uploaded file, where there is one.
     :param fields: values of the sentence, units in the names.
+    :param text: that line as it may be shown, at most 120 characters; "" without a line.
     """
 
     code: FindingCode
     severity: Severity
     line: int | None = None
     fields: Mapping[str, str | int | float] = field(default_factory=dict)
+    text: str = ""
+
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """Return what a person's word about this finding names: its code and its line."""
+        return self.code.value, self.line
+
+    @property
+    def waived_by(self) -> Role | None:
+        """Return the role that it takes to wave it through; None if nobody can.
+
+        What stays in a machine after the program is for the machine's owner to decide.
+        """
+        if self.severity is not Severity.PERSON:
+            return None
+        return Role.ADMIN if self.code in OWNERS else Role.OPERATOR
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
@@ -83,6 +136,7 @@ class Finding:
             "code": self.code.value,
             "severity": self.severity.value,
             "line": self.line,
+            "text": self.text,
             "fields": dict(self.fields),
         }
 
@@ -97,6 +151,7 @@ class Finding:
             Severity(str(values["severity"])),
             line if isinstance(line, int) else None,
             dict(raw),
+            str(values.get("text") or ""),
         )
 
 
@@ -111,4 +166,4 @@ def verdict(findings: Iterable[Finding]) -> Verdict:
     severities = {finding.severity for finding in findings}
     if Severity.BLOCK in severities:
         return Verdict.BLOCK
-    return Verdict.WARN if Severity.WARN in severities else Verdict.PASS
+    return Verdict.PERSON if Severity.PERSON in severities else Verdict.PASS

@@ -20,6 +20,7 @@ from jobs.services.planned import program_path
 from jobs.services.starting import candidates, is_current, preflight_for, standing_of
 from jobs.services.targets import Target, target_of
 from jobs.services.views import CarriedProgram
+from jobs.services.waived import unwaived
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Attempt, Job, Machine, Preflight
 
@@ -88,7 +89,7 @@ class ByHand:
         if machine.control != Control.BY_HAND:
             raise RefusedError([Refusal(Reason.NO_SUCH_CONTROL, {"control": machine.control})])
         target = target_of(machine, self._workshop.profiles_dir)
-        examined = _examined(preflight_for(session, job.id, machine.id), target)
+        examined = _examined(session, preflight_for(session, job.id, machine.id), target)
         path = program_path(self._workshop.work_dir, examined.program_sha256)
         if not path.is_file():
             raise NotFoundError("job.no-program")
@@ -113,14 +114,15 @@ class ByHand:
         taken_at = standing.next_claim_at(job.person_id)
         if taken_at is not None and taken_at <= now:
             raise RefusedError([Refusal(Reason.NO_ROOM_BEFORE, {"at": taken_at.isoformat()})])
-        preflight = _examined(preflight_for(session, job.id, machine.id), standing.target)
+        found = preflight_for(session, job.id, machine.id)
+        preflight = _examined(session, found, standing.target)
         machine.to_check_since = None  # who says "started" stands in front of it
         attempt = self._attempts.begin(session, job, machine, preflight, None, now)
         self._attempts.run(session, attempt, now, now)
 
 
-def _examined(preflight: Preflight | None, target: Target | None) -> Preflight:
-    """Return what was found, if it is of the machine as it is now and does not block.
+def _examined(session: Session, preflight: Preflight | None, target: Target | None) -> Preflight:
+    """Return what was found, if it is of the machine as it is now and nothing is in the way.
 
     :raises RefusedError: else.
     """
@@ -128,6 +130,8 @@ def _examined(preflight: Preflight | None, target: Target | None) -> Preflight:
         raise RefusedError([Refusal(Reason.NOT_PREPARED)])
     if preflight.verdict == Verdict.BLOCK:
         raise RefusedError([Refusal(Reason.BLOCKED_BY_PREFLIGHT)])
+    if missing := unwaived(session, preflight):
+        raise RefusedError([Refusal(Reason.NEEDS_PERSON, {"count": len(missing)})])
     return preflight
 
 

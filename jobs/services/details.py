@@ -61,7 +61,7 @@ def _waits_for(
     for machine in candidates(session, job):
         standing = standing_of(session, workshop, machine, now)
         preflight = preflight_for(session, job.id, machine.id)
-        found = refusals(job, standing, preflight, now, started_by_person=False)
+        found = refusals(session, job, standing, preflight, now, started_by_person=False)
         if machine.control == Control.BY_HAND:
             # Nothing holds it up but the person who carries the file over.
             found = [Refusal(Reason.PERSON_MUST_START)]

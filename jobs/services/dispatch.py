@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,6 +39,7 @@ from jobs.services.starting import (
 )
 from jobs.services.turns import take_turn
 from jobs.services.views import ArmingView
+from jobs.services.waived import waivers_of
 from jobs.services.workshop import StartOrder, Workshop
 from jobs.store.tables import Arming, Attempt, Job, Machine, Preflight
 
@@ -49,6 +50,7 @@ _MOST_STARTS = 64  # in one tick
 _ABOUT_PROGRAM = frozenset(
     {
         "host.no_preflight",
+        "host.not_sealed",
         "host.unknown_program",
         "host.bad_program",
         "host.bad_chunk",
@@ -276,14 +278,20 @@ class Dispatch:
             raise RefusedError([Refusal(Reason.NO_CAPABLE_MACHINE)])
         standing = standing_of(session, self._workshop, machine, now)
         preflight = preflight_for(session, job.id, machine.id)
-        _refuse(refusals(job, standing, preflight, now, started_by_person=started_by_person))
+        _refuse(
+            refusals(session, job, standing, preflight, now, started_by_person=started_by_person)
+        )
         assert preflight is not None  # else the rules above had said no
         assert standing.arming is not None
         attempt = self._attempts.begin(session, job, machine, preflight, standing.arming, now)
         self._runs.expect(attempt.id)  # before anybody can see the attempt
-        return _Start(machine.slug, attempt.id, self._order(attempt, preflight, standing.arming))
+        waivers = [one.id for one in waivers_of(session, preflight)]
+        order = self._order(attempt, preflight, standing.arming, waivers)
+        return _Start(machine.slug, attempt.id, order)
 
-    def _order(self, attempt: Attempt, preflight: Preflight, arming: Arming) -> StartOrder:
+    def _order(
+        self, attempt: Attempt, preflight: Preflight, arming: Arming, waivers: Sequence[str]
+    ) -> StartOrder:
         work_dir = self._workshop.work_dir
         stream, index = preflight.stream_sha256 or "", preflight.index_sha256 or ""
         return StartOrder(
@@ -294,6 +302,7 @@ class Dispatch:
             preflight_id=preflight.id,
             limits_sha256=preflight.limits_sha256,
             verdict=preflight.verdict,
+            waivers=tuple(waivers),
             arming_id=arming.id,
         )
 

@@ -168,7 +168,7 @@ def licence_finding(summary: Mapping[str, object], licence: str, purpose: str) -
             return Finding(FindingCode.LICENCE_FORBIDS, Severity.BLOCK, fields=fields)
         case _:
             fields = {"licence": licence or "none"}
-            return Finding(FindingCode.LICENCE_UNCLEAR, Severity.WARN, fields=fields)
+            return Finding(FindingCode.LICENCE_UNCLEAR, Severity.NOTE, fields=fields)
 
 
 def _design_file(session: Session, design: Design, path: str | None) -> DesignFile:

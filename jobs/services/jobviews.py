@@ -15,7 +15,16 @@ from jobs.domain.people import Actor, Role
 from jobs.domain.preflight import Finding, Verdict
 from jobs.services.board import open_runs
 from jobs.services.starting import preflights_of
-from jobs.services.views import AttemptView, JobView, PreflightView, RunView, StepView, TalkView
+from jobs.services.views import (
+    AttemptView,
+    JobView,
+    PreflightView,
+    RunView,
+    StepView,
+    TalkView,
+    WaiverView,
+)
+from jobs.services.waived import unwaived, waivers_of
 from jobs.services.workshop import Workshop
 from jobs.store.tables import (
     Arming,
@@ -189,8 +198,33 @@ def preflight_views(session: Session, job_id: str) -> list[PreflightView]:
             filament_mm=row.filament_um / 1000,
             stream_lines=row.stream_lines,
             report=row.report,
+            id=row.id,
+            program_sha256=row.program_sha256,
+            open_findings=unwaived(session, row),
+            waivers=_waivers(session, row),
         )
         for row, machine in session.execute(query)
+    ]
+
+
+def _waivers(session: Session, preflight: Preflight) -> list[WaiverView]:
+    """Return the words that hold for this program on this machine, oldest first."""
+    rows = waivers_of(session, preflight)
+    people = session.scalars(select(Person).where(Person.id.in_({row.person_id for row in rows})))
+    names = {person.id: person.name for person in people}
+    return [
+        WaiverView(
+            code=row.code,
+            line=row.line,
+            text=row.text,
+            fields=row.fields,
+            reason=row.reason,
+            by=names.get(row.person_id, ""),
+            at=row.at,
+            program_sha256=row.program_sha256,
+            limits_sha256=row.limits_sha256,
+        )
+        for row in rows
     ]
 
 

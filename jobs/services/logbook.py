@@ -28,6 +28,7 @@ class Happening(StrEnum):
     HEAT_KEPT = "heat-kept"  # by a person
     POWER_ON = "power-on"  # by a person
     POWER_OFF = "power-off"  # why
+    WAIVED = "waived"  # by a person; job, code, line, reason
 
 
 def write(

@@ -22,6 +22,7 @@ from jobs.services.queue import Queue
 from jobs.services.resuming import Resuming
 from jobs.services.runs import Runs
 from jobs.services.sweep import Sweep
+from jobs.services.waiving import Waiving
 from jobs.services.wirelogs import WireLogs
 from jobs.services.workshop import Workshop
 
@@ -39,6 +40,7 @@ class Services:
     queue: Queue
     preparation: Preparation
     resuming: Resuming
+    waiving: Waiving
     dispatch: Dispatch
     cycle: CycleStart
     attendance: Attendance
@@ -66,6 +68,7 @@ def build_services(workshop: Workshop) -> Services:
         queue=Queue(workshop),
         preparation=Preparation(workshop, programs),
         resuming=Resuming(workshop, programs),
+        waiving=Waiving(workshop),
         dispatch=dispatch,
         cycle=CycleStart(workshop, dispatch),
         attendance=Attendance(workshop),

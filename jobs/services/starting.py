@@ -21,6 +21,7 @@ from jobs.services.board import Taken, state_of
 from jobs.services.computer import supply
 from jobs.services.resuming import is_resume
 from jobs.services.targets import Target, target_of
+from jobs.services.waived import unwaived
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Preflight
 
@@ -124,6 +125,7 @@ def preflights_of(
 
 
 def refusals(
+    session: Session,
     job: Job,
     standing: Standing,
     preflight: Preflight | None,
@@ -146,6 +148,7 @@ def refusals(
                 is_armed=standing.arming is not None,
                 is_prepared=is_current(preflight, standing.target),
                 is_blocked=preflight is not None and preflight.verdict == Verdict.BLOCK,
+                unwaived=len(unwaived(session, preflight)),
                 # A kind we do not know is treated as the careful one.
                 must_be_started_by_person=kind is None or kind.start is Start.PERSON,
                 started_by_person=started_by_person,
@@ -195,7 +198,7 @@ def next_start(session: Session, workshop: Workshop, now: datetime) -> tuple[str
             if (
                 is_free
                 and takes(machine, job)
-                and not refusals(job, standing, preflight, now, started_by_person=False)
+                and not refusals(session, job, standing, preflight, now, started_by_person=False)
             ):
                 return job.id, machine.slug
     return None

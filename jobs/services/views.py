@@ -210,6 +210,26 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiverView:
+    """A person's written word that one finding may stand."""
+
+    code: str
+    line: int | None
+    text: str
+    fields: Mapping[str, object]
+    reason: str
+    by: str
+    at: datetime
+    program_sha256: str
+    limits_sha256: str
+
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """Return what it names of a finding."""
+        return self.code, self.line
+
+
+@dataclass(frozen=True, slots=True)
 class PreflightView:
     """What was found for one machine."""
 
@@ -222,6 +242,10 @@ class PreflightView:
     filament_mm: float
     stream_lines: int
     report: Mapping[str, object]
+    id: str = ""
+    program_sha256: str = ""
+    open_findings: Sequence[Finding] = ()  # those that need a person's word and have none
+    waivers: Sequence[WaiverView] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class StartOrder:
     """Everything a machine host needs to begin one run.
 
     :param run: the attempt's id; the host names every event by it.
+    :param waivers: ids of the words that people gave for what the preflight found.
     """
 
     run: str
@@ -47,6 +48,7 @@ class StartOrder:
     limits_sha256: str
     verdict: str
     arming_id: str
+    waivers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

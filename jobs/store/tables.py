@@ -274,6 +274,29 @@ class Arming(Base):
     withdrawn_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+class Waiver(Base):
+    """A person's written word that one finding may stand; only ever added to.
+
+    It holds for one program on one machine with these limits, whichever job brings it.
+    """
+
+    __tablename__ = "waiver"
+    __table_args__ = (Index("ix_waiver_machine_program", "machine_id", "program_sha256"),)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), index=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    at: Mapped[datetime] = mapped_column(Instant)
+    reason: Mapped[str] = mapped_column(String(500))
+    program_sha256: Mapped[str] = mapped_column(Hash)
+    limits_sha256: Mapped[str] = mapped_column(Hash)
+    code: Mapped[str] = mapped_column(String(32))
+    line: Mapped[int | None] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(String(200))  # of that line, as it was shown
+    fields: Mapped[JsonObject] = mapped_column(JSON)  # as they were shown: old and new value, …
+    simulated: Mapped[bool] = mapped_column(default=False)
+
+
 class MachineAct(Base):
     """What a person had a machine do by hand; `refused` is the machine's own "no"."""
 

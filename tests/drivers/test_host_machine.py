@@ -22,6 +22,7 @@ from drivers.host.programs import ProgramStore
 from drivers.host.server import Connection
 from drivers.journal import Journal
 from drivers.profile import load_profile
+from drivers.sealing import machine_key, seal
 from drivers.snapshot import (
     Attention,
     Cancelled,
@@ -128,7 +129,7 @@ class FakeSession:
 class Bench:
     """One machine on one folder, with a fake port and a node listening."""
 
-    def __init__(self, folder: Path, *, port=True):
+    def __init__(self, folder: Path, *, port=True, seal_key=""):
         self.config = HostConfig(
             machine="anna",
             kind="fdm",
@@ -139,6 +140,7 @@ class Bench:
             socket=folder / "s",
             state_dir=folder,
             limits={"envelope_mm": [220.0, 210.0, 200.0], "nozzle_max_c": 280.0},
+            seal_key=seal_key,
         )
         self.has_port = port
         self.sessions: list[FakeSession] = []
@@ -254,6 +256,9 @@ def test_a_run_is_on_disk_before_its_first_line_and_ends_with_what_was_done(benc
             {"preflight": {k: v for k, v in PREFLIGHT.items() if k != "verdict"}},
             "host.no_preflight",
         ),
+        ({"preflight": PREFLIGHT | {"verdict": "person"}}, "host.no_preflight"),
+        ({"preflight": PREFLIGHT | {"verdict": "person", "waivers": []}}, "host.no_preflight"),
+        ({"preflight": PREFLIGHT | {"verdict": "block", "waivers": ["w"]}}, "host.no_preflight"),
         ({"preflight": PREFLIGHT | {"limits_sha256": "old"}}, "host.limits_changed"),
         ({"run": "x" * 65}, "host.no_journal"),
         ({"run": 7}, "wire.bad_value"),
@@ -266,6 +271,35 @@ def test_a_program_without_its_own_passing_examination_is_not_started(bench, cha
     assert (answer["ok"], answer["code"]) == (False, code)
     assert bench.session.told == []
     assert bench.journal.facts() == []
+
+
+def test_what_people_let_stand_is_started(bench):
+    bench.load()
+    assert bench.start(preflight=PREFLIGHT | {"verdict": "person", "waivers": ["w"]})["ok"]
+
+
+@pytest.fixture
+def sealing_bench(folder):
+    bench = Bench(folder, seal_key=machine_key(b"s" * 32, "anna"))
+    yield bench
+    bench.close()
+
+
+def test_only_an_order_that_was_sealed_for_this_machine_is_started(sealing_bench):
+    bench, key = sealing_bench, sealing_bench.config.seal_key
+    bench.load()
+    order = {"run": "r1", "program": PROGRAM, "preflight": PREFLIGHT, "arming": {"by": "eva"}}
+    for wrong in (
+        {},
+        {"seal": None},
+        {"seal": seal(key, "bert", order)},
+        {"seal": seal(key, "anna", order | {"run": "r2"})},
+        {"seal": seal(key, "anna", order), "arming": {"by": "mallory"}},
+    ):
+        answer = bench.start(**wrong)
+        assert (answer["ok"], answer["code"]) == (False, "host.not_sealed")
+    assert (bench.session.told, bench.journal.facts()) == ([], [])
+    assert bench.start(seal=seal(key, "anna", order))["ok"]
 
 
 def test_a_second_run_waits_and_the_same_run_starts_only_once(bench):

@@ -187,6 +187,24 @@ def test_a_node_two_protocols_newer_watches_stops_and_takes_the_records_over(
     wait_for(lambda: house.software() == "fabnode 3")
 
 
+def test_a_client_of_the_socket_that_is_not_the_node_begins_nothing(house: House) -> None:
+    node = house.node("fabnode 1")
+    wait_for(lambda: idle(node))
+    config = house.home / "machines" / "mk1" / "host.json"
+    assert config.stat().st_mode & 0o777 == 0o600, "it holds the key"
+    order = house.order("r1", 20)
+    record = {"id": "p", "limits_sha256": LIMITS.sha256(), "verdict": "pass"}
+    with HostClient.connect(house.home / "run" / "mk1.sock", "mallory") as client:
+        program = client.load(order.stream, order.index)
+        with pytest.raises(HostError, match=r"host\.not_sealed"):
+            client.start("r1", program, {**record, "stream_sha256": program}, {"id": "a"})
+    changed = replace(order, limits_sha256="0" * 64)
+    assert node.supervisor.start("mk1", changed) == "host.limits_changed"
+    order.stream.write_text("G1 X5\n" * 20)
+    assert node.supervisor.start("mk1", order) == "host.no_preflight", "another stream"
+    assert node.facts("r1") == []
+
+
 def test_a_run_needs_nothing_of_the_nodes_disk_once_it_has_begun(house: House) -> None:
     node = house.node("fabnode 1")
     wait_for(lambda: idle(node))

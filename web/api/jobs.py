@@ -9,7 +9,14 @@ from starlette.responses import FileResponse, StreamingResponse
 from jobs.domain.errors import InvalidError
 from jobs.services.resuming import ResumeWish
 from web.api.jobs_json import JobDetailOut, JobOut, ResumeOut
-from web.api.wishes import ByHandIn, JobFromDesignIn, ResumeConfirmIn, ResumeIn, api_router
+from web.api.wishes import (
+    ByHandIn,
+    JobFromDesignIn,
+    ResumeConfirmIn,
+    ResumeIn,
+    WaiveIn,
+    api_router,
+)
 from web.auth import ApiVisitorDep, FormDep, Visitor
 from web.context import Web, WebDep
 from web.pages.jobs import PURPOSES, carried, packed_log
@@ -128,6 +135,16 @@ def release(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
 def cancel(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
     """Give it up; a running one ends safely."""
     web.services.queue.cancel(visitor.actor, job_id, web.clock())
+    return _detail(web, visitor, job_id)
+
+
+@router.post("/jobs/{job_id}/waive")
+def waive(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: WaiveIn) -> JobDetailOut:
+    """Let findings that need a person stand; a block never. The written reason is kept."""
+    chosen = [(one.code, one.line) for one in wish.findings]
+    web.services.waiving.waive(
+        visitor.actor, job_id, wish.preflight, chosen, wish.reason, web.clock()
+    )
     return _detail(web, visitor, job_id)
 
 

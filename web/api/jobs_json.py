@@ -9,7 +9,14 @@ from pydantic import BaseModel
 from jobs.domain.job import AttemptState, HoldReason, InputKind, JobState, StepName, StepState
 from jobs.domain.preflight import Finding, Severity, Verdict
 from jobs.services.resuming import ResumePlan
-from jobs.services.views import AttemptView, JobDetail, JobView, PreflightView, StepView
+from jobs.services.views import (
+    AttemptView,
+    JobDetail,
+    JobView,
+    PreflightView,
+    StepView,
+    WaiverView,
+)
 from web.api.lab_json import DesignOut, RecordOut
 from web.api.machines_json import RunOut
 from web.context import Web
@@ -24,6 +31,7 @@ class FindingOut(BaseModel):
     code: str
     severity: Severity
     line: int | None
+    text: str
     detail: str
     fields: dict[str, Scalar]
 
@@ -34,6 +42,7 @@ class FindingOut(BaseModel):
             code=finding.code.value,
             severity=finding.severity,
             line=finding.line,
+            text=finding.text,
             detail=web.renderer.sentences.finding(finding),
             fields=dict(finding.fields),
         )
@@ -144,21 +153,58 @@ class ResumeOut(BaseModel):
         )
 
 
-class PreflightOut(BaseModel):
-    """What was found for one machine."""
+class WaiverOut(BaseModel):
+    """A person's written word that one finding may stand."""
 
+    code: str
+    line: int | None
+    text: str
+    fields: dict[str, Scalar]
+    reason: str
+    by: str
+    at: datetime
+    program_sha256: str
+    limits_sha256: str
+
+    @classmethod
+    def of(cls, one: WaiverView) -> WaiverOut:
+        """Return the JSON form."""
+        return cls(
+            code=one.code,
+            line=one.line,
+            text=one.text,
+            fields={k: v for k, v in one.fields.items() if isinstance(v, str | int | float)},
+            reason=one.reason,
+            by=one.by,
+            at=one.at,
+            program_sha256=one.program_sha256,
+            limits_sha256=one.limits_sha256,
+        )
+
+
+class PreflightOut(BaseModel):
+    """What was found for one machine; `open` of it need a person's word and have none."""
+
+    id: str
     machine: str
+    program_sha256: str
     verdict: Verdict
     findings: list[FindingOut]
     planned_s: float
     mass_g: float
     filament_mm: float
     stream_lines: int
+    open: int
+    waivers: list[WaiverOut]
 
     @classmethod
     def of(cls, web: Web, one: PreflightView) -> PreflightOut:
         """Return the JSON form."""
         return cls(
+            id=one.id,
+            program_sha256=one.program_sha256,
+            open=len(one.open_findings),
+            waivers=[WaiverOut.of(each) for each in one.waivers],
             machine=one.machine_slug,
             verdict=one.verdict,
             findings=[FindingOut.of(web, finding) for finding in one.findings],

@@ -117,6 +117,21 @@ class MoveIn(_In):
     end: AwareDatetime
 
 
+class FindingIn(_In):
+    """One finding, by its code and line."""
+
+    code: ShortText
+    line: int | None = None
+
+
+class WaiveIn(_In):
+    """Findings that may stand, and why; `preflight` is the examination that was read."""
+
+    preflight: ShortText
+    reason: Annotated[str, StringConstraints(max_length=500)]
+    findings: Annotated[list[FindingIn], Field(max_length=100)]
+
+
 class ByHandIn(_In):
     """At which machine it was done."""
 

@@ -152,6 +152,14 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         unsettled=detail.job.state not in ENDED
         or any(step.state in (StepState.WAITING, StepState.RUNNING) for step in detail.steps),
         may_steer=detail.job.mine or visitor.may(Role.OPERATOR),
+        may_waive={
+            one.id: [
+                finding
+                for finding in one.open_findings
+                if finding.waived_by and visitor.may(finding.waived_by)
+            ]
+            for one in detail.preflights
+        },
     )
 
 
@@ -239,6 +247,14 @@ def cancel(
     """Give a job up; a running one ends safely."""
     web.services.queue.cancel(visitor.actor, job_id, web.clock())
     return go(f"/jobs/{job_id}", "cancelled")
+
+
+@router.post("/jobs/{job_id}/waive")
+def waive(web: WebDep, visitor: VisitorDep, job_id: str, form: CheckedFormDep) -> RedirectResponse:
+    """Let what needs a person stand, with a written reason."""
+    read, reason = form.text("preflight"), form.text("reason")
+    web.services.waiving.waive(visitor.actor, job_id, read, None, reason, web.clock())
+    return go(f"/jobs/{job_id}", "waived")
 
 
 @router.post("/jobs/{job_id}/retry")

@@ -46,6 +46,7 @@ SAID = frozenset(
         "source-removed",
         "started",
         "traced",
+        "waived",
     }
 )
 

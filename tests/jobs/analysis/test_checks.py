@@ -186,17 +186,17 @@ def test_a_program_for_the_other_dialect_is_blocked_both_ways(prepared: Prepare)
     assert _codes(cut_made)["wrong-dialect"][0] == "block"
 
 
-def test_what_is_left_on_and_unsaid_warns(prepared: Prepare) -> None:
+def test_what_is_left_on_and_unsaid_is_said(prepared: Prepare) -> None:
     made = prepared(b"M3 S500\nG1 X5 F100\n", "mill")
-    assert _codes(made) == {"units-missing": ("warn", 2), "spindle-left-on": ("warn", 1)}
+    assert _codes(made) == {"units-missing": ("person", 2), "spindle-left-on": ("person", 1)}
     made = prepared((HOT + "G1 X5 F600").encode(), "fdm")
-    assert _codes(made) == {"heat-left-on": ("warn", 3)}
-    assert made["verdict"] == "warn"
+    assert _codes(made) == {"heat-left-on": ("note", 3)}
+    assert made["verdict"] == "pass"
 
 
-def test_a_cut_without_a_feedrate_is_blocked_and_a_print_is_warned(prepared: Prepare) -> None:
+def test_a_cut_without_a_feedrate_is_blocked_and_of_a_print_it_is_noted(prepared: Prepare) -> None:
     assert _codes(prepared(b"G21\nG1 X5\n", "mill"))["no-feedrate"] == ("block", 2)
-    assert _codes(prepared(b"G28\nG1 X5\n", "fdm"))["no-feedrate"] == ("warn", 2)
+    assert _codes(prepared(b"G28\nG1 X5\n", "fdm"))["no-feedrate"] == ("note", 2)
 
 
 @pytest.mark.parametrize(

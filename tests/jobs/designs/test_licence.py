@@ -104,7 +104,7 @@ def test_a_no_is_a_finding_that_blocks_and_a_doubt_one_that_warns():
     assert unclear is not None
     assert (forbidden.code, forbidden.severity) == (FindingCode.LICENCE_FORBIDS, Severity.BLOCK)
     assert forbidden.fields == {"licence": "CC-BY-NC-4.0", "purpose": "sale"}
-    assert (unclear.code, unclear.severity) == (FindingCode.LICENCE_UNCLEAR, Severity.WARN)
+    assert (unclear.code, unclear.severity) == (FindingCode.LICENCE_UNCLEAR, Severity.NOTE)
     assert nc.finding(Purpose.OWN) is None
 
 

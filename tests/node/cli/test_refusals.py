@@ -181,7 +181,7 @@ def test_a_program_that_fits_is_not_blocked(fabnode, tmp_path, printer):
     path.write_text("G21\nG90\nM82\nG28\nM109 S200\nG1 X20 Y10 Z0.2 F1200\nG1 X10 E1\nM104 S0\n")
     said = fabnode("check", path, "--machine", printer, "--json")
     assert said.code == 0, said
-    assert said.json["verdict"] in {"pass", "warn"}
+    assert said.json["verdict"] in {"pass", "person"}
 
 
 @pytest.mark.parametrize("slug", ["nobody", "../x", "No Body", "\udcff", "%(slug)s", "a" * 300])

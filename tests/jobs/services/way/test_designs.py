@@ -92,8 +92,8 @@ def test_a_licence_that_forbids_the_purpose_blocks_and_an_unclear_one_warns():
     assert licence_finding(summary, "CC-BY-NC-4.0", "own") is None
     for purpose, code, severity in (
         ("sale", "licence-forbids", "block"),
-        ("client", "licence-unclear", "warn"),
-        ("internal", "licence-unclear", "warn"),
+        ("client", "licence-unclear", "note"),
+        ("internal", "licence-unclear", "note"),
     ):
         finding = licence_finding(summary, "CC-BY-NC-4.0", purpose)
         assert finding is not None
