@@ -6,6 +6,7 @@ import pytest
 
 from jobs.domain.preflight import Finding, FindingCode, Severity
 from jobs.store.tables import Preflight
+from tests.web.conftest import run_one_job
 
 WHY = "The pin is the lamp, asked Ada."
 PIN = Finding(FindingCode.PIN_SWITCHED, Severity.PERSON, 7, {"command": "M280"}, "M280 P0 S<b>")
@@ -19,13 +20,14 @@ STORED = Finding(
 
 
 @pytest.fixture
-def doubtful(day):
+def doubtful(lab):
     """(job, preflight) of the waiting job, with two findings that need a person."""
-    with day.services.workshop.database.write() as session:
-        row = session.query(Preflight).filter_by(job_id=day.jobs["waiting"]).one()
+    run_one_job(lab)
+    with lab.services.workshop.database.write() as session:
+        row = session.query(Preflight).filter_by(job_id=lab.jobs["waiting"]).one()
         row.verdict = "person"
         row.findings = [PIN.to_json(), STORED.to_json()]
-        return day.jobs["waiting"], row.id
+        return lab.jobs["waiting"], row.id
 
 
 def test_the_page_shows_every_finding_with_its_line_and_the_form(browse, doubtful, read):
@@ -42,9 +44,9 @@ def test_the_page_shows_every_finding_with_its_line_and_the_form(browse, doubtfu
     assert "needs the word of an administrator" in read(page)
 
 
-def test_a_word_is_given_on_the_page_and_by_the_api_and_shown(browse, ada, doubtful, read):
+def test_a_word_is_given_on_the_page_and_by_the_api_and_shown(browse, doubtful, read):
     job, preflight = doubtful
-    otto = browse("otto")
+    otto, ada = browse("otto"), browse("ada")
     no = otto.post(f"/jobs/{job}/waive", {"preflight": preflight, "reason": "ok"})
     assert no.status_code == 422
     done = otto.post(
