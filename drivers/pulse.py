@@ -10,19 +10,55 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from pathlib import Path
+from typing import Protocol
 
 from drivers.errors import HostError
+from drivers.gpio import GpioLine
 
 BEAT_S = 0.25  # from one change to the next; a relay that waits 1 s hears four
-KINDS = ("gpio:", "file:")
+KINDS = ("gpiochip:", "gpio:", "file:")
+_CHIP = re.compile(r"(/[^\0]+)/(\d{1,3})")
+
+
+class Line(Protocol):
+    """What beats: an output that can be set."""
+
+    def write(self, *, high: bool) -> None: ...
+    def close(self) -> None: ...
+
+
+class FileLine:
+    """A file, pipe or device that takes `1` and `0`.
+
+    :raises OSError: if it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def write(self, *, high: bool) -> None:
+        """Set the line."""
+        data = b"1\n" if high else b"0\n"
+        try:
+            os.pwrite(self._file, data, 0)
+        except OSError as error:
+            if error.errno != errno.ESPIPE:
+                raise
+            os.write(self._file, data)  # a pipe has no places
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
 
 
 class Pulse:
     """One line.
 
-    :param target: `gpio:FOLDER` of a line that is exported in `/sys/class/gpio`, or
-        `file:PATH` of a file, pipe or device that takes `1` and `0`.
+    :param target: `gpiochip:CHIP/LINE` of a chip's device and the number of a line on it,
+        `gpio:FOLDER` of a line that is exported in `/sys/class/gpio`, or `file:PATH` of a file,
+        pipe or device that takes `1` and `0`.
     :raises HostError: `host.no_heartbeat` if it cannot be opened.
     """
 
@@ -31,20 +67,11 @@ class Pulse:
         self._high = False
         self._next_at = 0.0
         self.is_on = False
-        kind, _, place = target.partition(":")
-        if f"{kind}:" not in KINDS or not place:
-            raise HostError("host.no_heartbeat", target=target, reason=" or ".join(KINDS))
-        path = Path(place)
         try:
-            if kind == "gpio":
-                # "low" makes it an output and sets it in one step.
-                (path / "direction").write_text("low\n", "ascii")
-                path /= "value"
-            self._file = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._line = _open(target)
+            self._line.write(high=False)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise HostError("host.no_heartbeat", target=target, reason=reason) from error
-        self._write()
+            raise self._failed(error) from error
 
     def start(self, now: float) -> None:
         """Beat from now on; a person has asked."""
@@ -61,11 +88,10 @@ class Pulse:
         self._next_at = now + BEAT_S
         self._high = not self._high
         try:
-            self._write()
+            self._line.write(high=self._high)
         except OSError as error:
             self.is_on = False
-            reason = error.strerror or str(error)
-            raise HostError("host.no_heartbeat", target=self._target, reason=reason) from error
+            raise self._failed(error) from error
 
     def deadline(self) -> float | None:
         """Return when `tick` must be called [s]; None while it stands."""
@@ -76,18 +102,26 @@ class Pulse:
         self.is_on = False
         self._high = False
         with contextlib.suppress(OSError):
-            self._write()
+            self._line.write(high=False)
 
     def close(self) -> None:
         """Drop and let go of the line."""
         self.drop()
-        os.close(self._file)
+        self._line.close()
 
-    def _write(self) -> None:
-        data = b"1\n" if self._high else b"0\n"
-        try:
-            os.pwrite(self._file, data, 0)
-        except OSError as error:
-            if error.errno != errno.ESPIPE:
-                raise
-            os.write(self._file, data)  # a pipe has no places
+    def _failed(self, error: OSError) -> HostError:
+        reason = error.strerror or str(error)
+        return HostError("host.no_heartbeat", target=self._target, reason=reason)
+
+
+def _open(target: str) -> Line:
+    kind, _, place = target.partition(":")
+    if kind == "gpiochip" and (match := _CHIP.fullmatch(place)) is not None:
+        return GpioLine(Path(match[1]), int(match[2]))
+    if kind == "gpio" and place:
+        # "low" makes it an output and sets it in one step.
+        (Path(place) / "direction").write_text("low\n", "ascii")
+        return FileLine(Path(place) / "value")
+    if kind == "file" and place:
+        return FileLine(Path(place))
+    raise HostError("host.no_heartbeat", target=target, reason=" or ".join(KINDS))

@@ -91,7 +91,8 @@ class Snapshot:
     :param at_work: word of a long command whose answer is owed, such as G28; "" if none.
     :param excused_s: time for which no report of temperatures could be expected.
     :param heat_off_s: time until heat that nobody uses is switched off; None: nothing to do.
-    :param power: the heartbeat holds the machine's relay; None where there is none.
+    :param power: all that a person switches on by heartbeat and plug is on; None: there is none.
+    :param plugs: how the plug of each part stands, by `drivers.plug_switch.PlugWord`.
     :param kept_by: who asked for that heat to stay on.
     :param prompt: what the machine asks the person beside it.
     :param notice: the last text that it wanted to be shown; not to be trusted.
@@ -135,6 +136,7 @@ class Snapshot:
     excused_s: float = 0.0
     heat_off_s: float | None = None
     power: bool | None = None
+    plugs: Mapping[str, str] = field(default_factory=dict)
     kept_by: str = ""
     board: Mapping[str, str] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
@@ -184,6 +186,7 @@ class Snapshot:
             "heat_off_s": None if self.heat_off_s is None else round(self.heat_off_s),
             "kept_by": self.kept_by,
             "power": self.power,
+            "plugs": dict(self.plugs),
             "board": dict(self.board),
             "identity": dict(self.identity),
             "differs": list(self.differs),

@@ -276,6 +276,7 @@ class Supervisor:
             software=self._layout.software,
             heartbeat=need.heartbeat,
             seal_key=self._seal_key(need.slug),
+            plugs=need.plugs,
             devices=self._layout.devices,
         )
         self._layout.socket(need.slug).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -370,7 +371,7 @@ class Supervisor:
         return self._ask(slug, HostClient.identify)
 
     def power(self, slug: str, by: str, *, on: bool) -> str | None:
-        """Begin or end the heartbeat that holds the machine's relay."""
+        """Switch on or off what holds the machine's power: heartbeat and plugs."""
         return self._ask(slug, lambda client: client.power(on, by))
 
     def wire_log(self, slug: str, run: str) -> list[Path]:
@@ -413,6 +414,7 @@ def live_state(snapshot: Snapshot) -> LiveState:
         heat_off_s=snapshot.heat_off_s,
         heat_kept_by=snapshot.kept_by,
         power=snapshot.power,
+        plugs=dict(snapshot.plugs),
         controller=snapshot.controller,
         overrides=dict(snapshot.overrides),
         acts=snapshot.acts,

@@ -118,6 +118,7 @@ def key_of(machine: MachineView) -> str:
         machine.message,
         "hot" if machine.heat_off_s is not None else "",
         "" if machine.power is None else f"power {machine.power}",
+        ",".join(f"{part} {word}" for part, word in sorted(machine.plugs.items())),
         "controlled" if machine.acts else "",
         machine.in_use,
         ",".join(machine.differs),

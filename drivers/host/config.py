@@ -30,7 +30,9 @@ class HostConfig:
     :param socket: Unix socket to listen on.
     :param software: name and version of the release that wrote the file and starts the host;
         here, because asking the installation would cost a host 3 MiB of imports.
-    :param heartbeat: line that beats while this host lives, see `drivers.pulse`; "" for none.
+    :param heartbeat: line that beats while this host lives, see `drivers.pulse`, or a plug that is
+        renewed, see `drivers.plug`; "" for none.
+    :param plugs: the plug of each part that hangs on one: `spindle`, `beam`, `mains`.
     :param devices: the folder that holds `dev` and `sys`.
     :param state_dir: folder of the lock, the journal and the programs.
     :param seal_key: what start orders are sealed with, hexadecimal; "" asks for no seal.
@@ -50,6 +52,7 @@ class HostConfig:
     link: str = "serial"
     heartbeat: str = ""
     seal_key: str = ""
+    plugs: Mapping[str, str] = field(default_factory=dict)
 
     def reach(self) -> Reach:
         """Return where the lab says that the machine can go; empty if it does not say."""
@@ -83,6 +86,7 @@ class HostConfig:
             "link": self.link,
             "heartbeat": self.heartbeat,
             "seal_key": self.seal_key,
+            "plugs": dict(self.plugs),
         }
 
     @classmethod
@@ -112,6 +116,7 @@ class HostConfig:
             link=text_of(values, "link") if "link" in values else "serial",
             heartbeat=text_of(values, "heartbeat") if "heartbeat" in values else "",
             seal_key=_key(values),
+            plugs=_plugs(object_of(values, "plugs") if "plugs" in values else {}),
         )
 
 
@@ -120,6 +125,10 @@ def _key(values: Mapping[str, object]) -> str:
     if not re.fullmatch(r"(?:[0-9a-f]{64})?", key):
         raise HostError("host.bad_config", file="host.json", reason="seal_key")
     return key
+
+
+def _plugs(values: Mapping[str, object]) -> dict[str, str]:
+    return {part: text_of(values, part) for part in values}
 
 
 def write_host_config(path: Path, config: HostConfig) -> None:

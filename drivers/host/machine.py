@@ -20,7 +20,7 @@ from drivers.host.seam import MachineSession, OpenSession, Told
 from drivers.host.watching import Watching
 from drivers.journal import Journal, Progress
 from drivers.snapshot import LOCKED, Phase, Snapshot, TemperatureRead
-from drivers.wire import HostEvent
+from drivers.wire import Do, HostEvent
 
 RETRY_FIRST_S = 0.5
 RETRY_LAST_S = 10.0
@@ -81,6 +81,8 @@ class Machine:
         # A file, because switching off may have to wait for the port longer than we live.
         self._due_file = config.state_dir / "switch-off-due"
         self._is_due = self._due_file.exists()
+        if self._is_due:
+            self._power.drop("gap")  # what an earlier process was asked for, or could not do
         if journal.open_run is not None:
             self.interrupt("host-died", left)
 
@@ -122,7 +124,13 @@ class Machine:
         """Return what the machine is doing, without a port what it last did."""
         if self._session is not None:
             self._last = self._session.snapshot(now)
-        state = replace(self._last, run=self.run, power=self._power.is_on, stopped=self._is_stopped)
+        state = replace(
+            self._last,
+            run=self.run,
+            power=self._power.is_on,
+            plugs=self._power.plugs,
+            stopped=self._is_stopped,
+        )
         if self._is_stopped:
             state = replace(state, acts=tuple(act for act in state.acts if act in CALMING))
         state = self._guard.dressed(state, now)
@@ -130,7 +138,7 @@ class Machine:
 
     def tick(self, now: float) -> None:
         """Move bytes and time; open the port if that is due."""
-        self._power.tick(self._last, now)
+        self._tick_power(now)
         if self._session is None:
             if now >= self._retry_at:
                 self._connect(now)
@@ -219,16 +227,19 @@ class Machine:
         """
         self._awaits_look = True
         if self._session is None:
-            self._power.drop(by[:MAX_TEXT])
+            self._power.drop(by[:MAX_TEXT], mains=True)
             self._owe_switch_off()
             raise HostError("host.not_connected", port=self._config.port)
         self._stopped_by = by[:MAX_TEXT]
         try:
             self._session.stop(now)
         except (DriverError, OSError) as error:
+            self._power.drop(self._stopped_by, mains=True)
             self.lose_port(error, now)
             self._owe_switch_off()
             raise HostError("host.not_connected", port=self._config.port) from error
+        # After the bytes of the stop, which nothing may delay; and before all that is written.
+        self._power.drop(self._stopped_by, mains=True)
         self.tick(now)
         log.warning("%s: stopped by %s", self._config.machine, self._stopped_by)
 
@@ -344,6 +355,9 @@ class Machine:
             self._guard.forgive()
             self._awaits_look = False
         self._last = replace(self._last, phase=Phase.CONNECTING, connected=False)
+        if resets:
+            # A board without mains never answers, and to give them back somebody has to look first.
+            self._last = replace(self._last, stopped=False)
         self._retry_s = RETRY_FIRST_S
         self._retry_at = now + self._retry_s
 
@@ -384,7 +398,26 @@ class Machine:
         """
         last = replace(self._last, stopped=self._is_stopped)
         self._power.switch(on, by[:MAX_TEXT], last, now)
-        self._power.tick(self._last, now)
+        self._tick_power(now)
+
+    def refuse_unpowered(self) -> None:
+        """Refuse to go on while spindle, beam or heaters have no power.
+
+        :raises HostError: `host.no_power`.
+        """
+        self._power.refuse()
+
+    def _tick_power(self, now: float) -> None:
+        """Keep the power on; a run that loses it is ended in good order, not driven on."""
+        why = self._power.tick(self._last, now)
+        if not why or not self.run or self._session is None:
+            return
+        log.error("%s: run %s has lost its power: %s", self._config.machine, self.run, why)
+        try:
+            if self._session.cancel(now):
+                self.asking.note(Do.CANCEL, "power")
+        except (DriverError, OSError) as error:
+            self.lose_port(error, now)
 
     def keep_heat(self, by: str, seconds: float, now: float) -> bool:
         """Let a person have heat on without a run; False if there is none to be switched off."""
@@ -414,7 +447,7 @@ class Machine:
         assert self._session is not None
         self._stopped_by = "heater-watch"
         self._session.stop(now)
-        self._power.drop("heater")
+        self._power.drop("heater", mains=True)  # its own switch may have failed
         log.error("%s: stopped because of a heater: %s", self._config.machine, alarm)
         self._owe_switch_off()
         fields: dict[str, object] = {"code": alarm.code, **alarm.fields()}
@@ -489,6 +522,8 @@ class Machine:
             self._program = None
         if kind in ("failed", "stopped"):
             self._power.drop(kind)
+        elif kind in ENDS:
+            self._power.rest(kind)
         if kind == "attention" and fields.get("code") == "machine.asks_disconnect":
             self._is_sent_away = True
         if kind == "prompted" and not self._may_repeat(self._clock_us()):

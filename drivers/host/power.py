@@ -1,4 +1,4 @@
-"""The heartbeat of one machine: a person begins it, and all that is out of order ends it."""
+"""The power of one machine: a person begins it, and all that is out of order ends it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 from drivers.errors import HostError
 from drivers.host.config import HostConfig
+from drivers.host.plugs import Plugs
+from drivers.plug import is_plug
 from drivers.pulse import Pulse
 from drivers.snapshot import Phase, Snapshot
 
@@ -14,29 +16,44 @@ _OUT_OF_ORDER = frozenset({Phase.STOPPED, Phase.FAULT})
 
 log = logging.getLogger(__name__)
 
+Tell = Callable[[str, Mapping[str, object]], None]
+
 
 class Power:
-    """Keeps the line of `HostConfig.heartbeat` beating; does nothing where there is none.
+    """Keeps the heartbeat beating and the plugs as a person wants them; one or both or neither.
 
     :param tell: hears of each change, with who asked or why.
     """
 
-    def __init__(self, config: HostConfig, tell: Callable[[str, Mapping[str, object]], None]):
+    def __init__(self, config: HostConfig, tell: Tell) -> None:
         self._config = config
         self._tell = tell
         self._pulse: Pulse | None = None
-        if config.heartbeat:
-            try:
+        self._plugs: Plugs | None = None
+        self._was_changing_tool = False
+        self._line = "" if is_plug(config.heartbeat) else config.heartbeat
+        try:
+            if config.plugs or is_plug(config.heartbeat):
+                self._plugs = Plugs(config, tell)
+            if self._line:
                 self._open()  # at once: a line that was left high must fall
-            except HostError:
-                log.exception("%s: no heartbeat", config.machine)
+        except HostError:
+            log.exception("%s: no heartbeat", config.machine)
 
     @property
     def is_on(self) -> bool | None:
-        """Tell whether it beats; None where there is no heartbeat."""
-        if not self._config.heartbeat:
+        """Tell whether all is on by a person's wish; None where there is nothing to switch."""
+        if not self._config.heartbeat and not self._config.plugs:
             return None
-        return self._pulse is not None and self._pulse.is_on
+        beats = not self._line or (self._pulse is not None and self._pulse.is_on)
+        needs_plugs = bool(self._config.plugs) or is_plug(self._config.heartbeat)
+        plugged = not needs_plugs or (self._plugs is not None and self._plugs.are_on)
+        return beats and plugged
+
+    @property
+    def plugs(self) -> Mapping[str, str]:
+        """How the plug of each part stands, a `PlugWord`."""
+        return self._plugs.words if self._plugs is not None else {}
 
     def refuse(self) -> None:
         """Refuse a start that would find its spindle, beam or heaters without power.
@@ -49,52 +66,99 @@ class Power:
     def switch(self, on: bool, by: str, last: Snapshot, now: float) -> None:
         """Do what a person asked.
 
-        :raises HostError: if there is no line, or a stop was not looked at yet.
+        :raises HostError: if there is nothing to switch, or a stop was not looked at yet.
         """
-        if not self._config.heartbeat:
+        if self.is_on is None:
             raise HostError("host.no_heartbeat", target="", reason="none")
         if not on:
-            self.drop(by)
+            self.drop(by, mains=True)
             return
         if last.stopped or last.phase in _OUT_OF_ORDER:
             raise HostError("host.not_now", word="power", phase=str(last.phase))
-        pulse = self._pulse or self._open()
-        if not pulse.is_on:
+        if self._plugs is None and (self._config.plugs or not self._line):
+            self._plugs = Plugs(self._config, self._tell)  # says what is wrong with them
+        pulse = (self._pulse or self._open()) if self._line else None
+        if self.is_on:
+            return
+        if pulse is not None and not pulse.is_on:
             pulse.start(now)
-            log.info("%s: power on by %s", self._config.machine, by)
-            self._tell("power", {"on": True, "by": by})
+        if self._plugs is not None:
+            self._plugs.on()
+        log.info("%s: power on by %s", self._config.machine, by)
+        self._tell("power", {"on": True, "by": by})
 
-    def tick(self, last: Snapshot, now: float) -> None:
-        """Beat if that is due and all is in order."""
-        if self._pulse is None or not self._pulse.is_on:
-            return
-        if last.stopped or last.phase in _OUT_OF_ORDER:
-            self.drop("stopped")
-            return
-        try:
-            self._pulse.tick(now)
-        except HostError:
-            log.exception("%s: the heartbeat has ended", self._config.machine)
-            self._tell("power", {"on": False, "by": "line"})
+    def tick(self, last: Snapshot, now: float) -> str:
+        """Beat, renew and ask if that is due and all is in order.
 
-    def drop(self, why: str) -> None:
-        """Let the relay fall; only a person lets it rise again."""
-        if self._pulse is None or not self._pulse.is_on:
-            return
-        self._pulse.drop()
-        log.warning("%s: power off: %s", self._config.machine, why)
-        self._tell("power", {"on": False, "by": why})
+        :returns: why power is lost that a person wanted on, "" if none is.
+        """
+        if self._pulse is not None and self._pulse.is_on:
+            if last.stopped or last.phase in _OUT_OF_ORDER:
+                self.drop("stopped")
+            else:
+                try:
+                    self._pulse.tick(now)
+                except HostError as error:
+                    return self._ended("line", error)
+        if self._plugs is None:
+            return ""
+        is_changing_tool = bool(last.tool)
+        if is_changing_tool and not self._was_changing_tool and self._plugs.rest():
+            # Hands go to the tool now: what a plug drives must not turn, whatever M5 could do.
+            self._tell("power", {"on": False, "by": "tool"})
+        self._was_changing_tool = is_changing_tool
+        lost = self._plugs.tick(now)
+        return self._ended("plug", lost) if lost is not None else ""
+
+    def drop(self, why: str, *, mains: bool = False) -> None:
+        """Let the relay fall and what cuts go off; only a person lets it rise again.
+
+        :param mains: a plug of the mains goes off, too, and each other, whatever it said before.
+        """
+        fell = self._pulse is not None and self._pulse.is_on
+        if self._pulse is not None and self._pulse.is_on:
+            self._pulse.drop()
+        if self._plugs is not None:
+            if mains:
+                fell = True
+                self._plugs.off()
+            else:
+                fell = self._plugs.cut() or fell
+        if fell:
+            log.warning("%s: power off: %s", self._config.machine, why)
+            self._tell("power", {"on": False, "by": why})
+
+    def rest(self, why: str) -> None:
+        """Switch off what a run no longer needs; the heartbeat of a relay goes on."""
+        if self._plugs is not None and self._plugs.rest():
+            self._tell("power", {"on": False, "by": why})
 
     def deadline(self) -> float | None:
         """Return when `tick` must be called [s]."""
-        return self._pulse.deadline() if self._pulse is not None else None
+        times = (
+            self._pulse.deadline() if self._pulse is not None else None,
+            self._plugs.deadline() if self._plugs is not None else None,
+        )
+        return min((at for at in times if at is not None), default=None)
 
     def close(self) -> None:
-        """Drop and let go of the line."""
+        """Drop and let go of the line and the plugs."""
         if self._pulse is not None:
             self._pulse.close()
             self._pulse = None
+        if self._plugs is not None:
+            self._plugs.close()
+            self._plugs = None
+
+    def _ended(self, what: str, error: HostError) -> str:
+        log.error("%s: the power has ended: %s", self._config.machine, error)
+        if self._pulse is not None:
+            self._pulse.drop()
+        if self._plugs is not None:
+            self._plugs.cut()
+        self._tell("power", {"on": False, "by": what})
+        return f"{error}"
 
     def _open(self) -> Pulse:
-        self._pulse = Pulse(self._config.heartbeat)
+        self._pulse = Pulse(self._line)
         return self._pulse

@@ -245,6 +245,7 @@ def _view(
         heat_off_s=live.heat_off_s,
         heat_kept_by=live.heat_kept_by,
         power=live.power,
+        plugs=live.plugs,
         in_use=live.in_use,
         differs=live.differs,
         identity=live.identity,

@@ -60,7 +60,8 @@ class LiveState:
     message: str = ""
     heat_off_s: float | None = None
     heat_kept_by: str = ""
-    power: bool | None = None  # its heartbeat holds its relay; None where there is none
+    power: bool | None = None  # all that heartbeat and plugs hold is on; None: there is none
+    plugs: Mapping[str, str] = field(default_factory=dict)  # how the plug of each part stands
     controller: str = ""
     overrides: Mapping[str, int] = field(default_factory=dict)
     acts: tuple[str, ...] = ()

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final, NoReturn
 
+from drivers.errors import HostError
+from drivers.plug import is_plug, parse_plug
 from jobs.domain.errors import InvalidError
 from jobs.domain.machine import SLUG, Control, MachineLimits
 from jobs.domain.switching import KEYS as SWITCHES
-from jobs.domain.switching import UNSAID, Switch, Switching
+from jobs.domain.switching import PLUGS, UNSAID, Switch, Switching
 from jobs.kinds import kind_named
 
-_LINE: Final = re.compile(r"(gpio|file):/\S{1,190}")
+_LINE: Final = re.compile(r"(?:gpio|file):/\S{1,190}|gpiochip:/\S{1,180}/\d{1,3}")
+_LINES: Final = "gpiochip:/dev/gpiochip0/17, file:/path, shelly-gen2:192.168.1.40"
 _KIND: Final = re.compile(r"[a-z0-9-]{1,16}")
 _TEXTS: Final = {"slug": 32, "name": 80, "kind": 16, "control": 16, "profile": 64, "port": 255}
 _TRIPLES: Final = ("envelope_mm", "origin_mm", "feed_max_mm_min", "acceleration_mm_s2")
@@ -92,21 +95,44 @@ def parse_machine(values: Mapping[str, object]) -> MachineSpec:
         limits=_limits(values, control),
         stop_note=_text(values, "stop_note", ""),
         simulated=_flag(values, "simulated"),
-        switching=_switching(values),
+        switching=_switching(values, control),
     )
 
 
-def _switching(values: Mapping[str, object]) -> Switching:
+def _switching(values: Mapping[str, object], control: Control) -> Switching:
     given = {key: values[key] for key in SWITCHES if values.get(key, "") != ""}
     for key, word in given.items():
         if key == "idle_heat_off_min":
             _number(word, key)
         elif key == "heartbeat":
-            if not _LINE.fullmatch(_text(values, key)):
-                _bad(key, "gpio:/sys/class/gpio/gpio17, file:/path")
+            line = _text(values, key)
+            if is_plug(line):
+                _plug(key, line, control)
+            elif not _LINE.fullmatch(line):
+                _bad(key, _LINES)
+        elif key in PLUGS:
+            switch = key.replace("_plug", "_switch")
+            if given.get(switch) != Switch.PLUG.value:
+                _bad(switch, Switch.PLUG.value)  # an address that nothing hangs on is a mistake
+            _plug(key, _text(values, key), control)
         elif word not in set(Switch):
             _bad(key, ", ".join(Switch))
     return Switching.from_json(given)
+
+
+def _plug(key: str, address: str, control: Control) -> None:
+    # Who switches a plug is the machine's host, and only a machine on a cable has one.
+    if control is not Control.SERIAL:
+        _bad("control", Control.SERIAL.value)
+    try:
+        parse_plug(address)
+    except HostError as error:
+        raise InvalidError(
+            f"machine.plug-{error.fields['reason']}",
+            field=key,
+            key=key,
+            wanted=str(error.fields["example"]),
+        ) from error
 
 
 def _control(values: Mapping[str, object]) -> Control:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
@@ -42,6 +43,7 @@ class HostNeed:
     limits_sha256: str
     simulated: bool
     heartbeat: str = ""
+    plugs: Mapping[str, str] = field(default_factory=dict)
     idle_heat_off_s: float = 0.0  # 0: as the firmware profile says
 
 
@@ -174,6 +176,7 @@ def _need(machine: Machine) -> HostNeed:
         limits_sha256=limits.sha256(),
         simulated=machine.simulated,
         heartbeat=switching.heartbeat,
+        plugs=switching.plugs,
         idle_heat_off_s=60.0 * switching.idle_heat_off_min,
     )
 

@@ -102,7 +102,8 @@ class MachineView:
     stopped: bool
     heat_off_s: float | None  # until heat that nobody uses is switched off; None: nothing to do
     heat_kept_by: str
-    power: bool | None  # its heartbeat holds its relay; None where there is none
+    power: bool | None  # all that heartbeat and plugs hold is on; None: there is none
+    plugs: Mapping[str, str]  # how the plug of each part stands, `drivers.plug_switch.PlugWord`
     in_use: str  # why somebody seems to use it by hand; "" if nobody
     differs: Sequence[str]  # what is not as learned of its own board
     identity: Mapping[str, str]

@@ -114,10 +114,11 @@ HARDENED = {
         (
             "fabnode-machine@.service",
             {
-                "PrivateNetwork": "yes",
+                "IPAddressDeny": "any",
+                "IPAddressAllow": "localhost 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7",
                 "DevicePolicy": "closed",
                 "CapabilityBoundingSet": "",
-                "RestrictAddressFamilies": "AF_UNIX",
+                "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
                 "RestrictNamespaces": "yes",
             },
         ),

@@ -162,13 +162,13 @@ def test_a_relay_that_has_dropped_is_switched_on_by_a_person_who_looked(browse, 
     assert "/power" not in mia.get("/machines/router").text
     show(lab, "router", power=False)
     page = mia.get("/machines/router").text
-    assert "Its relay has dropped. Nothing starts here" in read(page)
+    assert "Its power is off. Nothing starts here" in read(page)
     assert "I have looked: power on" in page
     assert browse("gus").post("/machines/router/power", {"on": "1"}).status_code == 403
     answer = mia.post("/machines/router/power", {"on": "1"})
     assert answer.headers["location"] == "/machines/router?said=power-on"
     show(lab, "router", power=True)
-    assert "Its relay is held" in read(mia.get(answer.headers["location"]).text)
+    assert "Its power is on" in read(mia.get(answer.headers["location"]).text)
     assert mia.api("POST", "/machines/router/power", json={"on": False}).status_code == 200
     assert lab.gateway.calls == [("power True Mia", "router"), ("power False Mia", "router")]
     lab.services.runs.apply("router", {"kind": "power", "on": False, "by": "stopped"}, lab.now)
@@ -189,3 +189,42 @@ def test_heartbeat_and_idle_heat_are_keys_of_a_machine(browse, lab):
     need = next(one for one in lab.services.machines.host_needs() if one.slug == "router")
     assert (need.heartbeat, need.idle_heat_off_s) == (line, 1500.0)
     assert ada.post("/machines/router/edit", {"heartbeat": "rm -rf /"}).status_code == 422
+
+
+def test_a_plug_is_a_key_of_a_machine_and_a_wrong_one_is_refused_by_its_field(browse, lab, read):
+    ada = browse("ada")
+    wish = {"name": "Router", "spindle_switch": "plug", "spindle_plug": "tasmota:192.168.1.42/2"}
+    wish |= {"heartbeat": "shelly-gen2:192.168.1.41"}
+    assert ada.post("/machines/router/edit", wish).status_code == 303
+    need = next(one for one in lab.services.machines.host_needs() if one.slug == "router")
+    assert (need.plugs, need.heartbeat) == (
+        {"spindle": "tasmota:192.168.1.42/2"},
+        "shelly-gen2:192.168.1.41",
+    )
+    assert "tasmota:192.168.1.42/2" in ada.get("/machines/router/edit").text
+    for bad, said in (
+        ({"spindle_plug": "tasmota:8.8.8.8"}, "outside this house"),
+        ({"spindle_plug": "http://plug.local"}, "is not a plug"),
+        ({"spindle_switch": "by-hand"}, "should look like this: plug"),
+        ({"heartbeat": "tasmota:10.0.0.1/0"}, "wrong number of its relay"),
+        ({"beam_plug": "tasmota:10.0.0.1"}, "should look like this: plug"),
+    ):
+        answer = ada.post("/machines/router/edit", wish | bad)
+        assert (answer.status_code, said in read(answer.text)) == (422, True), (bad, answer.text)
+    hand = {"slug": "lathe", "kind": "mill", "control": "by-hand", "envelope_mm": [1, 1, 1]}
+    hand |= {"spindle_switch": "plug", "spindle_plug": "tasmota:10.0.0.1"}
+    assert ada.api("POST", "/machines", json=hand).json()["field"] == "control"
+
+
+def test_the_pages_say_whether_a_plug_has_confirmed_that_it_is_off(browse, lab, read):
+    mia = browse("mia")
+    show(lab, "router", power=False, plugs={"spindle": "off", "mains": "not-off"})
+    page = read(mia.post("/machines/router/stop").text)
+    said = "the plug was told to switch off and does not confirm it. Switch it off by hand."
+    assert page.index(said) < page.index("Spindle: the plug is off and has confirmed it.")
+    assert "Spindle: the plug is off and has confirmed it." in page
+    here = read(mia.get("/machines/router").text)
+    assert "Spindle: the plug is off and has confirmed it." in here
+    assert "A spindle whose own switch is on turns at once" in here
+    known = mia.api("GET", "/machines/router").json()["plugs"]
+    assert known == {"spindle": "off", "mains": "not-off"}

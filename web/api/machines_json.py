@@ -145,6 +145,7 @@ class MachineOut(BaseModel):
     heat_off_s: float | None
     heat_kept_by: str
     power: bool | None
+    plugs: dict[str, str]
     in_use: str
     differs: list[str]
     identity: dict[str, str]
@@ -197,6 +198,7 @@ class MachineOut(BaseModel):
             heat_off_s=machine.heat_off_s,
             heat_kept_by=machine.heat_kept_by,
             power=machine.power,
+            plugs=dict(machine.plugs),
             in_use=machine.in_use,
             differs=list(machine.differs),
             identity=dict(machine.identity),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
@@ -16,6 +18,8 @@ from web.pages.page import go, page
 from web.stopping import Stopped, stop_now
 
 router = APIRouter()
+_PLUGS_S, _PLUGS_STEP_S = 1.5, 0.1  # how long the page waits for plugs, and how often it looks
+_UNDECIDED = frozenset({"on", "turning-on", "turning-off"})
 
 
 @router.get("/")
@@ -75,7 +79,20 @@ async def _stop(request: Request, slug: str | None) -> HTMLResponse:
 
 
 def _stopped_page(request: Request, done: Stopped) -> HTMLResponse:
+    _hear_plugs(done)
     return _stop_page(request, done.web, done.visitor, outcome=done.outcome)
+
+
+def _hear_plugs(done: Stopped) -> None:
+    """Give plugs a moment to say that they are off: every machine has its stop already."""
+    waiting = {slug for slug, code in done.outcome.items() if code is None}
+    until = time.monotonic() + _PLUGS_S
+    while time.monotonic() < until:
+        machines = done.web.services.machines.board(done.web.clock(), done.visitor.actor)
+        words = [word for one in machines if one.slug in waiting for word in one.plugs.values()]
+        if not set(words) & _UNDECIDED:
+            return
+        time.sleep(_PLUGS_STEP_S)
 
 
 def _stop_page(

@@ -11,6 +11,7 @@ from jobs.domain.errors import InvalidError
 from jobs.domain.job import JobState
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
+from jobs.domain.switching import PARTS
 from jobs.services.machine_specs import parse_machine
 from jobs.services.views import JobView, MachineView, ProbeView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
@@ -29,7 +30,7 @@ _JOB = re.compile(r"[0-9a-f-]{36}")
 _LIKELY_KIND = {"marlin": "fdm", "grbl": "mill"}  # of a dialect, to be looked at by a person
 _NUMBERS = ("baud", "nozzle_max_c", "bed_max_c", "nozzle_mm", "filament_mm", "spindle_max_rpm")
 _TEXTS = ("slug", "name", "kind", "control", "profile", "port", "stop_note")
-_SWITCHES = ("spindle_switch", "beam_switch", "mains_switch")
+_SWITCHES = tuple(f"{part}_{what}" for part in PARTS for what in ("switch", "plug"))
 
 
 @router.get("/machines/new")
