@@ -10,6 +10,7 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _UUCP_LOCKS = Path("/run/lock")  # LCK..ttyUSB0 holds a process id: minicom, cu and the like
+_LOCK_MAX = 64  # bytes of such a file that are read
 _HOST = "drivers.host"
 _PTMX = frozenset({"/dev/ptmx", "/dev/pts/ptmx"})
 
@@ -67,9 +68,7 @@ def holders(ports: list[str], proc: Path = _PROC, locks: Path = _UUCP_LOCKS) -> 
 
     Descriptors are seen of our own user's processes only, advisory locks of everybody's.
     """
-    wanted: dict[str, str] = {}  # real path: the name it was asked by
-    for port in ports:
-        wanted[str(Path(port).resolve())] = port
+    wanted = {_real(port): port for port in ports}  # real path: the name it was asked by
     found: dict[str, Holder] = {}
     # Locks first: of several that have it open, the one with the lock keeps the others out.
     files = {number: port for port in ports if (number := _file_number(Path(port)))}
@@ -148,12 +147,31 @@ def _file_number(port: Path) -> str:
     return f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
 
 
-def _uucp_lock(file: Path) -> int:
+def _real(port: str) -> str:
     try:
-        text = file.read_text("ascii", "replace").strip()
+        return str(Path(port).resolve())
+    except (OSError, RuntimeError):  # links that lead round in a circle
+        return port
+
+
+def _uucp_lock(file: Path) -> int:
+    """Return the process that a lock file names; some write their own name behind it.
+
+    Anybody may put a file there: it is read no further than a lock can be long, and a pipe not
+    waited for.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return 0
-    return int(text) if text.isdecimal() else 0
+    try:
+        text = os.read(descriptor, _LOCK_MAX).decode("ascii", "replace")
+    except OSError:
+        return 0
+    finally:
+        os.close(descriptor)
+    first = text.split()[:1]
+    return int(first[0]) if first and first[0].isdecimal() else 0
 
 
 def _words(file: Path) -> list[str]:

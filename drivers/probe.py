@@ -145,7 +145,7 @@ class Probe:
             elif self._is_noise():
                 # Its complaint of our last rate's rubbish may come first, a good answer after.
                 self._next_at = min(self._next_at, now + _JUDGE)
-        if now >= self._ends_at or (self._heard.is_over and now >= self._heard_at):
+        if now >= self._ends_at or self._heard.is_over:
             self._finish()
         elif now >= self._next_at:
             self._go_on(now)

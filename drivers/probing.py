@@ -8,6 +8,7 @@ with the same `id` into `probe.answer` beside it: for a node that may open no po
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import subprocess
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from drivers.transport import Transport
 
 PATIENCE_S = LONGEST_S + 10.0  # with the child, its start included
+_KILLED = 2.0  # for the end of a child that was killed [s]
 _PAUSE = 0.05  # after a change of the rate, for converters [s]
 
 
@@ -52,12 +54,17 @@ def probe_in_child(port: str, patience: float = PATIENCE_S) -> Probed:
     :raises PortError: as `probe_port`; `port.probe_hung` if the child had to be ended.
     """
     argv = [sys.executable, "-m", "drivers.probing", port]
+    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=patience, check=False)
+        out, said = child.communicate(timeout=patience)
     except subprocess.TimeoutExpired as error:
+        child.kill()
+        # One that hangs within the kernel does not end before its driver lets go of it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.communicate(timeout=_KILLED)
         raise PortError("port.probe_hung", port=port) from error
-    complaint = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["?"]
-    return understood(done.stdout, port, complaint[0][:200])
+    complaint = said.decode("utf-8", "replace").strip().splitlines()[-1:] or ["?"]
+    return understood(out, port, complaint[0][:200])
 
 
 def understood(text: bytes, port: str, complaint: str = "?") -> Probed:
@@ -140,6 +147,7 @@ def _answer_wish(file: Path) -> int:
     except ValueError:
         wish = {}
     file.unlink(missing_ok=True)
+    wish = wish if isinstance(wish, dict) else {}
     said = {**_say(str(wish.get("port", ""))), "id": wish.get("id")}
     beside = file.with_name("probe.answer.new")
     beside.write_text(json.dumps(said) + "\n", "utf-8")

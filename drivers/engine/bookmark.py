@@ -19,6 +19,7 @@ _COMMAND = re.compile(rb"([GMT])\s*0*(\d+)(?:\.(\d+))?", re.IGNORECASE)
 _WORD = re.compile(rb"([XYZEFST])\s*([-+]?(?:\d+\.?\d*|\.\d+))?", re.IGNORECASE)
 _AXES = "XYZE"
 _INCH = 25.4
+_AGREE = 0.05  # between text and report; a report is rounded, or counts in motor steps [mm]
 
 
 @dataclass(slots=True)
@@ -140,13 +141,22 @@ class Bookmark:
         :param said: what `settle` gave.
         :param told: what the firmware reports, with two decimals; where a relative move began
             at a place of its own, such as home, that place is taken to be as round as it can be.
+            If it is another place than the text says, it counts: a firmware may not know G20 or
+            small letters, and a macro or a probe may have moved the head since.
+
+        >>> Bookmark().place({"X": 10.123, "Z": 5.08}, {"X": 10.12, "Y": 3.0, "Z": 0.2})
+        {'X': 10.123, 'Y': 3.0, 'Z': 0.2}
         """
         exact = {
             axis: _unrounded(value - self.since[axis]) + self.since[axis]
             for axis, value in told.items()
             if axis in self.since
         }
-        return {**told, **exact, **said}
+        known = {**exact, **said}
+        for axis in {"X", "Y", "Z"} & set(known) & set(told):
+            if abs(known[axis] - told[axis]) > _AGREE:
+                del known[axis]
+        return {**told, **known}
 
     def _order(self, word: str, family: tuple[str, ...]) -> None:
         self.order = (*(one for one in self.order if one not in family), word)

@@ -100,6 +100,7 @@ class MarlinPausing(MarlinActs):
         self._pause_step = PauseStep.HALTING
         self._plan = None
         self._pulled = self._cooled = False
+        self._position = {}  # an older pause's would be taken for this one's, if M114 is lost
         self._procedure(Goal.PAUSE, self._lines(["M400", "M114"]), now)
         # What is on the wire may take its time, a heat-up above all.
         lasts = self._profile.pause.park_s + self._expected_time(self._window.oldest)

@@ -79,6 +79,34 @@ def test_a_lock_file_counts_while_its_process_lives(tmp_path):
     assert found == {str(port): Holder(44, "minicom")}
 
 
+@pytest.mark.parametrize("text", ["00044 minicom root\n", "44\n", "   44 cu pi"])
+def test_a_lock_file_may_name_its_program_too(tmp_path, text):
+    """minicom writes process, program and user."""
+    (tmp_path / "LCK..ttyUSB0").write_text(text)
+    process(tmp_path / "proc", 44, "minicom")
+    port = str(tmp_path / "ttyUSB0")
+    assert holders([port], tmp_path / "proc", tmp_path) == {port: Holder(44, "minicom")}
+
+
+@pytest.mark.parametrize("make", ["pipe", "circle", "folder", "huge", "words"])
+def test_whatever_lies_where_a_lock_should_holds_nothing_up(tmp_path, make):
+    lock, port = tmp_path / "LCK..ttyUSB0", tmp_path / "ttyUSB0"
+    (tmp_path / "proc").mkdir()
+    match make:
+        case "pipe":
+            os.mkfifo(lock)
+        case "circle":
+            lock.symlink_to(lock)
+            port.symlink_to(port)
+        case "folder":
+            lock.mkdir()
+        case "huge":
+            lock.write_text("9" * 1_000_000)
+        case _:
+            lock.write_bytes(b"\xff\xfe who knows")
+    assert holders([str(port)], tmp_path / "proc", tmp_path) == {}
+
+
 def test_a_busy_port_names_the_process_that_holds_it():
     script = (
         "import sys; from drivers.transport import open_transport\n"

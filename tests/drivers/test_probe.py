@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from drivers.errors import PortError
 from drivers.probe import LONGEST_S, Probe, Probed, suggest
-from drivers.probing import probe_in_child
+from drivers.probing import main, probe_in_child
 from drivers.profile import load_profile, profile_names
 from drivers.simulators import SIMULATORS, PtyMachine, Wishes, build
 from drivers.simulators.uart import misread
@@ -202,6 +203,20 @@ def test_a_real_port_is_asked_at_each_rate_until_the_board_is_understood():
     assert (found.baud, found.dialect) == (57_600, "marlin")
     assert '"reset"' in facts, "opening it has reset the board"
     assert "M112" not in facts
+
+
+def test_a_child_that_hangs_is_ended_and_told():
+    with pytest.raises(PortError, match=r"port\.probe_hung"):
+        probe_in_child("/dev/null", patience=0.01)
+
+
+@pytest.mark.parametrize("wish", ["", "7", "[]", '{"id": "x"}', '{"port": 7, "id": null}', "{"])
+def test_whatever_is_wished_for_is_answered(tmp_path, wish):
+    wanted = tmp_path / "probe.wanted"
+    wanted.write_text(wish)
+    assert main(["--wanted", str(wanted)]) == 0
+    assert not wanted.exists()
+    assert json.loads((tmp_path / "probe.answer").read_text())["ok"] is False
 
 
 def test_a_port_that_another_program_holds_is_not_even_opened():

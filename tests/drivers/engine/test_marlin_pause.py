@@ -120,6 +120,21 @@ def test_a_printer_that_has_not_homed_does_not_move_when_it_is_paused() -> None:
     assert not [line for line in plant.executed() if line.startswith("G1 Z")]
 
 
+def test_the_place_of_an_earlier_pause_is_not_taken_for_this_ones() -> None:
+    """M114 may be lost; then the program's own text counts, not what was told long ago."""
+    plant = PLANT.Plant()
+    plant.start([*HEAD, b"G1X10Y10F600", *[b"G1X%dY20" % x for x in range(20, 120, 5)]])
+    while plant.engine.snapshot(0.0).sent < 8:
+        plant.turn()
+    assert plant.engine.pause(plant.now)
+    plant.until("paused")
+    assert plant.engine.snapshot(plant.now).position
+    assert plant.engine.resume(plant.now)
+    plant.until("resumed")
+    assert plant.engine.pause(plant.now)
+    assert plant.engine.snapshot(plant.now).position == {}
+
+
 def test_without_an_envelope_it_lifts_but_does_not_travel() -> None:
     plant = paused_plant(room=None)
     x, y, z, _ = plant.board.planner.position(plant.now)
