@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from drivers.dialects import marlin
-from drivers.dialects.actions import Action
+from drivers.dialects.actions import Action, halt_text
 from drivers.engine.bookmark import Bookmark
 from drivers.engine.marlin_acts import MarlinActs
 from drivers.engine.marlin_wire import ASK, Goal
 from drivers.engine.parking import Plan, cooling, heating, plan_of
+from drivers.engine.prompting import TEXT_MAX
 from drivers.flow import Line, Part
 from drivers.profile import FirmwareProfile
 from drivers.snapshot import Paused, PauseStep, Phase, Prompt, Prompted, Replied, Resumed, Said
@@ -95,6 +96,9 @@ class MarlinPausing(MarlinActs):
     def _note_taken(self, line: Line) -> None:
         if self._program is not None:
             self._mark.take(line.place, line.text, self._program)
+        if line.alone and (text := halt_text(line.text)):
+            # Not every firmware says that it waits, and few say for what.
+            self._notice = text[:TEXT_MAX]
 
     def _halt(self, now: float) -> None:
         self._pause_step = PauseStep.HALTING
@@ -166,6 +170,8 @@ class MarlinPausing(MarlinActs):
             line.alone or (line.place >= 0 and not self._prompting.has_words)
         ):
             self._answered_elsewhere()
+        if self._notice and line.alone and self._notice == halt_text(line.text)[:TEXT_MAX]:
+            self._notice = ""
         if self._pause_step == PauseStep.HEATING and line.text == b"G21":
             self._pause_step = PauseStep.RETURNING
         if self._plan is not None and line.text == self._plan.push.encode():
@@ -185,7 +191,8 @@ class MarlinPausing(MarlinActs):
             reply = marlin.Busy()
         super()._busy(reply, now)
         if reply.for_person:
-            self._ask(self._prompting.waits())
+            oldest = self._window.oldest
+            self._ask(self._prompting.waits(halt_text(oldest.text) if oldest else ""))
 
     def _started(self, now: float) -> None:
         self._mark = Bookmark()
@@ -196,6 +203,7 @@ class MarlinPausing(MarlinActs):
     def _ask(self, prompt: Prompt | None) -> None:
         if prompt is not None:
             self._message = WAITS
+            self._notice = "" if self._notice == prompt.text else self._notice
             self._events.append(Prompted(prompt))
 
     def _asked_by_machine(self, action: Action, now: float) -> None:

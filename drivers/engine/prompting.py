@@ -37,9 +37,14 @@ class Prompting:
                 self.close()
         return None
 
-    def waits(self) -> Prompt | None:
-        """The machine says that it waits for somebody; return a prompt unless one is open."""
-        return None if self.open is not None else self._show("", (), has_words=False)
+    def waits(self, text: str = "") -> Prompt | None:
+        """The machine says that it waits for somebody; return a prompt unless one is open.
+
+        :param text: of the program, where the machine has no words of its own.
+        """
+        if self.open is not None:
+            return None
+        return self._show(text[:TEXT_MAX], (), has_words=False)
 
     def close(self) -> None:
         """Nobody needs to answer any more."""

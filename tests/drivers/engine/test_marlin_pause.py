@@ -258,7 +258,9 @@ def test_m0_is_shown_answered_and_followed_by_every_line_once(options) -> None:
     if "prompts" in options:
         assert (prompt.text, prompt.choices) == ("Turn the plate", ("Continue",))
     else:
-        assert (prompt.text, prompt.choices) == ("", ())
+        # This one has no words of its own: those of the program.
+        assert (prompt.text, prompt.choices) == ("Turn the plate", ())
+    assert plant.engine.snapshot(plant.now).notice == ""
     plant.run_for(30.0)
     assert plant.engine.snapshot(plant.now).prompt == prompt
     assert not plant.engine.answer(prompt.number + 1, 0, plant.now)
@@ -271,6 +273,18 @@ def test_m0_is_shown_answered_and_followed_by_every_line_once(options) -> None:
     moves = [line for line in plant.executed() if line.startswith("G1")]
     assert moves == [line.decode() for line in program if line.startswith(b"G1")]
     assert not plant.board.overflowed
+
+
+def test_on_a_firmware_that_says_nothing_the_programs_words_are_shown_while_it_waits() -> None:
+    plant = PLANT.Plant()
+    words = b"Turn\x07  " + b"x" * 60
+    plant.start([b"M113S0", b"G28", b"M0S20 " + words, *(b"G1X%d" % n for n in range(9))])
+    plant.run_for(20.0)
+    assert plant.engine.snapshot(plant.now).at_work == "M0"
+    assert plant.engine.snapshot(plant.now).notice == "Turn " + "x" * 60
+    assert plant.engine.snapshot(plant.now).prompt is None
+    plant.until("finished")
+    assert plant.engine.snapshot(plant.now).notice == ""
 
 
 def test_the_answer_carries_the_words_of_the_choice() -> None:
