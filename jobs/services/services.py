@@ -9,6 +9,7 @@ from jobs.services.bookings import Bookings
 from jobs.services.cycle_start import CycleStart
 from jobs.services.designs import Designs
 from jobs.services.dispatch import Dispatch
+from jobs.services.feeds import Feeds
 from jobs.services.hand import Hand
 from jobs.services.lab import Lab
 from jobs.services.ledger import Ledger
@@ -37,6 +38,7 @@ class Services:
     machines: Machines
     hand: Hand
     bookings: Bookings
+    feeds: Feeds
     queue: Queue
     preparation: Preparation
     resuming: Resuming
@@ -65,6 +67,7 @@ def build_services(workshop: Workshop) -> Services:
         machines=Machines(workshop),
         hand=Hand(workshop),
         bookings=Bookings(workshop),
+        feeds=Feeds(workshop),
         queue=Queue(workshop),
         preparation=Preparation(workshop, programs),
         resuming=Resuming(workshop, programs),

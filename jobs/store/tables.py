@@ -90,6 +90,15 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+class CalendarLink(Base):
+    """The secret link of a person's calendar, kept as a hash; a new one ends the old."""
+
+    __tablename__ = "calendar_link"
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    token_sha256: Mapped[str] = mapped_column(Hash, unique=True)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
 class SignInFailure(Base):
     """A wrong password, kept a while to slow guessing down."""
 

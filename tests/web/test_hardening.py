@@ -14,6 +14,8 @@ from fastapi.routing import APIRoute
 from tests.web.conftest import PASSWORD, PROGRAM, Browser, words
 
 SAFE_FOR_STRANGERS = {
+    "/feeds/{token}/bookings.ics",  # its address is the secret
+    "/feeds/{token}/machines/{slug}.ics",
     "/sign-in",
     "/sign-in/link/{token}",
     "/healthz",
@@ -57,6 +59,8 @@ def test_nothing_but_the_way_in_is_there_for_strangers(lab):
 
 FILES = {
     "/events",
+    "/feeds/{token}/bookings.ics",
+    "/feeds/{token}/machines/{slug}.ics",
     "/healthz",
     "/jobs/{job_id}/program",
     "/jobs/{job_id}/runs/{run}/wire-log",
@@ -79,6 +83,7 @@ def test_a_guest_changes_nothing_of_the_house(browse, lab):
     before = lab.services.machines.board(lab.now, None), lab.services.lab.mode()
     allowed = {"/stop", "/machines/{slug}/stop", "/api/v1/stop", "/api/v1/machines/{slug}/stop"}
     own = {"/me/keys", "/me/password", "/first-run", "/sign-out", "/sign-in"}
+    own |= {"/bookings/link", "/bookings/link/end"}
     for method, path in routes(app):
         if method in ("GET", "HEAD") or path in allowed | own or "{token}" in path:
             continue

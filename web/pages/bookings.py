@@ -24,10 +24,26 @@ _FORM_TIME = "%Y-%m-%dT%H:%M"
 @router.get("/bookings")
 def mine(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
     """Show one's own bookings."""
+    return show_bookings(request, web, visitor)
+
+
+def show_bookings(request: Request, web: Web, visitor: Visitor, feed: str = "") -> HTMLResponse:
+    """Return the page of one's own bookings.
+
+    :param feed: address of the calendars' secret link that was just made.
+    """
     now = web.clock()
     names = {one.slug: one.name for one in web.services.machines.board(now, visitor.actor)}
-    bookings = web.services.bookings.mine(visitor.actor, now)
-    return page(request, web, visitor, "bookings.html", bookings=bookings, names=names)
+    return page(
+        request,
+        web,
+        visitor,
+        "bookings.html",
+        bookings=web.services.bookings.mine(visitor.actor, now),
+        names=names,
+        feed=feed,
+        feed_made_at=web.services.feeds.made_at(visitor.actor),
+    )
 
 
 @router.post("/bookings/{allocation_id}/cancel")

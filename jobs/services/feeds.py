@@ -1,0 +1,166 @@
+"""Calendars for other programs: one's own bookings and a machine's, by a secret link.
+
+Entries keep their UID; each change counts SEQUENCE up, and what was given back or displaced comes
+as cancelled for a while, so that a telephone takes it away.
+
+*Source:* RFC 5545 (iCalendar), RFC 7986 (REFRESH-INTERVAL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState
+from jobs.domain.errors import NotFoundError
+from jobs.domain.people import Actor, Role
+from jobs.domain.sentences import Catalogue
+from jobs.services import passwords
+from jobs.services.calendars import allocation_view, rows_where
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Allocation, CalendarLink, Machine, Person
+
+if TYPE_CHECKING:
+    from icalendar import Event
+
+_BACK: Final = timedelta(days=30)  # what is over stays so long, so that the cancelled are heard of
+_AHEAD: Final = timedelta(days=400)
+_MOST: Final = 1000
+_REFRESH: Final = timedelta(minutes=15)
+_LONGEST_TOKEN: Final = 100
+_CONFIRMED = frozenset({AllocationState.ACTIVE.value, AllocationState.ENDED.value})
+
+
+class Feeds:
+    """Use cases about calendars that other programs read."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+
+    def made_at(self, actor: Actor) -> datetime | None:
+        """Return when a person's link was made; None without one."""
+        with self._workshop.database.read() as session:
+            link = session.get(CalendarLink, actor.person_id)
+            return None if link is None else link.created_at
+
+    def make(self, actor: Actor, now: datetime) -> str:
+        """Make a person's link and return its secret, which is not told again.
+
+        The link before stops working.
+        """
+        token = self._workshop.new_token()
+        with self._workshop.database.write() as session:
+            session.execute(delete(CalendarLink).where(CalendarLink.person_id == actor.person_id))
+            session.add(
+                CalendarLink(
+                    person_id=actor.person_id,
+                    token_sha256=passwords.fingerprint(token),
+                    created_at=now,
+                )
+            )
+        return token
+
+    def end(self, actor: Actor) -> None:
+        """Have a person's link work no more."""
+        with self._workshop.database.write() as session:
+            session.execute(delete(CalendarLink).where(CalendarLink.person_id == actor.person_id))
+
+    def own(self, token: str, now: datetime, catalogue: Catalogue) -> bytes:
+        """Return a person's bookings on all machines as a calendar.
+
+        :raises NotFoundError: if no link has this secret.
+        """
+        with self._workshop.database.read() as session:
+            actor = _holder(session, token)
+            found = rows_where(
+                session,
+                Allocation.person_id == actor.person_id,
+                Allocation.kind.in_([kind.value for kind in CLAIMS]),
+                Allocation.end_at > now - _BACK,
+                Allocation.start_at < now + _AHEAD,
+            )[:_MOST]
+            names = _names(session)
+            events = [
+                self._event(row, now, names.get(slug, slug), row.note) for row, slug, _ in found
+            ]
+        return self._calendar(catalogue.text("feed.own", site=self._workshop.site), events)
+
+    def machine(self, token: str, slug: str, now: datetime, catalogue: Catalogue) -> bytes:
+        """Return a machine's calendar as the holder of the link may see it.
+
+        :raises NotFoundError: if no link has this secret, or there is no such machine.
+        """
+        with self._workshop.database.read() as session:
+            actor = _holder(session, token)
+            name = _names(session).get(slug)
+            if name is None:
+                raise NotFoundError("machine.unknown", machine=slug)
+            found = rows_where(
+                session,
+                Machine.slug == slug,
+                Allocation.end_at > now - _BACK,
+                Allocation.start_at < now + _AHEAD,
+            )[:_MOST]
+            events = []
+            for row, _, person in found:
+                view = allocation_view(row, slug, person, actor)
+                label = view.label or catalogue.text(f"feed.{_word(row)}")
+                events.append(self._event(row, now, label))
+        return self._calendar(name, events)
+
+    def _event(self, row: Allocation, now: datetime, summary: str, note: str = "") -> Event:
+        from icalendar import Event
+
+        event = Event()
+        event.add("uid", f"{row.id}@{self._workshop.site}")
+        event.add("sequence", row.sequence)
+        event.add("dtstamp", now)
+        event.add("dtstart", row.start_at)
+        event.add("dtend", row.end_at)
+        event.add("summary", summary)
+        if note:
+            event.add("description", note)
+        event.add("location", self._workshop.site)
+        event.add("status", "CONFIRMED" if row.state in _CONFIRMED else "CANCELLED")
+        return event
+
+    def _calendar(self, name: str, events: Sequence[Event]) -> bytes:
+        # Eight megabytes that a node without such links never needs.
+        from icalendar import Calendar
+
+        calendar = Calendar()
+        calendar.add("prodid", "-//fabnode//calendar//EN")
+        calendar.add("version", "2.0")
+        calendar.add("method", "PUBLISH")
+        calendar.add("name", name)
+        calendar.add("x-wr-calname", name)
+        calendar.add("refresh-interval", _REFRESH, parameters={"VALUE": "DURATION"})
+        calendar.add("x-published-ttl", "PT15M")  # what Outlook reads
+        for event in events:
+            calendar.add_component(event)
+        return calendar.to_ical()
+
+
+def _word(row: Allocation) -> str:
+    return row.kind if row.kind != AllocationKind.HOLD.value else AllocationKind.RESERVATION.value
+
+
+def _names(session: Session) -> dict[str, str]:
+    return {row.slug: row.name for row in session.execute(select(Machine.slug, Machine.name))}
+
+
+def _holder(session: Session, token: str) -> Actor:
+    found = None
+    if len(token) <= _LONGEST_TOKEN:
+        found = session.execute(
+            select(Person)
+            .join(CalendarLink, CalendarLink.person_id == Person.id)
+            .where(CalendarLink.token_sha256 == passwords.fingerprint(token))
+        ).scalar_one_or_none()
+    if found is None or found.disabled_at is not None:
+        raise NotFoundError("feed.unknown")
+    return Actor(found.id, found.name, Role(found.role))
