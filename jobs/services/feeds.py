@@ -142,7 +142,8 @@ class Feeds:
         calendar.add("x-published-ttl", "PT15M")  # what Outlook reads
         for event in events:
             calendar.add_component(event)
-        return calendar.to_ical()
+        body: bytes = calendar.to_ical()
+        return body
 
 
 def _word(row: Allocation) -> str:
