@@ -18,12 +18,14 @@ from drivers.dialects import DIALECTS, Dialect, suspect
 from drivers.errors import PortError, ProgramError
 from drivers.profile import FirmwareProfile
 from drivers.session import Session
-from drivers.snapshot import Cancelled, Event, Failed, Finished, Phase, Snapshot
+from drivers.snapshot import LOCKED, Cancelled, Event, Failed, Finished, Phase, Snapshot
 from drivers.transport import open_transport
 
 _TICK = 0.1  # between two looks at `should_stop` and the progress [s]
 _PATIENCE = 30.0  # for the first answer, on top of the boot [s]
 _SAFE_WAIT = 15.0  # for the machine to be made safe after a failure [s]
+
+Attend = Callable[[Snapshot, Session, float], str]
 
 
 class Result(StrEnum):
@@ -140,6 +142,7 @@ def send_file(
     baud: int | None = None,
     on_progress: Callable[[Snapshot], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
+    attend: Attend = lambda _state, _session, _now: "",
     allow_unchecked: bool = False,
 ) -> SendResult:
     """Stream a file and return how it went.
@@ -147,6 +150,8 @@ def send_file(
     :param baud: None takes the profile's.
     :param on_progress: called about ten times a second.
     :param should_stop: True ends the run in an orderly way, heaters and spindle off.
+    :param attend: answers what the machine asks a person; a code that it returns is why the run
+        ends, in an orderly way as well.
     :param allow_unchecked: send commands that the profile forbids, too.
     :raises ProgramError: if the file may not be sent; nothing has been sent then.
     :raises PortError: if the port cannot be opened.
@@ -155,7 +160,7 @@ def send_file(
         program.scan(() if allow_unchecked else profile.forbidden, profile.max_line_bytes)
         sending = _Sending(port, replace(profile, baud=baud or profile.baud), program)
         try:
-            return sending.run(on_progress, should_stop)
+            return sending.run(on_progress, should_stop, attend)
         finally:
             sending.session.close()
 
@@ -171,21 +176,28 @@ class _Sending:
         self._give_up_at = time.monotonic() + profile.boot_wait_s + _PATIENCE
 
     def run(
-        self, on_progress: Callable[[Snapshot], None], should_stop: Callable[[], bool]
+        self,
+        on_progress: Callable[[Snapshot], None],
+        should_stop: Callable[[], bool],
+        attend: Attend,
     ) -> SendResult:
         """Move bytes until the program has ended one way or another."""
-        cancelled = False
+        cancelled, why = False, ""
         told_at = 0.0
         try:
             while self._end is None:
                 now = self._turn()
                 if now - told_at >= _TICK:
                     told_at = now
-                    on_progress(self.session.snapshot(now))
-                if not cancelled and should_stop():
+                    state = self.session.snapshot(now)
+                    on_progress(state)
+                    why = why or attend(state, self.session, now)
+                    if self._began is None and state.controller == LOCKED:
+                        self._give_up_at = now + _PATIENCE  # it has answered: a person unlocks it
+                if not cancelled and (why or should_stop()):
                     cancelled = True
                     if not self.session.cancel(now):
-                        return self._result(Result.CANCELLED)
+                        return self._result(Result.FAILED if why else Result.CANCELLED, why)
                 if self._began is None and now >= self._give_up_at:
                     return self._result(Result.FAILED, "machine.no_answer")
             self._make_safe()
@@ -196,7 +208,7 @@ class _Sending:
             case Finished():
                 return self._result(Result.DONE)
             case Cancelled():
-                return self._result(Result.CANCELLED)
+                return self._result(Result.FAILED if why else Result.CANCELLED, why)
             case Failed(code=code, line=line, text=text):
                 return self._result(Result.FAILED, code, line, text)
 

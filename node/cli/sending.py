@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
 from rich.console import Console
@@ -14,8 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from drivers.sending import Result, SendResult, send_file
 from drivers.snapshot import Snapshot
+from node.cli.attending import Attendant, is_attended, keys_of
 from node.cli.profiles import read_profile
-from node.cli.words import err, print_json, say, text
+from node.cli.words import err, plain, print_json, say, text
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,7 +24,11 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def send(args: argparse.Namespace) -> int:
     """Stream one file; Ctrl-C ends it well, with heat and spindle off."""
     profile = read_profile(args.profile)
-    with _interrupted() as is_interrupted, _bar(silent=args.json) as show:
+    with ExitStack() as stack:
+        is_interrupted = stack.enter_context(_interrupted())
+        show, tell = stack.enter_context(_bar(silent=args.json))
+        has_keys = is_attended(as_json=args.json)
+        key = stack.enter_context(keys_of(sys.stdin.fileno())) if has_keys else None
         result = send_file(
             args.file,
             args.port,
@@ -31,6 +36,7 @@ def send(args: argparse.Namespace) -> int:
             baud=args.baud,
             on_progress=show,
             should_stop=is_interrupted,
+            attend=Attendant(tell, key).look,
             allow_unchecked=args.unchecked,
         )
     _tell(result, args.port, as_json=args.json)
@@ -90,9 +96,10 @@ def _interrupted() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _bar(*, silent: bool) -> Iterator[Callable[[Snapshot], None]]:
+def _bar(*, silent: bool) -> Iterator[tuple[Callable[[Snapshot], None], Callable[[str], None]]]:
+    """Yield what shows the progress, and what shows a line beside it."""
     if silent or not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda _: None, err
         return
     columns = (
         TextColumn("{task.description}"),
@@ -109,10 +116,14 @@ def _bar(*, silent: bool) -> Iterator[Callable[[Snapshot], None]]:
         with suppress(OSError):
             progress.update(task, completed=now.acked, total=now.total or None, refresh=True)
 
+    def tell(line: str) -> None:
+        with suppress(OSError):
+            progress.console.print(plain(line), markup=False, highlight=False)
+
     with suppress(OSError):
         progress.start()
     try:
-        yield show
+        yield show, tell
     finally:
         with suppress(OSError):
             progress.stop()

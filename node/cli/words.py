@@ -29,7 +29,7 @@ def text(code: str, **fields: str | int | float) -> str:
 
 def out(line: str) -> None:
     """Write one line to stdout."""
-    sys.stdout.write(_plain(line) + "\n")
+    sys.stdout.write(plain(line) + "\n")
     sys.stdout.flush()
 
 
@@ -45,10 +45,10 @@ def complain(code: str, **fields: str | int | float) -> None:
 
 def err(sentence: str) -> None:
     """Write one line to stderr."""
-    sys.stderr.write(f"fabnode: {_plain(' '.join(sentence.split()))}\n")
+    sys.stderr.write(f"fabnode: {plain(' '.join(sentence.split()))}\n")
 
 
-def _plain(line: str) -> str:
+def plain(line: str) -> str:
     """Return *line* without what a terminal would obey: names and files come from anywhere."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
 

@@ -159,7 +159,7 @@ class LostTerminal(io.StringIO):
 def test_a_bar_that_cannot_be_drawn_does_not_end_the_sending(monkeypatch):
     screen = LostTerminal()
     monkeypatch.setattr(sys, "stderr", screen)
-    with _bar(silent=False) as show:
+    with _bar(silent=False) as (show, _):
         show(Snapshot(Phase.STREAMING, acked=3, total=9))
         screen.is_lost = True
         show(Snapshot(Phase.STREAMING, acked=4, total=9))
