@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.analysis.arrays import Bools, Floats, Ints, hold
+from jobs.analysis.arrays import Bools, Floats, Ints
 from jobs.analysis.blocks import Blocks
 
 # Source: gnea/grbl:grbl/defaults.h, DEFAULT_ARC_TOLERANCE [mm].
 _TOLERANCE = 0.002
 # Source: Marlin 2.1.2:Configuration_adv.h, MIN_ and MAX_ARC_SEGMENT_MM, MIN_CIRCLE_SEGMENTS.
-_SHORTEST, _LONGEST, _OF_A_CIRCLE = 0.1, 1.0, 72.0
+_SHORTEST, _LONGEST, _FEWEST = 0.1, 1.0, 72
 # A stranger's arc may be a light year long; beyond this the pieces only get longer.
-_MOST_PIECES = 2_000
-_MOST_PIECES_IN_ALL = 4_000_000
+MOST_PIECES = 500
 # In firmware a smaller angle than this is a full circle (ARC_ANGULAR_TRAVEL_EPSILON).
 _NO_ANGLE = 5e-7
 # How far the two ends may differ in their distance from the centre [mm, share of the radius].
@@ -74,14 +73,15 @@ def read_arcs(blocks: Blocks, line: Ints, start: Floats, end: Floats, curved: Bo
     """
     move = np.flatnonzero(curved)
     at = line[move]
-    planes, codes = blocks.commands.choose("G", 170, 180, 190)
-    plane = hold(blocks.n, planes, (codes // 10 - 17).astype(np.float64), 0.0).astype(np.int64)[at]
+    plane = blocks.plane[at] - 17
     axes = _PLANES[plane]
     rows = np.arange(len(move))[:, None]
     begin, finish = start[move][rows, axes[:, :2]], end[move][rows, axes[:, :2]]
     clockwise = blocks.motion[at] == 20
     offsets = np.stack([blocks.length(letter)[at] for letter in "IJK"], axis=1)
-    offset = np.nan_to_num(offsets[rows, _OFFSETS[plane]])
+    offset = offsets[rows, _OFFSETS[plane]]
+    absolute = blocks.centre_absolute[at][:, None]
+    offset = np.nan_to_num(np.where(absolute, offset - begin, offset))
     by_radius = blocks.length("R")[at]
     with np.errstate(invalid="ignore", divide="ignore"):
         radial = _offset_of(finish - begin, by_radius, clockwise)
@@ -136,18 +136,20 @@ def _impossible(end_radius: Floats, radius: Floats, grbl: bool) -> Bools:
 
 
 def _pieces(radius: Floats, way: Floats, grbl: bool) -> Ints:
+    """Return into how many pieces each arc is cut.
+
+    Source: gnea/grbl:grbl/motion_control.c, mc_arc; Marlin:src/gcode/motion/G2_G3.cpp, plan_arc.
+    """
     length = np.nan_to_num(radius * np.abs(way))
     if grbl:
         sagitta = np.maximum(_TOLERANCE * (2.0 * radius - _TOLERANCE), 1e-12)
-        count = length / (2.0 * np.sqrt(np.nan_to_num(sagitta, nan=1.0)))
+        wanted = 0.5 * length / np.sqrt(np.nan_to_num(sagitta, nan=1.0))
     else:
-        share = np.abs(np.nan_to_num(way)) / (2.0 * np.pi)
-        fewest = np.ceil(_OF_A_CIRCLE * share - 1e-9)
-        count = np.maximum(np.maximum(np.floor(length / _LONGEST), fewest), 1.0)
-        each = length / count
-        count = np.where(each > _LONGEST, np.ceil(length / _LONGEST), count)
-        count = np.where(each < _SHORTEST, np.floor(length / _SHORTEST), count)
-    pieces: Ints = np.clip(count, 1, _MOST_PIECES).astype(np.int64)
-    if (total := int(pieces.sum())) > _MOST_PIECES_IN_ALL:
-        pieces = np.maximum(pieces * _MOST_PIECES_IN_ALL // total, 1)
+        share = np.nan_to_num(np.abs(way)) / (2.0 * np.pi)
+        fewest = np.ceil(_FEWEST * share - 1e-9)
+        usual = np.maximum(np.floor(length / _LONGEST), np.maximum(fewest, 1.0))
+        piece = length / usual
+        wanted = np.where(piece > _LONGEST, np.ceil(length / _LONGEST), usual)
+        wanted = np.where(piece < _SHORTEST, np.floor(length / _SHORTEST), wanted)
+    pieces: Ints = np.clip(wanted, 1, MOST_PIECES).astype(np.int64)
     return pieces

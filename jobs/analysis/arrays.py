@@ -20,6 +20,8 @@ def hold(n: int, at: Ints, values: Floats, initial: float) -> Floats:
     >>> hold(5, np.array([1, 3]), np.array([7.0, 9.0]), 0.0)
     array([0., 7., 7., 9., 9.])
     """
+    if len(at) == 0:
+        return np.full(n, initial)
     edges = np.concatenate(([0], at, [n]))
     return np.repeat(np.concatenate(([initial], values)), np.diff(edges))
 

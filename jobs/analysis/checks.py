@@ -1,19 +1,19 @@
 """Checks: every reason not to run a program on a machine, all at once.
 
-Each check is one function; at most one finding for each command or axis, with the first line and
-how often it came, so that a million bad lines make one sentence.
+Each check is one class, fed piece by piece (see `target.Check`); `make_checks` lists them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from jobs.analysis import language
-from jobs.analysis.arrays import Bools
-from jobs.analysis.examined import Examined, block, note, person
-from jobs.analysis.motion import AXES, spindle_on
+from jobs.analysis.arrays import Bools, Floats, Ints
+from jobs.analysis.language import Commands, LongLines, Malformed
+from jobs.analysis.piece import Piece
+from jobs.analysis.places import AXES
+from jobs.analysis.target import Check, Tally, Target, block, note, person
 from jobs.analysis.timing import target_of
 from jobs.domain.preflight import Finding, FindingCode, Severity
 
@@ -22,183 +22,331 @@ _SLACK = 0.01
 # Marlin's EXTRUDE_MINTEMP [°C]: below it the firmware refuses to push.
 _COLD_BELOW = 170.0
 _MOST_FINDINGS = 100
+_NOZZLE, _BED = (1040, 1090), (1400, 1900)
 
 
-def check_program(examined: Examined) -> list[Finding]:
-    """Return every finding, in the order of the checks, at most a hundred."""
-    found: list[Finding] = []
-    for check in (
-        _wrong_kind, language.commands, language.malformed, language.long_lines, _envelope,
-        _temperatures, _spindle, _cold, _left_on, _units, _feedrate,
-    ):  # fmt: skip
-        found.extend(check(examined))
+def make_checks(target: Target, guessed: Callable[[], str]) -> list[Check]:
+    """Return every check of a program for a machine.
+
+    :param guessed: tells at the end which dialect the whole program seems to be written in.
+    """
+    return [
+        WrongKind(target, guessed), Commands(target), Malformed(), LongLines(target),
+        *(Envelope(target, axis) for axis in range(3)), Temperatures(target), Spindle(target),
+        Cold(target), LeftOn(), Units(target), Feedrate(target),
+    ]  # fmt: skip
+
+
+def findings_of(checks: Iterable[Check]) -> list[Finding]:
+    """Return every finding, what blocks first, at most a hundred."""
+    found = [finding for check in checks for finding in check.finish()]
     found.sort(key=lambda finding: finding.severity is not Severity.BLOCK)
     return found[:_MOST_FINDINGS]
 
 
-def _wrong_kind(examined: Examined) -> Iterator[Finding]:
-    wanted, guessed = examined.wanted, examined.guessed
-    if "unknown" not in (wanted, guessed) and wanted != guessed:
-        yield block(FindingCode.WRONG_DIALECT, found=guessed, wanted=wanted)
-        return
-    extrudes = bool((examined.program.moves.extruded > 0.0).any())
-    cuts = bool(examined.program.cutting.any())
-    if examined.kind == "fdm" and cuts and not extrudes:
-        yield block(FindingCode.WRONG_KIND, found="mill", wanted="fdm")
-    if examined.kind in ("mill", "laser") and extrudes:
-        yield block(FindingCode.WRONG_KIND, found="fdm", wanted=examined.kind)
+class WrongKind:
+    """A program for another firmware, or for another kind of machine."""
+
+    def __init__(self, target: Target, guessed: Callable[[], str]) -> None:
+        self._target, self._guessed = target, guessed
+        self._extrudes = self._cuts = False
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        self._extrudes = self._extrudes or bool((piece.moves.extruded > 0.0).any())
+        self._cuts = self._cuts or bool(piece.moves.cutting().any())
+
+    def finish(self) -> Iterator[Finding]:
+        """Return at most one finding."""
+        wanted, guessed, kind = self._target.dialect, self._guessed(), self._target.kind
+        if "unknown" not in (wanted, guessed) and wanted != guessed:
+            yield block(FindingCode.WRONG_DIALECT, found=guessed, wanted=wanted)
+            return
+        if kind == "fdm" and self._cuts and not self._extrudes:
+            yield block(FindingCode.WRONG_KIND, found="mill", wanted="fdm")
+        if kind in ("mill", "laser") and self._extrudes:
+            yield block(FindingCode.WRONG_KIND, found="fdm", wanted=kind)
 
 
-def _envelope(examined: Examined) -> Iterator[Finding]:
-    """Places that the machine cannot reach.
+class Envelope:
+    """Places on one axis that the machine cannot reach.
 
     A printer's coordinates are the machine's own. On a mill a person sets the work zero: it is
     a point the tool stood at, so the program and its zero together must fit into the machine.
     """
-    machine, moves = examined.machine, examined.program.moves
-    for index, letter in enumerate(AXES):
-        size = machine.envelope_mm[index]
-        low = machine.origin_mm[index]
-        place = moves.end[:, index]
-        if examined.kind == "fdm":
-            yield from _outside(examined, letter, ~moves.machine, place, (low, low + size))
-            continue
-        yield from _outside_machine(examined, letter, size)
-        known = place[~moves.machine & ~np.isnan(place)]
-        if len(known) == 0:
-            continue
-        least, most = min(float(known.min()), 0.0), max(float(known.max()), 0.0)
-        if most - least > size + _SLACK:
-            limits = (least, least + size) if most > -least else (most - size, most)
-            yield from _outside(examined, letter, ~moves.machine, place, limits)
 
+    def __init__(self, target: Target, axis: int) -> None:
+        self._axis = axis
+        self._size = size = target.machine.envelope_mm[axis]
+        low = target.machine.origin_mm[axis]
+        self._fdm = target.kind == "fdm"
+        self._places = _Beyond(low, low + size)
+        # A work zero itself is within reach, so a mill's range begins with it.
+        self._range = _Range()
+        self._machine = _Beyond(-size, size)
 
-def _outside_machine(examined: Examined, axis: str, size: float) -> Iterator[Finding]:
-    """Return G53 moves that no homing corner could make reachable."""
-    blocks = examined.program.blocks
-    lines = blocks.commands.lines("G", 530)
-    asked = np.nan_to_num(blocks.length(axis)[lines])
-    out = np.flatnonzero(np.abs(asked) > size + _SLACK)
-    if len(out):
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        moves = piece.moves
+        place = moves.end[:, self._axis]
+        if moves.machine.any():
+            place = np.where(moves.machine, np.nan, place)
+        if self._fdm:
+            self._places.add(piece, moves.line, place)
+            return
+        self._range.add(piece, moves.line, place, self._size)
+        lines = piece.blocks.commands.lines("G", 530)
+        if len(lines):
+            asked = piece.blocks.length(AXES[self._axis])[lines]
+            self._machine.add(piece, lines, asked)
+
+    def finish(self) -> Iterator[Finding]:
+        """Return at most one finding for machine coordinates and one for all others."""
+        axis = AXES[self._axis]
+        yield from self._places.findings(axis)
+        yield from self._machine.findings(axis)
+        span = self._range
+        if span.high - span.low <= self._size + _SLACK:
+            return
+        # The side that reaches further from the work zero is the one that does not fit.
+        above = span.high > -span.low
         yield block(
             FindingCode.OUTSIDE_ENVELOPE,
-            examined.source(lines[out[0]]),
+            span.line,
             axis=axis,
-            at_mm=round(float(asked[out[0]]), 3),
-            low_mm=-size,
-            high_mm=size,
-            count=len(out),
+            at_mm=round(span.high if above else span.low, 3),
+            low_mm=round(span.low if above else span.high - self._size, 3),
+            high_mm=round(span.low + self._size if above else span.high, 3),
+            count=span.count,
         )
 
 
-def _outside(
-    examined: Examined,
-    axis: str,
-    chosen: Bools,
-    place: np.ndarray[tuple[int], np.dtype[np.float64]],
-    limits: tuple[float, float],
-) -> Iterator[Finding]:
-    low, high = limits
-    beyond = np.maximum(low - place, place - high)
-    beyond = np.where(chosen, np.nan_to_num(beyond, nan=0.0), 0.0)
-    out = np.flatnonzero(beyond > _SLACK)
-    if len(out) == 0:
-        return
-    worst = out[np.argmax(beyond[out])]
-    yield block(
-        FindingCode.OUTSIDE_ENVELOPE,
-        examined.source(examined.program.moves.line[out[0]]),
-        axis=axis,
-        at_mm=round(float(place[worst]), 3),
-        low_mm=round(low, 3),
-        high_mm=round(high, 3),
-        count=len(out),
-    )
+class _Beyond:
+    """Places outside two limits: how many, the first line, and the furthest."""
 
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+        self._tally = Tally()
+        self._by = self._worst = 0.0
 
-def _temperatures(examined: Examined) -> Iterator[Finding]:
-    blocks, machine = examined.program.blocks, examined.machine
-    for code, commands, limit in (
-        (FindingCode.NOZZLE_TOO_HOT, (1040, 1090), machine.nozzle_max_c),
-        (FindingCode.BED_TOO_HOT, (1400, 1900), machine.bed_max_c),
-    ):
-        lines = blocks.commands.lines("M", *commands)
-        # S and R both count: whichever the firmware takes must be bearable.
-        asked = np.fmax(blocks.column("S")[lines], blocks.column("R")[lines])
-        # The ceiling of M104's AUTOTEMP, which follows the feedrate.
-        asked = np.fmax(asked, blocks.column("B")[lines])
-        hot = np.flatnonzero(asked > limit)
-        if len(hot):
+    def add(self, piece: Piece, line: Ints, place: Floats) -> None:
+        by = np.maximum(self._low - place, place - self._high)
+        out = np.flatnonzero(by > _SLACK)
+        if len(out) == 0:
+            return
+        self._tally.add(piece, line[out])
+        furthest = out[np.argmax(by[out])]
+        if by[furthest] > self._by:
+            self._by, self._worst = float(by[furthest]), float(place[furthest])
+
+    def findings(self, axis: str) -> Iterator[Finding]:
+        if self._tally.count:
             yield block(
-                code,
-                examined.source(lines[hot[0]]),
-                asked_c=float(asked[hot].max()),
-                limit_c=limit,
-                count=len(hot),
+                FindingCode.OUTSIDE_ENVELOPE,
+                self._tally.line,
+                axis=axis,
+                at_mm=round(self._worst, 3),
+                low_mm=round(self._low, 3),
+                high_mm=round(self._high, 3),
+                count=self._tally.count,
             )
 
 
-def _spindle(examined: Examined) -> Iterator[Finding]:
-    if examined.kind == "fdm":
-        return
-    blocks, limit = examined.program.blocks, examined.machine.spindle_max_rpm
-    speed = blocks.column("S")
-    fast = np.flatnonzero(np.nan_to_num(speed) > limit)
-    # A router with a switch of its own has no speed to exceed; CAM programs name one all the same.
-    if len(fast) and limit > 0.0:
-        yield block(
-            FindingCode.SPINDLE_TOO_FAST,
-            examined.source(fast[0]),
-            asked_rpm=float(speed[fast].max()),
-            limit_rpm=limit,
-            count=len(fast),
+class _Range:
+    """From where to where places go, and where they first went too far apart."""
+
+    def __init__(self) -> None:
+        self.low = self.high = 0.0
+        self.line: int | None = None
+        self.count = 0
+
+    def add(self, piece: Piece, line: Ints, place: Floats, size: float) -> None:
+        known = np.flatnonzero(~np.isnan(place))
+        if len(known) == 0:
+            return
+        at = place[known]
+        low = np.minimum.accumulate(np.minimum(at, self.low))
+        high = np.maximum.accumulate(np.maximum(at, self.high))
+        wide = high - low > size + _SLACK
+        # What lies outside the range that fitted last is what does not fit.
+        out = wide & ((at <= low) | (at >= high))
+        self.low, self.high = float(low[-1]), float(high[-1])
+        if out.any():
+            first = known[np.argmax(out)]
+            self.line = self.line or piece.source(line[first])
+            self.count += int(np.count_nonzero(out))
+
+
+class Temperatures:
+    """Hotter than the nozzle or the bed bears."""
+
+    def __init__(self, target: Target) -> None:
+        machine = target.machine
+        self._parts = (
+            (FindingCode.NOZZLE_TOO_HOT, _NOZZLE, machine.nozzle_max_c, _Most()),
+            (FindingCode.BED_TOO_HOT, _BED, machine.bed_max_c, _Most()),
         )
 
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        blocks = piece.blocks
+        for _, commands, limit, most in self._parts:
+            lines = blocks.commands.lines("M", *commands)
+            if len(lines) == 0:
+                continue
+            # S and R both count: whichever the firmware takes must be bearable.
+            asked = np.fmax(blocks.column("S")[lines], blocks.column("R")[lines])
+            # The ceiling of M104's AUTOTEMP, which follows the feedrate.
+            most.add(piece, lines, np.fmax(asked, blocks.column("B")[lines]), limit)
 
-def _cold(examined: Examined) -> Iterator[Finding]:
-    if examined.kind != "fdm":
-        return
-    program = examined.program
-    lines = program.blocks.commands.lines("M", 1040, 1090)
-    target = target_of(program.blocks, lines)
-    pushing = program.moves.line[program.printing]
-    if len(pushing) == 0:
-        return
-    before = np.searchsorted(lines, pushing, side="right") - 1
-    in_force = np.where(before >= 0, target[before] if len(target) else 0.0, 0.0)
-    cold = np.flatnonzero(in_force < _COLD_BELOW)
-    if len(cold):
-        line = examined.source(pushing[cold[0]])
-        yield block(FindingCode.COLD_EXTRUSION, line, count=len(cold))
-
-
-def _left_on(examined: Examined) -> Iterator[Finding]:
-    blocks = examined.program.blocks
-    for commands in ((1040, 1090), (1400, 1900)):
-        lines = blocks.commands.lines("M", *commands)
-        if len(lines) and target_of(blocks, lines[-1:])[0] > 0.0:
-            yield note(FindingCode.HEAT_LEFT_ON, examined.source(lines[-1]))
-            break
-    if blocks.n and spindle_on(blocks)[-1]:
-        last = blocks.commands.lines("M", 30, 40)[-1]
-        yield person(FindingCode.SPINDLE_LEFT_ON, examined.source(last))
+    def finish(self) -> Iterator[Finding]:
+        """Return at most one finding for each part."""
+        for code, _, limit, most in self._parts:
+            if most.tally.count:
+                yield block(
+                    code, most.tally.line, asked_c=most.value, limit_c=limit, count=most.tally.count
+                )
 
 
-def _units(examined: Examined) -> Iterator[Finding]:
-    blocks, moves = examined.program.blocks, examined.program.moves
-    if examined.wanted != "grbl" or len(moves.line) == 0:
-        return
-    said = blocks.commands.lines("G", 200, 210)
-    if len(said) == 0 or said[0] > moves.line[0]:
-        yield person(FindingCode.UNITS_MISSING, examined.source(moves.line[0]))
+class _Most:
+    """The largest of the values above a limit, how many, and the first line."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.value = 0.0
+
+    def add(self, piece: Piece, lines: Ints, asked: Floats, limit: float) -> None:
+        high = np.flatnonzero(asked > limit)
+        if len(high):
+            self.tally.add(piece, lines[high])
+            self.value = max(self.value, float(asked[high].max()))
 
 
-def _feedrate(examined: Examined) -> Iterator[Finding]:
-    moves = examined.program.moves
-    without = np.flatnonzero(~moves.rapid & (moves.feedrate <= 0.0))
-    if len(without) == 0:
-        return
-    line = examined.source(moves.line[without[0]])
-    # Grbl stops with error 22; Marlin has a feedrate of its own.
-    finding = block if examined.wanted == "grbl" else note
-    yield finding(FindingCode.NO_FEEDRATE, line, count=len(without))
+class Spindle:
+    """Faster than the spindle turns."""
+
+    def __init__(self, target: Target) -> None:
+        self._limit = target.machine.spindle_max_rpm
+        # A router with a switch of its own has no speed to exceed; CAM programs name one anyhow.
+        self._applies = target.kind != "fdm" and self._limit > 0.0
+        self._most = _Most()
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        if self._applies:
+            speed = piece.blocks.column("S")
+            self._most.add(piece, np.arange(len(speed)), speed, self._limit)
+
+    def finish(self) -> Iterator[Finding]:
+        """Return at most one finding."""
+        tally = self._most.tally
+        if tally.count:
+            yield block(
+                FindingCode.SPINDLE_TOO_FAST,
+                tally.line,
+                asked_rpm=self._most.value,
+                limit_rpm=self._limit,
+                count=tally.count,
+            )
+
+
+class Cold:
+    """Filament pushed while the last temperature asked for is too low."""
+
+    def __init__(self, target: Target) -> None:
+        self._applies = target.kind == "fdm"
+        self._in_force = 0.0
+        self._tally = Tally()
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        if not self._applies:
+            return
+        lines = piece.blocks.commands.lines("M", *_NOZZLE)
+        if len(lines) == 0 and self._in_force >= _COLD_BELOW:
+            return
+        target = np.concatenate(([self._in_force], target_of(piece.blocks, lines)))
+        pushing = piece.moves.line[piece.moves.printing()]
+        in_force = target[np.searchsorted(lines, pushing, side="right")]
+        self._tally.add(piece, pushing[in_force < _COLD_BELOW])
+        self._in_force = float(target[-1])
+
+    def finish(self) -> Iterator[Finding]:
+        """Return at most one finding."""
+        if self._tally.count:
+            yield block(FindingCode.COLD_EXTRUSION, self._tally.line, count=self._tally.count)
+
+
+class LeftOn:
+    """Heat or spindle still on when the program ends."""
+
+    def __init__(self) -> None:
+        # Source line of the last command, by part, while it asks for heat.
+        self._heat: dict[tuple[int, ...], int | None] = {_NOZZLE: None, _BED: None}
+        self._spindle: int | None = None
+        self._on = False
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        commands = piece.blocks.commands
+        for part in self._heat:
+            lines = commands.lines("M", *part)
+            if len(lines):
+                hot = target_of(piece.blocks, lines[-1:])[0] > 0.0
+                self._heat[part] = piece.source(lines[-1]) if hot else None
+        lines = commands.lines("M", 30, 40)
+        if len(lines):
+            self._spindle = piece.source(lines[-1])
+        if len(piece):
+            self._on = bool(piece.blocks.spindle[-1])
+
+    def finish(self) -> Iterator[Finding]:
+        """Return at most one finding for heat and one for the spindle."""
+        hot = [line for line in self._heat.values() if line is not None]
+        if hot:
+            yield note(FindingCode.HEAT_LEFT_ON, hot[0])
+        if self._on:
+            yield person(FindingCode.SPINDLE_LEFT_ON, self._spindle)
+
+
+class Units:
+    """A Grbl program that moves before it says inch or millimetre."""
+
+    def __init__(self, target: Target) -> None:
+        self._decided = target.dialect != "grbl"
+        self._line: int | None = None
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        if self._decided:
+            return
+        said = piece.blocks.commands.lines("G", 200, 210)
+        moved = piece.moves.line
+        if len(moved) and not (len(said) and said[0] <= moved[0]):
+            self._line = piece.source(moved[0])
+        self._decided = bool(len(moved) or len(said))
+
+    def finish(self) -> Iterator[Finding]:
+        """Return at most one finding."""
+        if self._line is not None:
+            yield person(FindingCode.UNITS_MISSING, self._line)
+
+
+class Feedrate:
+    """Moves at a feedrate before any was given."""
+
+    def __init__(self, target: Target) -> None:
+        # Grbl stops with error 22; Marlin has a feedrate of its own.
+        self._finding = block if target.dialect == "grbl" else note
+        self._tally = Tally()
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        moves = piece.moves
+        without: Bools = ~moves.rapid & (moves.feedrate <= 0.0)
+        self._tally.add(piece, moves.line[without])
+
+    def finish(self) -> Iterator[Finding]:
+        """Return at most one finding."""
+        if self._tally.count:
+            yield self._finding(FindingCode.NO_FEEDRATE, self._tally.line, count=self._tally.count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from jobs.analysis.arrays import Ints
 from jobs.analysis.slicers import flavor
 from jobs.analysis.words import Words
 
@@ -18,42 +19,77 @@ FARMBOT = "farmbot"  # it can be told from the others, and no more
 _FARMBOT_F = (20, 21, 22, 23, 41, 42, 43, 44, 61)
 
 
-def guess_dialect(data: bytes, words: Words) -> str:
-    r"""Return `marlin`, `grbl`, `farmbot`, or `unknown` when nothing tells.
+_MOST_NUMBERS = 2_000
+
+
+class Guess:
+    r"""Tells the dialect from all words fed so far.
 
     >>> from jobs.analysis.words import read_words
-    >>> guess_dialect(b"", read_words(b"M104S200\n")), guess_dialect(b"", read_words(b"G1X1\n"))
-    ('marlin', 'unknown')
+    >>> guess = Guess()
+    >>> guess.add(read_words(b"G1X1\n"))
+    >>> guess.tell("")
+    'unknown'
+    >>> guess.add(read_words(b"M104S200\n"))
+    >>> guess.tell("")
+    'marlin'
     """
-    if _has_farm_commands(words):
-        return FARMBOT
-    named = flavor(data)
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._gs: set[float] = set()
+        self._ms: set[float] = set()
+        self._extrudes = self._is_modal = self._is_farm = False
+
+    def add(self, words: Words) -> None:
+        """Take the words of some lines."""
+        self.lines += words.lines
+        heads = words.heads()
+        self._is_farm = self._is_farm or _has_farm_commands(words, heads)
+        for letter, seen in (("G", self._gs), ("M", self._ms)):
+            if len(seen) < _MOST_NUMBERS:
+                seen.update(np.unique(words.of(letter).value).tolist())
+        self._extrudes = self._extrudes or len(words.of("E").line) > 0
+        self._is_modal = self._is_modal or _has_modal_lines(words, heads)
+
+    def tell(self, named: str) -> str:
+        """Return `marlin`, `grbl`, `farmbot`, or `unknown` when nothing tells.
+
+        :param named: the dialect that a comment names, or nothing.
+        """
+        if self._is_farm:
+            return FARMBOT
+        if named:
+            return named
+        marlin = len(self._ms.intersection(_MARLIN_M)) + 2 * self._extrudes
+        spindle = bool(self._ms.intersection(_SPINDLE_M)) and not self._extrudes
+        grbl = len(self._gs.intersection(_GRBL_G)) + len(self._ms.intersection(_GRBL_M))
+        # Several commands in a line, and axes without one: Marlin obeys neither.
+        grbl += 2 * spindle + 2 * self._is_modal
+        if marlin == grbl:
+            return "unknown"
+        return "marlin" if marlin > grbl else "grbl"
+
+
+def flavored(ends: bytes) -> str:
+    """Return the dialect that a slicer's comment names, or nothing."""
+    named = flavor(ends)
     if named.startswith(_MARLIN_FLAVORS):
         return "marlin"
-    if named.startswith(("grbl", "mach3", "machinekit")):
-        return "grbl"
-    gs = set(np.unique(words.value[words.letter == ord("G")]).tolist())
-    ms = set(np.unique(words.value[words.letter == ord("M")]).tolist())
-    extrudes = bool((words.letter == ord("E")).any())
-    marlin = len(ms.intersection(_MARLIN_M)) + 2 * extrudes
-    spindle = bool(ms.intersection(_SPINDLE_M)) and not extrudes
-    grbl = len(gs.intersection(_GRBL_G)) + len(ms.intersection(_GRBL_M)) + 2 * spindle
-    # Several commands in a line, and axes without one: Marlin obeys neither.
-    grbl += 2 * _has_modal_lines(words)
-    if marlin == grbl:
-        return "unknown"
-    return "marlin" if marlin > grbl else "grbl"
+    return "grbl" if named.startswith(("grbl", "mach3", "machinekit")) else ""
 
 
-def _has_modal_lines(words: Words) -> bool:
-    head = np.diff(words.line, prepend=-1) > 0
-    command = (words.letter == ord("G")) | (words.letter == ord("M"))
-    bare = head & np.isin(words.letter, np.frombuffer(b"XYZ", np.uint8))
-    return bool((command & ~head).any() or bare.any())
+def _has_modal_lines(words: Words, heads: Ints) -> bool:
+    letter = words.letter
+    commands = np.count_nonzero((letter == ord("G")) | (letter == ord("M")))
+    first = letter[heads]
+    leading = np.count_nonzero((first == ord("G")) | (first == ord("M")))
+    return bool(commands > leading or np.isin(first, np.frombuffer(b"XYZ", np.uint8)).any())
 
 
-def _has_farm_commands(words: Words) -> bool:
-    head = np.diff(words.line, prepend=-1) > 0
-    command = head & (words.letter == ord("F")) & np.isin(words.value, _FARMBOT_F)
-    after = np.flatnonzero(command[:-1]) + 1
-    return bool((~head[after] & (words.letter[after] == ord("P"))).any())
+def _has_farm_commands(words: Words, heads: Ints) -> bool:
+    own = heads[words.letter[heads] == ord("F")]
+    own = own[np.isin(words.value[own], _FARMBOT_F)]
+    after = own[own < len(words.line) - 1] + 1
+    behind = words.line[after] == words.line[after - 1]
+    return bool((behind & (words.letter[after] == ord("P"))).any())

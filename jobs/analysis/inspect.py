@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.analysis.mesh import inspect_mesh
-from jobs.analysis.program import LARGEST_PROGRAM_BYTES, inspect_program
+from jobs.analysis.program import inspect_open
 from jobs.analysis.sniff import FileKind, sniff
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity
@@ -26,9 +26,5 @@ def inspect_file(path: Path, machine: MachineLimits | None = None) -> dict[str, 
     if kind is not FileKind.PROGRAM:
         finding = Finding(FindingCode.UNREADABLE, Severity.BLOCK, None, {"reason": kind.value})
         return {"kind": "unknown", "format": kind.value, "findings": [finding.to_json()]}
-    size = path.stat().st_size
-    if size > LARGEST_PROGRAM_BYTES:
-        limits = {"bytes": size, "limit_bytes": LARGEST_PROGRAM_BYTES}
-        too_large = Finding(FindingCode.TOO_LARGE, Severity.BLOCK, None, limits)
-        return {"kind": "program", "findings": [too_large.to_json()]}
-    return inspect_program(path.read_bytes(), machine)
+    with path.open("rb") as file:
+        return inspect_open(file, machine)

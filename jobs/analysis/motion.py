@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from jobs.analysis.arcs import Arcs, read_arcs
-from jobs.analysis.arrays import Bools, Floats, Ints, hold, previous, track
-from jobs.analysis.blocks import Blocks
+from jobs.analysis.arrays import Bools, Floats, Ints, hold
+from jobs.analysis.blocks import (
+    CLOCKWISE,
+    COUNTER,
+    FEED_PER_MINUTE,
+    FEED_PER_TURN,
+    INVERSE_TIME,
+    RAPID,
+    Blocks,
+)
+from jobs.analysis.extrusion import Extrusion, Retracted, Retractions
+from jobs.analysis.places import AXES, Places
 from jobs.domain.machine import MachineLimits
-
-AXES = "XYZ"
-_FIRMWARE_ARC = (20, 30)
 
 
 @dataclass(frozen=True, slots=True)
 class Moves:
     """Every straight piece of motion in order, arcs cut as the firmware cuts them, shapes (m,).
 
-    :param line: stream line each belongs to.
+    Places are those of the machine as far as the program tells: G92 and tool lengths are
+    counted in, work offsets (G54 to G59.3) are not known and taken as one zero.
+
+    :param line: index in the piece of the line each belongs to, ascending.
     :param start: where it begins, shape (m, 3) [mm]; NaN where that cannot be known.
     :param end: where it ends, shape (m, 3) [mm].
     :param extruded: filament pushed, below 0 pulled back [mm].
-    :param feedrate: speed asked for [mm/s]; 0 where none was given.
-    :param rapid: G0 of a machine that has rapids.
-    :param spindle: the spindle turns.
+    :param feedrate: speed asked for [mm/s], with M220 and G93 to G95; 0 where none was given.
+    :param rapid: as fast as the axes can: G0 of a machine that has rapids, firmware's own lifts.
+    :param spindle: the spindle or laser is on.
     :param tool: number of the extruder or cutter.
     :param machine: moves in machine coordinates (G53).
-    :param impossible: stream lines of arcs that cannot be.
+    :param work: the work offset in force: 0 for G54 … 5 for G59, 6 to 8 for G59.1 to G59.3.
+    :param impossible: lines of arcs that cannot be.
     """
 
     line: Ints
@@ -40,147 +51,156 @@ class Moves:
     spindle: Bools
     tool: Ints
     machine: Bools
+    work: Ints
     impossible: Ints
+
+    def __len__(self) -> int:
+        return len(self.line)
 
     def travelled(self) -> Floats:
         """Return the length of each move [mm]; 0 where it cannot be known."""
-        way = np.nan_to_num(self.end - self.start)
-        length: Floats = np.sqrt(np.einsum("ij,ij->i", way, way))
-        return length
+        square = np.zeros(len(self.line))
+        for axis in range(3):
+            way = self.end[:, axis] - self.start[:, axis]
+            way *= way
+            square += np.nan_to_num(way, copy=False)
+        return np.sqrt(square, out=square)
+
+    def printing(self) -> Bools:
+        """Return which moves push filament while they travel."""
+        moved: Bools = self.end[:, 0] != self.start[:, 0]
+        for axis in (1, 2):
+            moved |= self.end[:, axis] != self.start[:, axis]
+        moved &= self.extruded > 0.0
+        return moved
+
+    def cutting(self) -> Bools:
+        """Return which moves are at a feedrate with the spindle or laser on."""
+        cuts: Bools = self.spindle & ~self.rapid
+        return cuts
 
 
-def read_moves(blocks: Blocks, machine: MachineLimits | None) -> Moves:
-    """Follow every coordinate through the program."""
-    moving = _moving(blocks)
-    before, after = _positions(blocks, moving, machine)
-    extruded = _extruded(blocks, moving)
-    at = np.flatnonzero(moving)
-    start, end = before[at], after[at]
-    feedrate = blocks.feedrate()
-    rapid = blocks.motion[at] == 0 if blocks.modal else np.zeros(len(at), np.bool_)
-    in_machine = np.zeros(blocks.n, np.bool_)
-    in_machine[blocks.commands.lines("G", 530)] = True
-    moves = Moves(
-        line=at,
-        start=start,
-        end=end,
-        extruded=extruded[at],
-        feedrate=feedrate[at],
-        rapid=rapid,
-        spindle=spindle_on(blocks)[at],
-        tool=_tools(blocks)[at],
-        machine=in_machine[at],
-        impossible=at[:0],
-    )
-    curved = np.isin(blocks.motion[at], _FIRMWARE_ARC)
-    if not curved.any():
+class Motion:
+    """Follows every coordinate through a program, piece by piece."""
+
+    def __init__(self, machine: MachineLimits | None) -> None:
+        self._places = Places(machine)
+        self._extrusion = Extrusion()
+        self._retractions = Retractions()
+        self._speed, self._kept_speed = 100.0, 100.0
+
+    def feed(self, blocks: Blocks) -> Moves:
+        """Return the moves of the next piece."""
+        moving = _moving(blocks)
+        homes = _ways_home(blocks)
+        lifted = self._retractions.lifted
+        retracted = self._retractions.feed(blocks)
+        at = np.flatnonzero(moving)
+        if len(homes) or len(retracted.line):
+            at = np.union1d(np.union1d(at, homes), retracted.line)
+        start, end = self._places.feed(blocks, moving, at, homes)
+        motion = blocks.motion[at]
+        rapid = motion == RAPID if blocks.modal else np.zeros(len(at), np.bool_)
+        if len(homes):
+            rapid |= np.isin(at, homes)
+        in_machine = np.zeros(blocks.n, np.bool_)
+        in_machine[blocks.commands.lines("G", 530)] = True
+        moves = Moves(
+            line=at,
+            start=start,
+            end=end,
+            extruded=self._extrusion.feed(blocks, moving)[at],
+            feedrate=self._feedrate(blocks)[at],
+            rapid=rapid,
+            spindle=blocks.spindle[at],
+            tool=blocks.tool[at],
+            machine=in_machine[at],
+            work=blocks.work[at],
+            impossible=at[:0],
+        )
+        curved = (motion == CLOCKWISE) | (motion == COUNTER)
+        if curved.any():
+            moves = _cut(moves, read_arcs(blocks, at, start, end, curved))
+        if blocks.modal:
+            moves = _in_feed_mode(blocks, moves)
+        if len(retracted.line) or lifted:
+            moves = _with_retractions(blocks.n, moves, retracted, lifted)
         return moves
-    return _cut(moves, read_arcs(blocks, at, start, end, curved))
 
-
-def spindle_on(blocks: Blocks) -> Bools:
-    """Return where the spindle or laser is on: after M3 or M4, until M5 or the program's end."""
-    lines, codes = blocks.commands.choose("M", 30, 40, 50, 20, 300)
-    values = np.isin(codes, (30, 40)).astype(np.float64)
-    return hold(blocks.n, lines, values, 0.0) > 0.0
+    def _feedrate(self, blocks: Blocks) -> Floats:
+        """Return the feedrate in force at each line, shape (n,) [mm/s]; 0 until one is given."""
+        lines, values = blocks.given("F")
+        taken = values > 0.0
+        if not blocks.modal:
+            # `M203 F` and the like are no feedrates: only a motion sets it.
+            taken &= blocks.motion[lines] >= 0
+        lines, values = lines[taken], values[taken] / 60.0
+        values = values * (blocks.scale if isinstance(blocks.scale, float) else blocks.scale[lines])
+        given = blocks.held("feedrate", lines, values, 0.0)
+        before = self._speed
+        lines, _ = blocks.commands.choose("M", 2200)
+        if len(lines) == 0:
+            return given if before == 100.0 else given * (before / 100.0)
+        shares = blocks.column("S")[lines].tolist()
+        keeps, returns = (blocks.has(letter)[lines].tolist() for letter in "BR")
+        after = []
+        for share, keep, back in zip(shares, keeps, returns, strict=True):
+            self._kept_speed = self._speed if keep else self._kept_speed
+            self._speed = self._kept_speed if back else self._speed
+            self._speed = self._speed if np.isnan(share) else max(share, 0.0)
+            after.append(self._speed)
+        return given * (hold(blocks.n, lines, np.array(after), before) / 100.0)
 
 
 def _moving(blocks: Blocks) -> Bools:
-    axes = ~np.isnan(blocks.column("X"))
-    for letter in "YZ" if blocks.modal else "YZE":
-        axes = axes | ~np.isnan(blocks.column(letter))
-    if blocks.modal:
-        axes |= np.isin(blocks.motion, _FIRMWARE_ARC) & ~np.isnan(blocks.column("I"))
-        axes |= ~np.isnan(blocks.column("E"))
-    moving: Bools = axes & ~np.isnan(blocks.motion)
+    """Return which lines move an axis, or an extruder."""
+    named = np.zeros(blocks.n, np.bool_)
+    for letter in "XYZE":
+        named[blocks.given(letter)[0]] = True
+    curved = (blocks.motion == CLOCKWISE) | (blocks.motion == COUNTER)
+    if curved.any():
+        # A circle may come back to where it began without naming an axis.
+        for letter in "IJK":
+            lines = blocks.given(letter)[0]
+            named[lines[curved[lines]]] = True
+    moving: Bools = named & (blocks.motion >= 0)
     return moving
 
 
-def _positions(
-    blocks: Blocks, moving: Bools, machine: MachineLimits | None
-) -> tuple[Floats, Floats]:
-    """Return where each line begins and ends in the machine's own coordinates, shapes (n, 3)."""
-    commands = blocks.commands
-    shifts = commands.lines("G", 920)
-    unshifts = commands.lines("G", 921)
-    homes = commands.lines("G", 280, 300)
-    in_machine = np.zeros(blocks.n, np.bool_)
-    in_machine[commands.lines("G", 530)] = True
-    named_home = np.zeros(blocks.n, np.bool_)
+def _ways_home(blocks: Blocks) -> Ints:
+    """Return Grbl's homing lines that name a place to pass."""
+    if not blocks.modal:
+        return np.zeros(0, np.int64)
+    lines = blocks.commands.lines("G", 280, 300)
+    named = np.zeros(len(lines), np.bool_)
     for letter in AXES:
-        named_home |= blocks.has(letter)
-    before = np.empty((blocks.n, 3))
-    after = np.empty((blocks.n, 3))
-    for index, letter in enumerate(AXES):
-        value = blocks.length(letter)
-        given = ~np.isnan(value)
-        home = _home(machine, index) if not blocks.modal else np.nan
-        set_at = moving & given & ~blocks.relative
-        step = np.where(moving & given & blocks.relative, value, 0.0)
-        set_to = np.where(in_machine, np.nan, value)
-        shifted = np.zeros(blocks.n, np.bool_)
-        shifted[shifts] = given[shifts]
-        homed = np.zeros(blocks.n, np.bool_)
-        homed[homes] = blocks.has(letter)[homes] | ~named_home[homes]
-        set_to[homed] = home
-        set_at |= shifted | homed
-        step[set_at] = 0.0
-        place = track(set_at, set_to, step, 0.0)
-        was = previous(place, 0.0)
-        offset = _offset(blocks, (shifted, homed, unshifts), np.where(shifted, was - value, 0.0))
-        if letter == "Z" and blocks.modal:
-            offset = offset + _tool_length(blocks)
-        after[:, index] = place + offset
-        before[:, index] = previous(after[:, index], 0.0)
-    return before, after
+        named |= ~np.isnan(blocks.column(letter)[lines]) if len(lines) else named
+    return lines[named]
 
 
-def _offset(blocks: Blocks, events: tuple[Bools, Bools, Ints], change: Floats) -> Floats:
-    """Return what G92 has added up to; homing and G92.1 take it away."""
-    shifted, homed, unshifts = events
-    if not shifted.any():
-        return np.zeros(blocks.n)
-    change = np.nan_to_num(change)
-    cleared = homed.copy() if not blocks.modal else np.zeros(blocks.n, np.bool_)
-    cleared[unshifts] = True
-    return track(cleared, np.zeros(blocks.n), change, 0.0)
+def _in_feed_mode(blocks: Blocks, moves: Moves) -> Moves:
+    """Return the moves with the F of G93, one over minutes, and of G95, a way for each turn."""
+    turning = np.flatnonzero(blocks.has("S"))
+    turns = blocks.setting("spindle speed", turning, blocks.column("S")[turning], 0.0, 0.0)
+    mode = blocks.feed_mode[moves.line]
+    if (mode == FEED_PER_MINUTE).all():
+        return moves
+    turns = turns if isinstance(turns, float) else turns[moves.line]
+    whole = np.bincount(moves.line, moves.travelled(), blocks.n)[moves.line]
+    # In inverse time a feedrate belongs to its line alone.
+    inverse = np.nan_to_num(blocks.column("F")[moves.line]) / 60.0 * whole
+    feedrate = np.where(mode == FEED_PER_TURN, moves.feedrate * turns, moves.feedrate)
+    return replace(moves, feedrate=np.where(mode == INVERSE_TIME, inverse, feedrate))
 
 
-def _tool_length(blocks: Blocks) -> Floats:
-    lines, codes = blocks.commands.choose("G", 431, 490)
-    values = np.where(codes == 431, np.nan_to_num(blocks.length("Z")[lines]), 0.0)
-    return hold(blocks.n, lines, values, 0.0)
-
-
-def _home(machine: MachineLimits | None, axis: int) -> float:
-    if machine is None:
-        return 0.0
-    low = machine.origin_mm[axis]
-    return min(max(0.0, low), low + machine.envelope_mm[axis])
-
-
-def _extruded(blocks: Blocks, moving: Bools) -> Floats:
-    value = blocks.length("E")
-    given = ~np.isnan(value)
-    if not given.any():
-        return np.zeros(blocks.n)
-    relative = blocks.extruder_relative()
-    reset = np.zeros(blocks.n, np.bool_)
-    shifts = blocks.commands.lines("G", 920)
-    reset[shifts] = given[shifts]
-    set_at = (moving & given & ~relative) | reset
-    step = np.where(moving & given & relative, value, 0.0)
-    place = track(set_at, value, step, 0.0)
-    pushed = np.where(moving & given, place - previous(place, 0.0), 0.0)
-    lines = blocks.commands.lines("M", 2210)
-    return pushed * (blocks.held("S", lines, 100.0) / 100.0) if len(lines) else pushed
-
-
-def _tools(blocks: Blocks) -> Ints:
-    lines, codes = blocks.commands.choose("T")
-    return hold(blocks.n, lines, np.clip(codes // 10, 0, 255).astype(np.float64), 0.0).astype(
-        np.int64
-    )
+def _rows(moves: Moves, rows: Ints) -> Moves:
+    """Return some of the moves."""
+    columns = {
+        one.name: getattr(moves, one.name)[rows]
+        for one in fields(moves)
+        if one.name != "impossible"
+    }
+    return Moves(**columns, impossible=moves.impossible)
 
 
 def _cut(moves: Moves, arcs: Arcs) -> Moves:
@@ -188,24 +208,46 @@ def _cut(moves: Moves, arcs: Arcs) -> Moves:
     pieces = np.ones(len(moves.line), np.int64)
     pieces[arcs.move] = arcs.pieces
     of = np.repeat(np.arange(len(pieces)), pieces)
-    end = moves.end[of]
     last = np.cumsum(pieces) - 1
     inner = np.ones(len(of), np.bool_)
     inner[last] = False
-    end[inner] = arcs.points()
-    start = np.concatenate((np.zeros((1, 3)), end[:-1]))
-    first = last - pieces + 1
-    start[first] = moves.start
-    share = 1.0 / pieces[of]
-    return Moves(
-        line=moves.line[of],
-        start=start,
-        end=end,
-        extruded=moves.extruded[of] * share,
-        feedrate=moves.feedrate[of],
-        rapid=moves.rapid[of],
-        spindle=moves.spindle[of],
-        tool=moves.tool[of],
-        machine=moves.machine[of],
+    made = _rows(moves, of)
+    made.end[inner] = arcs.points()
+    made.start[1:] = made.end[:-1]
+    made.start[last - pieces + 1] = moves.start
+    return replace(
+        made,
+        extruded=made.extruded / pieces[of],
         impossible=moves.line[arcs.move[arcs.impossible]],
     )
+
+
+def _with_retractions(n: int, moves: Moves, made: Retracted, lifted: float) -> Moves:
+    """Return the moves with those of G10 and G11, and all in the height they lift Z to.
+
+    :param lifted: how high Z already stands above the program's [mm].
+    """
+    rows = np.searchsorted(moves.line, made.line)
+    moves.extruded[rows] = made.extruded
+    moves.feedrate[rows] = made.feedrate
+    height = hold(n, made.line, lifted + np.cumsum(made.lift), lifted)[moves.line]
+    moves.start[:, 2] += height
+    moves.end[:, 2] += height
+    lifts = np.flatnonzero(made.lift)
+    if len(lifts) == 0:
+        return moves
+    lift, at = made.lift[lifts], rows[lifts]
+    # Up after pulling back, down before pushing: the lift is the second row or the first.
+    up = lift > 0.0
+    order = np.argsort(
+        np.concatenate((np.arange(len(moves)) * 3, at * 3 + np.where(up, 1, -1))), kind="stable"
+    )
+    result = _rows(moves, np.concatenate((np.arange(len(moves)), at))[order])
+    lower = moves.end[at, 2] - np.maximum(lift, 0.0)
+    mine = np.flatnonzero(order >= len(moves))
+    result.extruded[mine] = result.feedrate[mine] = 0.0
+    result.rapid[mine] = True
+    result.start[mine, 2] = np.where(up, lower, moves.start[at, 2] - lift)
+    # Before it rises the nozzle stands lower while the filament is pulled.
+    result.start[mine[up] - 1, 2] = result.end[mine[up] - 1, 2] = lower[up]
+    return result

@@ -1,4 +1,4 @@
-"""The firmware's look-ahead planner, over all moves at once instead of one by one."""
+"""The firmware's look-ahead planner, over many moves at once instead of one by one."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from jobs.analysis.arrays import Floats
 MINIMUM_SPEED = 0.05
 
 
-def entry_speeds_squared(junction: Floats, capacity: Floats, blocks: int) -> Floats:
+def entry_speeds_squared(
+    junction: Floats, capacity: Floats, blocks: int, reached: float = np.inf
+) -> Floats:
     """Return the square of the speed at which each move is entered.
 
     :param junction: square of the largest speed at each move's beginning, shape (n,) [mm²/s²].
     :param capacity: what a move can change of it, 2·acceleration·length, shape (n,) [mm²/s²].
     :param blocks: moves that the firmware looks ahead; behind them it assumes a standstill.
+    :param reached: what the move before the first can have sped up to [mm²/s²].
 
-    The sequential rules `u[i] = min(junction[i], u[i+1] + c[i])`, backward within the window,
-    and `v[i] = min(u[i], v[i-1] + c[i-1])`, forward, are minima once the running sum of `c` is
-    added: of what follows, found by doubling the window, and of all that went before.
+    The rule `u[i] = min(junction[i], u[i+1] + c[i])`, backward within the window, is applied
+    to all moves at once, once for each move that is looked ahead: no rounding, and in the
+    processor's cache as fast as minima over sums, which would have some. The rule
+    `v[i] = min(u[i], v[i-1] + c[i-1])`, forward over all that went before, is such a minimum.
 
     >>> entry_speeds_squared(np.array([0.0, 100.0, 100.0]), np.array([60.0, 50.0, 20.0]), 16)
     array([ 0., 60., 20.])
@@ -30,32 +34,23 @@ def entry_speeds_squared(junction: Floats, capacity: Floats, blocks: int) -> Flo
     n = len(junction)
     if n == 0:
         return np.zeros(0)
-    travelled = np.concatenate(([0.0], np.cumsum(capacity)))
-    ahead = _window_minimum(junction + travelled[:-1], blocks)
-    # Behind the window stands a halt; behind the last move stands one in any case.
-    halt = travelled[np.minimum(np.arange(n) + blocks, n)]
-    backward = np.minimum(ahead, halt) - travelled[:-1]
-    forward = np.minimum.accumulate(backward - travelled[:-1]) + travelled[:-1]
-    entry: Floats = np.maximum(np.minimum(forward, junction), 0.0)
-    return entry
-
-
-def _window_minimum(values: Floats, width: int) -> Floats:
-    """Return the minimum of each value and the `width - 1` that follow, in log2 passes."""
-    least = values
-    reach = 1
-    while reach < width:
-        step = min(reach, width - reach)
-        shifted = np.minimum(least[:-step], least[step:]) if step < len(least) else least[:0]
-        # The last values have fewer that follow; what they see already is all there is.
-        least = np.concatenate((shifted, _tail(least, len(least) - len(shifted))))
-        reach += step
-    return least
-
-
-def _tail(least: Floats, count: int) -> Floats:
-    tail = least[len(least) - count :]
-    return np.minimum.accumulate(tail[::-1])[::-1]
+    entry = np.minimum(junction, capacity)
+    following = np.empty(n)
+    for _ in range(min(blocks, n) - 1):
+        np.add(entry[1:], capacity[:-1], out=following[:-1])
+        following[-1] = capacity[-1]
+        np.minimum(junction, following, out=entry)
+    entry[0] = min(entry[0], reached)
+    travelled = np.empty(n)
+    travelled[0] = 0.0
+    np.cumsum(capacity[:-1], out=travelled[1:])
+    forward = np.minimum.accumulate(entry - travelled)
+    forward += travelled
+    # Where nothing before holds a move back, the sums may have rounded it off.
+    near = forward >= entry * (1.0 - 1e-9) - 1e-9
+    np.copyto(forward, entry, where=near)
+    np.maximum(forward, 0.0, out=forward)
+    return forward
 
 
 def move_times(
@@ -75,13 +70,22 @@ def move_times(
     >>> move_times(np.array([10.0]), np.array([100.0]), np.array([1000.0]), np.array([0.0]))
     array([0.2])
     """
-    leave_squared = np.append(entry_squared[1:], 0.0) if len(length) else entry_squared
-    peak_squared = np.minimum(
-        nominal**2, (entry_squared + leave_squared) / 2.0 + acceleration * length
-    )
+    n = len(length)
+    ends = np.append(entry_squared, 0.0)
+    both = ends[:-1] + ends[1:]
+    peak_squared = 0.5 * both
+    peak_squared += acceleration * length
+    np.minimum(peak_squared, nominal * nominal, out=peak_squared)
     # Rounding may leave the ends a hair above the peak.
-    peak_squared = np.maximum(peak_squared, np.maximum(entry_squared, leave_squared))
+    np.maximum(peak_squared, np.maximum(ends[:-1], ends[1:]), out=peak_squared)
     peak = np.maximum(np.sqrt(peak_squared), MINIMUM_SPEED)
-    ramps = 2.0 * peak - np.sqrt(entry_squared) - np.sqrt(leave_squared)
-    ramp_length = (2.0 * peak_squared - entry_squared - leave_squared) / (2.0 * acceleration)
-    return np.maximum(ramps, 0.0) / acceleration + np.maximum(length - ramp_length, 0.0) / peak
+    roots = np.sqrt(ends)
+    ramps: Floats = 2.0 * peak - roots[:n]
+    ramps -= roots[1:]
+    np.maximum(ramps, 0.0, out=ramps)
+    cruise = length - (peak_squared - 0.5 * both) / acceleration
+    np.maximum(cruise, 0.0, out=cruise)
+    ramps /= acceleration
+    cruise /= peak
+    ramps += cruise
+    return ramps

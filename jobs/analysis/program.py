@@ -4,66 +4,66 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from jobs.analysis.blocks import Blocks
-from jobs.analysis.checks import check_program
-from jobs.analysis.dialect import FARMBOT, guess_dialect
-from jobs.analysis.examined import Examined
-from jobs.analysis.motion import read_moves
-from jobs.analysis.report import Program, describe
+from jobs.analysis.checks import findings_of, make_checks
+from jobs.analysis.dialect import FARMBOT
+from jobs.analysis.piece import Piece, Reader, Times
+from jobs.analysis.reading import DIALECTS, Program, Told
+from jobs.analysis.report import Report
 from jobs.analysis.slicers import read_slicer
-from jobs.analysis.stream import Stream, make_stream
-from jobs.analysis.timing import read_times
-from jobs.analysis.tools import read_tools
-from jobs.analysis.words import read_words
+from jobs.analysis.stream import LONGEST_LINE_BYTES
+from jobs.analysis.target import Target
+from jobs.analysis.tools import Tools
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity, verdict
 
-# Two million lines; a worker holds some twenty times as much while it reads, measured.
-LARGEST_PROGRAM_BYTES = 64 * 1024 * 1024
-_NOT_TEXT = (b"GCDE", b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04")
-_DIALECTS = ("marlin", "grbl")
-# These hidden bytes have no honest use in any text: Grbl's reset, and the zero.
-_NUL, _RESET = b"\x00", b"\x18"
-
-
-def read_program(data: bytes, machine: MachineLimits | None, dialect: str = "") -> tuple[
-    Stream, Program, str
-]:  # fmt: skip
-    """Return the stream, what it does, and the dialect it was guessed to be written in.
-
-    :param dialect: of the machine it is read for; empty: as guessed.
-    """
-    stream = make_stream(data)
-    words = read_words(stream.data)
-    guessed = guess_dialect(data, words)
-    read_as = dialect if dialect in _DIALECTS else guessed
-    blocks = Blocks(words, read_as)
-    moves = read_moves(blocks, machine)
-    times = read_times(blocks, moves, machine)
-    return stream, Program.of(read_as, blocks, moves, times), guessed
+# More than ten million lines. Memory does not grow with them, but time and the disk do.
+LARGEST_PROGRAM_BYTES = 512 * 1024 * 1024
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_BGCODE = b"GCDE"
+_HEAD_BYTES = 4096
 
 
 def inspect_program(data: bytes, machine: MachineLimits | None = None) -> dict[str, object]:
-    """Return the report of a program, whatever machine it is for.
+    """Return the report of a program that is held in memory; see `inspect_open`."""
+    return inspect_open(BytesIO(data), machine)
 
+
+def inspect_open(file: BinaryIO, machine: MachineLimits | None = None) -> dict[str, object]:
+    """Return the report of a program, whatever machine it is for, and what makes it unreadable.
+
+    :param file: seekable, at its beginning.
     :param machine: whose speeds and accelerations to plan with; None: a common one's.
     """
-    stream, program, _ = read_program(data, machine)
-    return _report(data, stream, program, machine)
+    findings = _unreadable(file)
+    if findings:
+        return {"kind": "program", "findings": [finding.to_json() for finding in findings]}
+    report, tools = Report(), Tools()
+    told = Program(file, machine).read([report, tools])
+    result = _described(told, report, tools, machine, None)
+    result["findings"] = [finding.to_json() for finding in _of_bytes(told)]
+    return result
 
 
-def _report(
-    data: bytes, stream: Stream, program: Program, machine: MachineLimits | None
+def _described(
+    told: Told,
+    report: Report,
+    tools: Tools,
+    machine: MachineLimits | None,
+    density_g_cm3: float | None,
 ) -> dict[str, object]:
-    report = describe(program, machine.filament_mm if machine else 0.0)
-    report["lines"] = stream.source_lines
-    report["slicer"] = read_slicer(data)
-    report["tools"] = read_tools(data)
-    return report
+    filament_mm = machine.filament_mm if machine else 0.0
+    result = report.finish(told.dialect, filament_mm, density_g_cm3)
+    result["lines"] = told.source_lines
+    result["slicer"] = read_slicer(told.ends)
+    result["tools"] = tools.table()
+    return result
 
 
 def prepare_program(
@@ -86,40 +86,72 @@ def prepare_program(
         `stream_lines`, `stream_bytes`, `planned_s`, `mass_g`. Where the file is no program at
         all, nothing is written, `report` is null and the hashes are empty.
     """
-    findings = _unreadable(path_in)
+    with path_in.open("rb") as file:
+        findings = _unreadable(file)
     if findings:
         return _refused(findings)
-    data = path_in.read_bytes()
-    findings = _hidden_bytes(data)
-    if dialect and dialect not in _DIALECTS:
-        return _refused([*findings, _not_examined(dialect)])
-    stream, program, guessed = read_program(data, machine, dialect)
-    if len(stream) == 0:
-        return _refused([Finding(FindingCode.EMPTY, Severity.BLOCK)])
-    if guessed == FARMBOT and not dialect:
-        return _refused([*findings, _not_examined(guessed)])
-    wanted = dialect or guessed
-    findings += check_program(Examined(stream, program, guessed, wanted, kind, forbidden, machine))
-    report = _report(data, stream, program, machine)
-    planned = np.cumsum(program.times.total()).astype("<f4")
-    index = stream.source_line.astype("<u4").tobytes()
+    if dialect and dialect not in DIALECTS:
+        return _refused([_not_examined(dialect)])
+    names = ("stream", "index.u32", "planned.f32")
     out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "stream").write_bytes(stream.data)
-    (out_dir / "index.u32").write_bytes(index)
-    (out_dir / "planned.f32").write_bytes(planned.tobytes())
-    volume = report["volume_mm3"]
+    with ExitStack() as stack:
+        file = stack.enter_context(path_in.open("rb"))
+        program = Program(file, machine, dialect)
+        if program.dialect == FARMBOT:
+            return _refused([_not_examined(FARMBOT)])
+        target = Target(program.dialect, kind, forbidden, machine)
+        guessed: list[str] = []
+        checks = make_checks(target, lambda: guessed[0])
+        report, tools = Report(), Tools()
+        written = _Written(*(stack.enter_context((out_dir / name).open("wb")) for name in names))
+        told = program.read([report, tools, written], checks)
+    if told.lines == 0:
+        for name in names:
+            (out_dir / name).unlink()
+        return _refused([Finding(FindingCode.EMPTY, Severity.BLOCK)])
+    guessed.append(told.guessed)
+    findings = [*_of_bytes(told), *findings_of(checks)]
+    result = _described(told, report, tools, machine, density_g_cm3)
+    volume = result["volume_mm3"]
     assert isinstance(volume, float)
     return {
-        "report": report,
+        "report": result,
         "findings": [finding.to_json() for finding in findings],
         "verdict": verdict(findings).value,
-        "stream_sha256": hashlib.sha256(stream.data).hexdigest(),
-        "index_sha256": hashlib.sha256(index).hexdigest(),
-        "stream_lines": len(stream),
-        "stream_bytes": len(stream.data),
-        "planned_s": round(float(planned[-1]), 3),
+        "stream_sha256": written.stream_sha256.hexdigest(),
+        "index_sha256": written.index_sha256.hexdigest(),
+        "stream_lines": told.lines,
+        "stream_bytes": told.stream_bytes,
+        "planned_s": round(written.planned, 3),
         "mass_g": None if density_g_cm3 is None else round(volume / 1000.0 * density_g_cm3, 3),
     }
+
+
+class _Written(Reader):
+    """Writes a program's stream, its index and its planned seconds as they come."""
+
+    def __init__(self, stream: BinaryIO, index: BinaryIO, planned: BinaryIO) -> None:
+        self._stream, self._index, self._planned = stream, index, planned
+        self.stream_sha256, self.index_sha256 = hashlib.sha256(), hashlib.sha256()
+        self.planned = 0.0
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        index = piece.source_line.astype("<u4").tobytes()
+        self._stream.write(piece.stream)
+        self._index.write(index)
+        self.stream_sha256.update(piece.stream)
+        self.index_sha256.update(index)
+
+    def settle(self, times: Times) -> None:
+        """Take the seconds of the next lines."""
+        if len(times) == 0:
+            return
+        seconds = times.total()
+        seconds[0] += self.planned
+        planned = np.cumsum(seconds)
+        self.planned = float(planned[-1])
+        self._planned.write(planned.astype("<f4").tobytes())
 
 
 def _refused(findings: list[Finding]) -> dict[str, object]:
@@ -141,32 +173,37 @@ def _not_examined(dialect: str) -> Finding:
     return Finding(FindingCode.NOT_EXAMINED, Severity.BLOCK, None, {"dialect": dialect})
 
 
-def _unreadable(path: Path) -> list[Finding]:
+def _unreadable(file: BinaryIO) -> list[Finding]:
     """Return why a file is not even read: its size, or that it is no text."""
-    size = path.stat().st_size
+    size = file.seek(0, 2)
+    file.seek(0)
     if size > LARGEST_PROGRAM_BYTES:
         limits = {"bytes": size, "limit_bytes": LARGEST_PROGRAM_BYTES}
         return [Finding(FindingCode.TOO_LARGE, Severity.BLOCK, None, limits)]
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if head.startswith(_NOT_TEXT) or _NUL in head:
-        return [Finding(FindingCode.NOT_TEXT, Severity.BLOCK)]
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    if head.startswith(_BGCODE):
+        return [Finding(FindingCode.NOT_TEXT, Severity.BLOCK, None, {"format": "bgcode"})]
+    if head.startswith(_UTF_16):
+        return [Finding(FindingCode.NOT_TEXT, Severity.BLOCK, None, {"format": "UTF-16"})]
+    if b"\x00" in head or head.startswith(b"PK\x03\x04"):
+        at = max(head.find(b"\x00"), 0)
+        fields: dict[str, str | int | float] = {"format": "binary", "at_byte": at}
+        return [Finding(FindingCode.NOT_TEXT, Severity.BLOCK, head.count(b"\n", 0, at) + 1, fields)]
     return []
 
 
-def _hidden_bytes(data: bytes) -> list[Finding]:
-    """Return a finding for bytes that are in the upload only to do harm.
+def _of_bytes(told: Told) -> list[Finding]:
+    """Return findings on bytes that are in the upload only to do harm, and on endless lines.
 
-    The stream has no comments, so they would not reach the machine; the next program that sends
-    this file may not be as careful.
+    The stream has no comments, so hidden bytes would not reach the machine; the next program
+    that sends this file may not be as careful.
     """
     findings = []
-    for byte in (_NUL, _RESET):
-        if (at := data.find(byte)) >= 0:
-            line = data.count(b"\n", 0, at) + 1
-            fields: dict[str, str | int | float] = {
-                "byte": f"0x{byte[0]:02X}",
-                "count": data.count(byte),
-            }
-            findings.append(Finding(FindingCode.REALTIME_BYTE, Severity.BLOCK, line, fields))
+    for byte, (line, count) in told.hidden.items():
+        fields: dict[str, str | int | float] = {"byte": f"0x{byte:02X}", "count": count}
+        findings.append(Finding(FindingCode.REALTIME_BYTE, Severity.BLOCK, line, fields))
+    if told.overlong:
+        limits = {"bytes": LONGEST_LINE_BYTES, "limit_bytes": LONGEST_LINE_BYTES, "count": 1}
+        findings.append(Finding(FindingCode.LINE_TOO_LONG, Severity.BLOCK, told.overlong, limits))
     return findings

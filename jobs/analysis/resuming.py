@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ import numpy.typing as npt
 
 from drivers.engine.bookmark import Bookmark
 from drivers.gcode import words
-from jobs.analysis.program import prepare_program, read_program
-from jobs.analysis.report import Program
+from jobs.analysis.piece import Piece, Reader
+from jobs.analysis.program import prepare_program
+from jobs.analysis.reading import Program
+from jobs.analysis.spans import layer_starts
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity
 
@@ -131,15 +134,18 @@ def resume_program(
     data = stream_path.read_bytes()
     lines = data.splitlines()
     index = np.frombuffer(index_path.read_bytes(), "<u4")
-    _, program, _ = read_program(data, machine, dialect)
-    starts = layer_starts(program)
+    layers = _LayerLines()
+    Program(BytesIO(data), machine, dialect).read([layers])
+    starts = layers.lines
     at = _begin_at(wish, index, starts)
     if at is None or not 0 < at < len(lines):
         return _refused(FindingCode.RESUME_NO_LINE, wish.line)
     if dialect == "marlin":
         preamble = _print_preamble(lines, at, wish, machine)
     else:
-        preamble = _mill_preamble(lines, at, program, kind)
+        ways = _Ways(at)
+        Program(BytesIO(data), machine, dialect).read([ways])
+        preamble = _mill_preamble(lines, at, ways, kind)
     if preamble is None:
         return _refused(FindingCode.RESUME_NO_PLACE, int(index[at]))
     rest = lines[at:]
@@ -177,15 +183,46 @@ def _tool_at(lines: Sequence[bytes]) -> int:
     return 0
 
 
-def layer_starts(program: Program) -> list[int]:
-    """Return the stream line, from 0, of the first extruding move of each layer, as made."""
-    moves, printing = program.moves, program.printing
-    at = np.flatnonzero(printing & (np.abs(moves.end[:, 2] - moves.start[:, 2]) < 1e-6))
-    if len(at) == 0:
-        return []
-    height = np.round(moves.end[at, 2], 3)
-    first = np.flatnonzero(np.diff(height, prepend=np.nan) != 0.0)
-    return [int(line) for line in moves.line[at[first]]]
+class _LayerLines(Reader):
+    """The stream line, from 0, of the first extruding move of each layer, as made."""
+
+    def __init__(self) -> None:
+        self.lines: list[int] = []
+        self._height = float("nan")
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        heights, lines = layer_starts(piece, self._height)
+        if len(lines):
+            self._height = float(heights[-1])
+            self.lines += (lines + piece.first_line).tolist()
+
+
+class _Ways(Reader):
+    """Where the tool stands before a line of the stream, and the highest place of all.
+
+    :param at: the line, from 0.
+    :param place: [mm], NaN where it is not known; None if nothing moves before.
+    :param highest: [mm]; None if nothing ever says how high.
+    """
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self.place: tuple[float, float, float] | None = None
+        self.highest: float | None = None
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        moves = piece.moves
+        before = np.flatnonzero((moves.line + piece.first_line < self._at) & ~moves.machine)
+        if len(before):
+            x, y, z = (float(value) for value in moves.end[before[-1]])
+            self.place = x, y, z
+        heights = moves.end[~moves.machine, 2]
+        heights = heights[~np.isnan(heights)]
+        if len(heights):
+            highest = float(heights.max())
+            self.highest = highest if self.highest is None else max(self.highest, highest)
 
 
 def _begin_at(wish: Wish, index: Lines32, starts: Sequence[int]) -> int | None:
@@ -261,28 +298,22 @@ def _heating(heat: dict[str, float]) -> list[str]:
     ]
 
 
-def _mill_preamble(
-    lines: Sequence[bytes], at: int, program: Program, kind: str
-) -> list[bytes] | None:
+def _mill_preamble(lines: Sequence[bytes], at: int, ways: _Ways, kind: str) -> list[bytes] | None:
     """Up to the highest place of the program, spindle on, over the place, down at the feedrate."""
     state = _Mill()
     for line in lines[:at]:
         state.take(line)
-    moves = program.moves
-    before = np.flatnonzero((moves.line < at) & ~moves.machine)
-    if len(before) == 0:
+    if ways.place is None:
         return None
-    x, y, z = (float(value) for value in moves.end[before[-1], :3])
+    x, y, z = ways.place
     if np.isnan(x) or np.isnan(y):
         return None
-    heights = moves.end[~moves.machine, 2]
-    heights = heights[~np.isnan(heights)]
     modes = state.modes
     made = ["G21", "G90", "G94", f"G{modes.get('offset', 54.0):.0f}"]
-    moves_z = len(heights) > 0 and not np.isnan(z) and kind != "laser"
+    moves_z = ways.highest is not None and not np.isnan(z) and kind != "laser"
     spindle = [f"M{state.spindle} S{_text(state.speed)}"] if state.spindle else []
-    if moves_z:
-        made.append(f"G0 Z{_text(float(heights.max()))}")
+    if moves_z and ways.highest is not None:
+        made.append(f"G0 Z{_text(ways.highest)}")
         made += [*spindle, *([f"G4 P{_text(SPIN_UP_S)}"] if spindle else [])]
     made += [f"M{number}" for number in sorted(state.coolant)]
     made.append(f"G0 X{_text(x)} Y{_text(y)}")

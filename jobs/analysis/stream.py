@@ -7,25 +7,32 @@ reach a machine, whatever it was disguised as.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
+from itertools import accumulate
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 # Large enough to hide the cost of a call, small enough to stay in the processor's cache.
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 19
+# No slicer writes longer lines; what is beyond is not kept, so that memory stays bounded.
+LONGEST_LINE_BYTES = 1 << 20
 # A display shows 20 to 40 characters; a longer text would be cut in the firmware without a word.
 TEXT_BYTES = 60
+LONGEST_MARK = 40
 
-_COMMENT = re.compile(rb";[^\n]*")
+_COMMENT = re.compile(rb"(;[^\n]*)")
 # A parenthesis that is never closed hides the rest of its line, as in grbl/protocol.c.
-_COMMENTS = re.compile(rb";[^\n]*|\([^)\n]*\)?")
+_COMMENTS = re.compile(rb"(;[^\n]*|\([^)\n]*\)?)")
+# PrusaSlicer, OrcaSlicer, Cura; Bambu Studio; Simplify3D.
+_FEATURE = re.compile(rb";(?:TYPE:| ?FEATURE: ?| feature )([^\n]*)")
+_FEATURE_HEADS = (b";TYPE:", b";FEATURE:", b"; FEATURE:", b"; feature ")
 _TEXT = re.compile(rb"(?im)^[ \t]*(?:N[0-9]+[ \t]*)?M(117|118)(?![0-9.])([^\n]*)")
-_TEXT_HEADS = (b"M117", b"M118", b"m117", b"m118")
 _NUMBER = re.compile(rb"(?m)^N[0-9]+")
 _CHECKSUM = re.compile(rb"(?m)^(N[0-9]+[^\n*]*)\*[^\n]*")
-_BLANK = re.compile(rb"\n\n+")
 _UPPER = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 # Firmware skips blanks; `%` marks a tape's ends for controls that no dialect here has.
 _SKIPPED = b" \t%"
@@ -33,91 +40,211 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
+class Feature:
+    """What a slicer's comment names the lines that follow.
+
+    :param line: index in its run of the first stream line behind it; may be the run's length.
+    :param name: printable ASCII, at most `LONGEST_MARK` characters.
+    """
+
+    line: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
-    """The bare lines and where each came from.
+    """A run of bare lines and where each came from.
 
     :param data: one block a line, newline after each, no comments and no blank lines.
     :param source_line: 1-based line of the upload for each stream line, shape (n,).
-    :param source_lines: how many lines the upload has.
+    :param source_lines: how many lines the upload has up to the end of the run.
+    :param features: in order.
+    :param upload: the lines of the upload that the run was made from, each with a newline.
     """
 
     data: bytes
     source_line: npt.NDArray[np.uint32]
     source_lines: int
+    features: tuple[Feature, ...] = ()
+    upload: bytes = b""
 
     def __len__(self) -> int:
         return len(self.source_line)
 
 
-def make_stream(data: bytes) -> Stream:
-    r"""Return the bare lines of an upload.
+class Lines:
+    """The lines of an upload of any size, in chunks that end where a line ends.
+
+    Every line ends in a newline, whatever ended it before; a byte order mark goes.
+
+    :param overlong: 1-based number of the first line of which only `LONGEST_LINE_BYTES` were
+        kept; 0 while there is none.
+    """
+
+    def __init__(self, file: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._file = file
+        self._chunk_bytes = chunk_bytes
+        self.overlong = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        line = 1
+        rest = b""
+        skipping = False
+        first = True
+        while read := self._file.read(self._chunk_bytes):
+            if first and read.startswith(_BYTE_ORDER_MARK):
+                read = read[len(_BYTE_ORDER_MARK) :]
+            first = False
+            if skipping:
+                ends = [at for at in (read.find(b"\n"), read.find(b"\r")) if at >= 0]
+                if not ends:
+                    continue
+                # The kept beginning of the line still waits in `rest`.
+                read = read[min(ends) :]
+                skipping = False
+            whole = rest + read if rest else read
+            at = _line_end(whole)
+            chunk, rest = _with_newlines(whole[:at]), whole[at:]
+            if chunk:
+                line += chunk.count(b"\n")
+                yield chunk
+            if len(rest) > LONGEST_LINE_BYTES:
+                rest = rest[:LONGEST_LINE_BYTES].rstrip(b"\r")
+                skipping = True
+                self.overlong = self.overlong or line
+        if rest:
+            chunk = _with_newlines(rest)
+            yield chunk if chunk.endswith(b"\n") else chunk + b"\n"
+
+
+def _line_end(data: bytes) -> int:
+    """Return where the last whole line ends, 0 without any.
+
+    A return at the very end may be half of a pair, so it ends no line yet.
+    """
+    newline = data.rfind(b"\n")
+    return max(newline, data.rfind(b"\r", newline + 1, max(len(data) - 1, 0))) + 1
+
+
+def _with_newlines(data: bytes) -> bytes:
+    if b"\r" not in data:
+        return data
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def bare_runs(chunks: Iterable[bytes]) -> Iterator[Stream]:
+    """Return the bare lines of each chunk of an upload.
 
     Comments, blanks, line numbers with their checksums and empty lines go; letters become
     capitals, except in the texts of M117 and M118.
+
+    :param chunks: whole lines, as `Lines` gives them.
+    """
+    done = 0
+    for chunk in chunks:
+        run = _bare_run(chunk, done)
+        done = run.source_lines
+        yield run
+
+
+def _bare_run(chunk: bytes, lines_before: int) -> Stream:
+    bare, named = _without_comments(chunk)
+    squeezed = _squeezed(bare)
+    if _may_hold_text(squeezed):
+        squeezed = _around_texts(bare)
+    ends = np.flatnonzero(np.frombuffer(squeezed, np.uint8) == 10)
+    filled = np.diff(ends, prepend=-1) > 1
+    count = len(ends)
+    if filled.all():
+        line = np.arange(lines_before + 1, lines_before + count + 1, dtype=np.uint32)
+    else:
+        line = (np.flatnonzero(filled) + (lines_before + 1)).astype(np.uint32)
+        squeezed = _without_blanks(squeezed, ends, filled)
+    features = tuple(
+        Feature(int(np.searchsorted(line, lines_before + at + 1)), name) for at, name in named
+    )
+    return Stream(squeezed, line, lines_before + count, features, chunk)
+
+
+def make_stream(data: bytes) -> Stream:
+    r"""Return the bare lines of a whole upload.
 
     >>> stream = make_stream(b"; hello\ng1 x10 (there) y2\n\nN3 M105*38\n")
     >>> stream.data, stream.source_line.tolist()
     (b'G1X10Y2\nM105\n', [2, 4])
     """
-    if data.startswith(_BYTE_ORDER_MARK):
-        data = data[len(_BYTE_ORDER_MARK) :]
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    parts: list[bytes] = []
-    origins: list[npt.NDArray[np.uint32]] = []
-    line = 1
-    for chunk in chunks(data):
-        bare = _bare(chunk)
-        ends = np.flatnonzero(np.frombuffer(bare, np.uint8) == 10)
-        filled = np.flatnonzero(np.diff(ends, prepend=-1) > 1)
-        origins.append((filled + line).astype(np.uint32))
-        parts.append(_BLANK.sub(b"\n", bare).removeprefix(b"\n"))
-        line += len(ends)
+    runs = list(bare_runs(Lines(BytesIO(data))))
+    origins = [run.source_line for run in runs]
     source_line = np.concatenate(origins) if origins else np.zeros(0, np.uint32)
-    return Stream(b"".join(parts), source_line, line - 1)
+    source_lines = runs[-1].source_lines if runs else 0
+    return Stream(b"".join(run.data for run in runs), source_line, source_lines)
 
 
-def chunks(data: bytes) -> Iterator[bytes]:
-    """Cut after newlines into pieces of about `CHUNK_BYTES`; the last ends in a newline too."""
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start + CHUNK_BYTES) + 1
-        if end == 0:
-            tail = data[start:]
-            yield tail if tail.endswith(b"\n") else tail + b"\n"
-            return
-        yield data[start:end]
-        start = end
-
-
-def _bare(chunk: bytes) -> bytes:
-    """Return the chunk with as many lines as before, each bare."""
+def _without_comments(chunk: bytes) -> tuple[bytes, list[tuple[int, str]]]:
+    """Return the chunk without comments, and line (from 0) and name of each feature."""
     if b"(" in chunk:
-        chunk = _COMMENTS.sub(b"", chunk)
+        parts = _COMMENTS.split(chunk)
     elif b";" in chunk:
-        chunk = _COMMENT.sub(b"", chunk)
-    if any(text in chunk for text in _TEXT_HEADS):
-        return _around_texts(chunk)
-    return _squeezed(chunk)
+        parts = _COMMENT.split(chunk)
+    else:
+        return chunk, []
+    bare = b"".join(parts[::2])
+    named = [
+        index for index, comment in enumerate(parts[1::2]) if comment.startswith(_FEATURE_HEADS)
+    ]
+    if not named:
+        return bare, []
+    places = list(accumulate(map(len, parts[::2])))
+    features = []
+    line = at = 0
+    for index in named:
+        line += bare.count(b"\n", at, places[index])
+        at = places[index]
+        if (found := _FEATURE.match(parts[2 * index + 1])) and (name := _readable(found[1])):
+            features.append((line, name))
+    return bare, features
 
 
-def _around_texts(chunk: bytes) -> bytes:
+def _readable(text: bytes) -> str:
+    printable = bytes(byte for byte in text[: 4 * LONGEST_MARK] if 32 <= byte < 127)
+    return printable.decode("ascii").strip()[:LONGEST_MARK].strip()
+
+
+def _may_hold_text(squeezed: bytes) -> bool:
+    """Return whether M117 or M118 stands anywhere; a search for them would take longer."""
+    raw = np.frombuffer(squeezed, np.uint8)
+    at = np.flatnonzero(raw[:-3] == ord("M"))
+    one = (raw[at + 1] == ord("1")) & (raw[at + 2] == ord("1"))
+    return bool((one & ((raw[at + 3] == ord("7")) | (raw[at + 3] == ord("8")))).any())
+
+
+def _around_texts(bare: bytes) -> bytes:
     """Return the chunk squeezed, but with the texts for people left readable."""
     parts: list[bytes] = []
     done = 0
-    for found in _TEXT.finditer(chunk):
+    for found in _TEXT.finditer(bare):
         text = bytes(byte for byte in found[2].partition(b"*")[0] if 32 <= byte < 127)
-        parts.append(_squeezed(chunk[done : found.start()]))
+        parts.append(_squeezed(bare[done : found.start()]))
         parts.append(b"M" + found[1] + b" " + text.strip()[:TEXT_BYTES])
         done = found.end()
-    parts.append(_squeezed(chunk[done:]))
+    parts.append(_squeezed(bare[done:]))
     return b"".join(parts)
 
 
-def _squeezed(chunk: bytes) -> bytes:
-    chunk = chunk.translate(_UPPER, _SKIPPED)
-    if b"*" in chunk:
-        chunk = _CHECKSUM.sub(rb"\1", chunk)
-    if b"N" in chunk:
-        chunk = _NUMBER.sub(b"", chunk)
-    return chunk
+def _squeezed(bare: bytes) -> bytes:
+    bare = bare.translate(_UPPER, _SKIPPED)
+    if b"*" in bare:
+        bare = _CHECKSUM.sub(rb"\1", bare)
+    if b"N" in bare:
+        bare = _NUMBER.sub(b"", bare)
+    return bare
+
+
+def _without_blanks(
+    data: bytes, ends: npt.NDArray[np.int64], filled: npt.NDArray[np.bool_]
+) -> bytes:
+    """Return the lines that hold something; runs of them are copied whole."""
+    turns = np.flatnonzero(np.diff(filled, prepend=False, append=False))
+    starts = np.concatenate(([0], ends + 1))
+    edges = starts[turns].tolist()
+    return b"".join([data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)])

@@ -2,247 +2,340 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.analysis.arrays import Bools, Floats, Ints, hold, least_of_axes
-from jobs.analysis.blocks import Blocks
-from jobs.analysis.commands import SYNC_G, SYNC_M
+from jobs.analysis.arrays import Floats, Ints
+from jobs.analysis.blocks import PROBES, Blocks, Column
+from jobs.analysis.commands import (
+    HALTING_ENDS,
+    SYNC_G,
+    SYNC_G_GRBL,
+    SYNC_M,
+    SYNC_M_GRBL,
+)
 from jobs.analysis.junctions import by_deviation, by_jerk
-from jobs.analysis.motion import AXES, Moves
+from jobs.analysis.limits import USUAL, Limits, read_limits
+from jobs.analysis.motion import Moves
+from jobs.analysis.piece import Times
+from jobs.analysis.places import AXES
 from jobs.analysis.planner import MINIMUM_SPEED, entry_speeds_squared, move_times
 from jobs.domain.machine import MachineLimits
 
-# What a machine of each kind bears when nobody has said; only the guess of a time depends on it.
-USUAL = MachineLimits(envelope_mm=(1e6, 1e6, 1e6), origin_mm=(-5e5, -5e5, -5e5))
 # Marlin moves at this speed until a program gives one (DEFAULT_FEEDRATE, 1,500 mm/min) [mm/s].
 _FEEDRATE_AT_START = 25.0
-# Heat-up of a common printer [°C/s]: a 40 W cartridge, a 200 W bed. A machine's own past jobs
-# correct the promise; the guess only has to be of the right size.
-_NOZZLE_RATE, _BED_RATE = 1.6, 0.45
+# Heat-up of a common printer [°C/s]: a 40 W cartridge, a 200 W bed, a chamber's heater. A
+# machine's own past jobs correct the promise; the guess only has to be of the right size.
+_HEATERS = ((1090, 1.6), (1900, 0.45), (1910, 0.05))
 ROOM_C = 21.0
-_AXES_AND_EXTRUDER = "XYZE"
+_LONGEST_HEATING_C = 500.0
 # Of the planner's places one always stays empty, and one holds the move that runs. Marlin has
 # settled by then how fast that one ends, before the place of the one before is filled.
 # Source: gnea/grbl:grbl/planner.c, Marlin 2.1.2:src/module/planner.cpp, BLOCK_BUFFER_SIZE.
 _NOT_SEEN_GRBL, _NOT_SEEN_MARLIN = 2, 3
 # Homing of one axis of a desktop printer, fast touch and slow touch [s].
 _HOMING_AXIS = 6.0
-# A firmware retraction of 3 mm at 45 mm/s (RETRACT_LENGTH, RETRACT_FEEDRATE of Marlin) [s].
-_RETRACTION = 3.0 / 45.0
+_LONGEST_DWELL = 1e6
+_MOST_LINES_AT_ONCE = 1 << 16
+_MOTION = 0  # the first of the columns of `Times`
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """Seconds of each stream line, shapes (n,).
+class _Chain:
+    """Moves as the planner sees them, shapes (m,).
 
-    :param motion: planned motion.
-    :param dwell: G4 and firmware retraction.
-    :param heating: waits for a temperature, estimated.
-    :param homing: homing moves, estimated.
-
+    :param line: index of the line in the whole stream.
+    :param junction: square of the largest speed into each [mm²/s²].
     """
 
-    motion: Floats
-    dwell: Floats
-    heating: Floats
-    homing: Floats
+    line: Ints
+    length: Floats
+    nominal: Floats
+    acceleration: Floats
+    junction: Floats
 
-    def total(self) -> Floats:
-        """Return all of it for each line."""
-        return self.motion + self.dwell + self.heating + self.homing
+    def __len__(self) -> int:
+        return len(self.line)
 
+    def then(self, other: _Chain) -> _Chain:
+        """Return this chain with another behind it."""
+        if len(self) == 0:
+            return other
+        pairs = zip(self._columns(), other._columns(), strict=True)
+        return _Chain(*(np.concatenate(pair) for pair in pairs))  # type: ignore[arg-type]
 
-def read_times(blocks: Blocks, moves: Moves, machine: MachineLimits | None) -> Times:
-    """Plan the moves as the firmware will, and add what it waits for."""
-    seconds = plan(blocks, moves, machine or USUAL)
-    motion: Floats = np.bincount(moves.line, seconds, blocks.n).astype(np.float64)
-    return Times(motion, _dwell(blocks), _heating(blocks), _homing(blocks))
+    def part(self, span: slice) -> _Chain:
+        """Return some of the moves."""
+        return _Chain(*(column[span] for column in self._columns()))  # type: ignore[arg-type]
 
-
-def plan(blocks: Blocks, moves: Moves, limits: MachineLimits) -> Floats:
-    """Return the planned seconds of each move, shape (m,)."""
-    way = np.nan_to_num(moves.end - moves.start)
-    travelled = moves.travelled()
-    length = np.where(travelled > 0.0, travelled, np.abs(moves.extruded))
-    at = np.flatnonzero(length > 0.0)
-    seconds = np.zeros(len(length))
-    if len(at) == 0:
-        return seconds
-    length = length[at]
-    way = way[at] if blocks.modal else np.column_stack((way[at], moves.extruded[at]))
-    unit = way / length[:, None]
-    line = moves.line[at]
-    axes = way.shape[1]
-    fastest = _axis_limit(
-        blocks,
-        line,
-        (2030,),
-        _with_extruder(
-            np.array(limits.feed_max_mm_min) / 60.0, limits.extruder_feed_max_mm_min / 60.0
-        )[:axes],
-    )
-    axis = _axis_limit(
-        blocks,
-        line,
-        (2010,),
-        _with_extruder(np.array(limits.acceleration_mm_s2), limits.extruder_acceleration_mm_s2)[
-            :axes
-        ],
-    )
-    reach = np.maximum(np.abs(unit), 1e-9)
-    bounded = travelled[at] > 0.0
-    most = least_of_axes(fastest / reach)
-    nominal = np.minimum(_asked(blocks, moves, at, length), most)
-    nominal = np.where(moves.rapid[at], np.where(bounded, most, _FEEDRATE_AT_START), nominal)
-    nominal = np.maximum(nominal, MINIMUM_SPEED)
-    # No axis holds the filament alone; it has an acceleration of its own.
-    own = np.where(bounded, least_of_axes(axis / reach), np.inf)
-    own = np.minimum(own, _asked_acceleration(blocks, moves, at, bounded, limits))
-    jerk = _jerk(blocks, limits)
-    if jerk is not None:
-        junction = by_jerk(unit, nominal, jerk[:axes])
-    elif blocks.modal:
-        junction = by_deviation(unit, nominal, (None, axis), _deviation(blocks, limits), None)
-    else:
-        # Marlin takes the filament for a direction like any other.
-        pushing = np.flatnonzero(moves.extruded[at])
-        size = np.sqrt(np.einsum("ij,ij->i", unit[pushing], unit[pushing]))
-        unit[pushing] /= size[:, None]
-        deviation = _deviation(blocks, limits)
-        junction = by_deviation(unit, nominal, (own, axis), deviation, length)
-    halts = _halts(blocks)
-    junction[1:][halts[line[1:]] > halts[line[:-1]]] = 0.0
-    capacity = 2.0 * own * length
-    not_seen = _NOT_SEEN_GRBL if blocks.modal else _NOT_SEEN_MARLIN
-    entry = entry_speeds_squared(junction, capacity, max(limits.planner_blocks - not_seen, 1))
-    seconds[at] = move_times(length, nominal, own, entry)
-    return seconds
+    def _columns(self) -> tuple[Ints | Floats, ...]:
+        return self.line, self.length, self.nominal, self.acceleration, self.junction
 
 
-def _with_extruder(axes: Floats, extruder: float) -> Floats:
-    """Return limits of X, Y, Z and the extruder; where nobody has said, it has none."""
-    return np.append(axes, extruder or np.inf)
+_EMPTY = _Chain(np.zeros(0, np.int64), *(np.zeros(0) for _ in range(4)))
 
 
-def _asked(blocks: Blocks, moves: Moves, at: Ints, length: Floats) -> Floats:
-    asked = moves.feedrate[at]
-    lines, codes = blocks.commands.choose("G", 930, 940)
-    if 930 in codes:
-        line = moves.line[at]
-        inverse = hold(blocks.n, lines, (codes == 930).astype(np.float64), 0.0)[line] > 0.0
-        whole = np.bincount(line, weights=length, minlength=blocks.n)[line]
-        scale = blocks.scale if isinstance(blocks.scale, float) else blocks.scale[line]
-        asked = np.where(inverse, asked / scale * whole, asked)
-    return np.where(asked > 0.0, asked, _FEEDRATE_AT_START)
+class Planner:
+    """Plans a program's moves as the firmware will, piece by piece.
 
-
-def _axis_limit(blocks: Blocks, line: Ints, codes: tuple[int, ...], limit: Floats) -> Floats:
-    """Return a limit of each axis, shape (k,), or (m, k) where the program changes it."""
-    lines = blocks.commands.lines("M", *codes) if not blocks.modal else line[:0]
-    if len(lines) == 0:
-        return limit
-    columns = [
-        np.maximum(blocks.held(letter, lines, float(limit[index])), 1e-3)[line]
-        for index, letter in enumerate(_AXES_AND_EXTRUDER[: len(limit)])
-    ]
-    return np.stack(columns, axis=1)
-
-
-def _asked_acceleration(
-    blocks: Blocks, moves: Moves, at: Ints, bounded: Bools, limits: MachineLimits
-) -> Floats | float:
-    """Return the limit along the path: of printing, of travel, of the filament alone."""
-    if blocks.modal:
-        return np.inf
-    as_x = float(limits.acceleration_mm_s2[0])
-    initial = (
-        limits.print_acceleration_mm_s2 or as_x,
-        limits.travel_acceleration_mm_s2 or as_x,
-        limits.retract_acceleration_mm_s2 or as_x,
-    )
-    printing = moves.extruded[at] != 0.0
-    lines = blocks.commands.lines("M", 2040)
-    if len(lines) == 0:
-        return np.where(bounded, np.where(printing, *initial[:2]), initial[2])
-    line = moves.line[at]
-    both = blocks.column("S")[lines]
-    asked = []
-    for letter, first in zip("PTR", initial, strict=True):
-        own = blocks.column(letter)[lines]
-        value = own if letter == "R" else np.where(np.isnan(own), both, own)
-        given = ~np.isnan(value) & (value > 0.0)
-        asked.append(hold(blocks.n, lines[given], value[given], first)[line])
-    return np.where(bounded, np.where(printing, asked[0], asked[1]), asked[2])
-
-
-def _jerk(blocks: Blocks, limits: MachineLimits) -> Floats | None:
-    """Return the classic jerk of each axis [mm/s]; None: the firmware uses junction deviation.
-
-    The program's first setting counts for all of it; slicers give one at the start.
+    A move's time is settled once as many moves behind it are known as the planner sees, or a
+    command that waits for the machine to stand, or the end.
     """
-    if limits.jerk_mm_s <= 0.0:
-        return None
-    x_y = limits.jerk_mm_s
-    jerk = np.array([x_y, x_y, limits.z_jerk_mm_s or x_y, limits.extruder_jerk_mm_s or np.inf])
-    lines = blocks.commands.lines("M", 2050) if not blocks.modal else np.zeros(0, np.int64)
-    for index, letter in enumerate(_AXES_AND_EXTRUDER):
-        given = blocks.column(letter)[lines]
-        given = given[given > 0.0]
-        jerk[index] = given[0] if len(given) else jerk[index]
-    return jerk
+
+    def __init__(self, machine: MachineLimits, dialect: str) -> None:
+        self._machine = machine
+        not_seen = _NOT_SEEN_MARLIN if dialect == "marlin" else _NOT_SEEN_GRBL
+        self._seen = max(machine.planner_blocks - not_seen, 1)
+        self._open = _EMPTY
+        self._reached = 0.0
+        # Of the last move: direction, speed asked for, and whether a standstill follows it.
+        self._last: tuple[tuple[float, ...], float] | None = None
+
+    def feed(self, first_line: int, blocks: Blocks, moves: Moves) -> tuple[Ints, Floats]:
+        """Return lines, in the whole stream, and seconds of the moves that are settled now."""
+        halts = _halts(blocks)
+        made, stands = self._chain(first_line, blocks, moves, halts)
+        chain = self._open.then(made)
+        if stands:
+            self._last = None
+        return self._settle(chain, len(chain) if stands else max(len(chain) - self._seen, 0))
+
+    def finish(self) -> tuple[Ints, Floats]:
+        """Return the last moves: the program ends in a standstill."""
+        return self._settle(self._open, len(self._open))
+
+    def first_open(self) -> int | None:
+        """Return the line, in the whole stream, of the first move that is not settled."""
+        return int(self._open.line[0]) if len(self._open) else None
+
+    def _settle(self, chain: _Chain, count: int) -> tuple[Ints, Floats]:
+        if count == 0:
+            self._open = chain
+            return chain.line[:0], chain.length[:0]
+        # What lies behind the last move that is settled is planned too, for its entry is known.
+        capacity = 2.0 * chain.acceleration * chain.length
+        entry = entry_speeds_squared(chain.junction, capacity, self._seen, self._reached)
+        seconds = move_times(chain.length, chain.nominal, chain.acceleration, entry)
+        self._open = chain.part(slice(count, None))
+        self._reached = float(entry[count - 1] + capacity[count - 1])
+        return chain.line[:count], seconds[:count]
+
+    def _chain(
+        self, first_line: int, blocks: Blocks, moves: Moves, halts: Ints
+    ) -> tuple[_Chain, bool]:
+        """Return the moves that have a length, and whether the machine stands after them."""
+        way = [moves.end[:, axis] - moves.start[:, axis] for axis in range(3)]
+        travelled = moves.travelled()
+        length = travelled
+        if (extruders := moves.extruded.any() and not blocks.modal) or not travelled.all():
+            length = np.where(travelled > 0.0, travelled, np.abs(moves.extruded))
+        at = np.flatnonzero(length > 0.0)
+        stands_before = bool(blocks.n) and halts[-1] > 0
+        if len(at) == 0:
+            read_limits(blocks, self._machine, moves.line[:0])
+            return _EMPTY, stands_before
+        pick = slice(None) if len(at) == len(length) else at
+        line, length, travelled = moves.line[pick], length[pick], travelled[pick]
+        unit = [np.nan_to_num(one[pick], copy=False) / length for one in way]
+        pushed = moves.extruded[pick]
+        if extruders:
+            unit.append(pushed / length)
+        limits = read_limits(blocks, self._machine, line)
+        nominal, own = _speeds(moves, pick, unit, limits, (travelled, pushed))
+        # The first corner is the one behind the last move of the piece before.
+        corner = self._corners(blocks, unit, nominal, own, length, limits)
+        stops = halts[line]
+        corner[1:][stops[1:] > stops[:-1]] = 0.0
+        if stops[0] > 0 or self._last is None:
+            corner[0] = 0.0
+        self._last = (tuple(float(one[-1]) for one in unit), float(nominal[-1]))
+        chain = _Chain(line + first_line, length, nominal, own, corner)
+        return chain, bool(halts[-1] > stops[-1])
+
+    def _corners(
+        self,
+        blocks: Blocks,
+        unit: list[Floats],
+        nominal: Floats,
+        own: Floats,
+        length: Floats,
+        limits: Limits,
+    ) -> Floats:
+        before, speed = self._last or ((0.0,) * 4, 0.0)
+        if len(before) > len(unit) and before[3:] != (0.0,):
+            unit = [*unit, np.zeros(len(nominal))]
+        before = (*before, 0.0)[: len(unit)]
+        directions = [np.concatenate(([was], one)) for was, one in zip(before, unit, strict=True)]
+        speeds = np.concatenate(([speed], nominal))
+        if limits.jerk is not None:
+            return by_jerk(directions, speeds, [_led(one) for one in limits.jerk])
+        axes = [_led(one) for one in limits.acceleration]
+        deviation = _led(limits.deviation)
+        if blocks.modal:
+            return by_deviation(directions, speeds, (None, axes), deviation, None)
+        if len(directions) > len(AXES) and directions[-1].any():
+            # Marlin takes the filament for a direction like any other.
+            size = np.sqrt(sum((one * one for one in directions), np.zeros(len(speeds))))
+            directions = [one / np.maximum(size, 1e-12) for one in directions]
+        led = (np.concatenate(([0.0], one)) for one in (own, length))
+        return by_deviation(directions, speeds, (next(led), axes), deviation, next(led))
 
 
-def _deviation(blocks: Blocks, limits: MachineLimits) -> float:
-    lines = blocks.commands.lines("M", 2050) if not blocks.modal else np.zeros(0, np.int64)
-    given = blocks.column("J")[lines]
-    given = given[given > 0.0]
-    return float(given[0]) if len(given) else limits.junction_deviation_mm
+def _led(column: Column) -> Column:
+    """Return a column with a place for the move before in front; its value is not used."""
+    return column if isinstance(column, float) else np.concatenate((column[:1], column))
+
+
+def _speeds(
+    moves: Moves,
+    pick: slice | Ints,
+    unit: list[Floats],
+    limits: Limits,
+    amounts: tuple[Floats, Floats],
+) -> tuple[Floats, Floats]:
+    """Return speed asked for [mm/s] and acceleration [mm/s²] of each move, within all limits."""
+    travelled, pushed = amounts
+    alone = travelled <= 0.0
+    extrudes = pushed != 0.0
+    most = np.full(len(travelled), np.inf)
+    own = np.where(extrudes, limits.printing, limits.travelling)
+    for direction, speed, acceleration in zip(
+        unit, limits.speed, limits.acceleration, strict=False
+    ):
+        if np.all(np.isinf(speed)) and np.all(np.isinf(acceleration)):
+            continue
+        reach = np.maximum(np.abs(direction), 1e-9)
+        np.minimum(most, speed / reach, out=most)
+        np.minimum(own, acceleration / reach, out=own)
+    if alone.any():
+        # No axis holds the filament alone; it has an acceleration of its own.
+        own = np.where(alone, limits.retracting, own)
+    asked = moves.feedrate[pick]
+    asked = np.where(asked > 0.0, asked, _FEEDRATE_AT_START)
+    slowest = limits.slowest
+    if not (isinstance(slowest[0], float) and isinstance(slowest[1], float)) or any(slowest):
+        asked = np.maximum(asked, np.where(extrudes, slowest[0], slowest[1]))
+    rapid = moves.rapid[pick]
+    if rapid.any():
+        asked = np.where(rapid, np.where(np.isinf(most), _FEEDRATE_AT_START, most), asked)
+    return np.maximum(np.minimum(asked, most), MINIMUM_SPEED), own
 
 
 def _halts(blocks: Blocks) -> Ints:
-    """Return how often the planner has run empty by command, up to each line."""
-    lines = np.concatenate(
-        (blocks.commands.lines("G", *SYNC_G), blocks.commands.lines("M", *SYNC_M))
-    )
-    return np.cumsum(np.bincount(lines, minlength=blocks.n))
+    """Return how often the planner has run empty by command, up to each line and behind it.
+
+    Shape (n + 1,): what a line does before it moves counts at it, what it does after counts
+    at the next.
+    """
+    commands = blocks.commands
+    before = [commands.lines("G", *SYNC_G)]
+    after = [commands.lines("G", *PROBES)]
+    if blocks.modal:
+        before.append(commands.lines("M", *SYNC_M_GRBL))
+        before.append(commands.lines("G", *SYNC_G_GRBL))
+        after.append(commands.lines("M", *HALTING_ENDS))
+    else:
+        before.append(commands.lines("M", *SYNC_M))
+        before.append(commands.choose("T")[0])
+    lines = np.concatenate((*before, *(one + 1 for one in after)))
+    return np.cumsum(np.bincount(lines, minlength=blocks.n + 1))
 
 
-def _dwell(blocks: Blocks) -> Floats:
-    seconds = np.zeros(blocks.n)
+class Clock:
+    """Tells the seconds of each line, as soon as all moves up to it are settled."""
+
+    def __init__(self, machine: MachineLimits | None, dialect: str) -> None:
+        self._planner = Planner(machine or USUAL, dialect)
+        self._told = 0
+        self._lines = 0
+        self._heat: dict[int, float] = {}
+        self._waiting: list[tuple[Ints, Floats, int]] = []
+
+    def feed(self, first_line: int, blocks: Blocks, moves: Moves) -> Iterator[Times]:
+        """Take the next piece; return what is known of the lines so far."""
+        self._lines = first_line + blocks.n
+        lines, seconds = self._planner.feed(first_line, blocks, moves)
+        self._note(lines, seconds, _MOTION)
+        for kind, (at, amount) in enumerate((_dwell(blocks), self._heating(blocks),
+                                             _homing(blocks)), _MOTION + 1):  # fmt: skip
+            self._note(at + first_line, amount, kind)
+        first_open = self._planner.first_open()
+        return self._tell(self._lines if first_open is None else first_open)
+
+    def finish(self) -> Iterator[Times]:
+        """Return the rest."""
+        self._note(*self._planner.finish(), _MOTION)
+        return self._tell(self._lines)
+
+    def _note(self, lines: Ints, seconds: Floats, kind: int) -> None:
+        if len(lines):
+            self._waiting.append((lines, seconds, kind))
+
+    def _tell(self, until: int) -> Iterator[Times]:
+        waiting, self._waiting = self._waiting, []
+        while self._told < until:
+            first = self._told
+            self._told = min(until, first + _MOST_LINES_AT_ONCE)
+            columns = np.zeros((4, self._told - first))
+            for lines, seconds, kind in waiting:
+                a, b = np.searchsorted(lines, (first, self._told)).tolist()
+                if a < b:
+                    columns[kind] += np.bincount(
+                        lines[a:b] - first, seconds[a:b], self._told - first
+                    )
+            yield Times(first, *columns)
+        for lines, seconds, kind in waiting:
+            at = int(np.searchsorted(lines, self._told))
+            self._note(lines[at:].copy(), seconds[at:].copy(), kind)
+
+    def _heating(self, blocks: Blocks) -> tuple[Ints, Floats]:
+        """Return the lines that wait for a temperature, and the estimated seconds."""
+        if blocks.modal:
+            return np.zeros(0, np.int64), np.zeros(0)
+        found = []
+        for code, rate in _HEATERS:
+            lines = blocks.commands.lines("M", code)
+            if len(lines) == 0:
+                continue
+            target = target_of(blocks, lines)
+            before = np.concatenate(([self._heat.get(code, ROOM_C)], target[:-1]))
+            self._heat[code] = float(target[-1])
+            rise = target - np.maximum(before, ROOM_C)
+            found.append((lines, np.clip(rise, 0.0, _LONGEST_HEATING_C) / rate))
+        if not found:
+            return np.zeros(0, np.int64), np.zeros(0)
+        lines = np.concatenate([lines for lines, _ in found])
+        order = np.argsort(lines, kind="stable")
+        return lines[order], np.concatenate([seconds for _, seconds in found])[order]
+
+
+def _dwell(blocks: Blocks) -> tuple[Ints, Floats]:
     lines = blocks.commands.lines("G", 40)
+    if len(lines) == 0:
+        return lines, np.zeros(0)
     pause = np.nan_to_num(blocks.column("P")[lines])
     if not blocks.modal:
         whole = blocks.column("S")[lines]
         pause = np.where(np.isnan(whole), pause / 1000.0, whole)
-        seconds[blocks.commands.lines("G", 100, 110)] = _RETRACTION
-    seconds[lines] = np.clip(pause, 0.0, 1e6)
-    return seconds
+    return lines, np.clip(pause, 0.0, _LONGEST_DWELL)
 
 
-def _heating(blocks: Blocks) -> Floats:
-    """Return the estimated wait of each line for the nozzle or the bed."""
-    seconds = np.zeros(blocks.n)
+def _homing(blocks: Blocks) -> tuple[Ints, Floats]:
     if blocks.modal:
-        return seconds
-    for code, rate in ((1090, _NOZZLE_RATE), (1900, _BED_RATE)):
-        lines = blocks.commands.lines("M", code)
-        target = target_of(blocks, lines)
-        from_c = np.maximum(np.concatenate(([ROOM_C], target[:-1])), ROOM_C)
-        seconds[lines] = np.clip(target - from_c, 0.0, 500.0) / rate
-    return seconds
+        return np.zeros(0, np.int64), np.zeros(0)
+    lines = blocks.commands.lines("G", 280)
+    named = np.zeros(len(lines), np.int64)
+    if len(lines):
+        for letter in AXES:
+            named += blocks.has(letter)[lines]
+    return lines, np.where(named == 0, 3, named) * _HOMING_AXIS
 
 
 def target_of(blocks: Blocks, lines: Ints) -> Floats:
     """Return the temperature that each of these lines asks for [°C]; S, else R, else 0."""
+    if len(lines) == 0:
+        return np.zeros(0)
     target = blocks.column("S")[lines]
     return np.nan_to_num(np.where(np.isnan(target), blocks.column("R")[lines], target))
-
-
-def _homing(blocks: Blocks) -> Floats:
-    seconds = np.zeros(blocks.n)
-    lines = blocks.commands.lines("G", 280)
-    named = sum((blocks.has(letter)[lines].astype(np.int64) for letter in AXES), np.int64(0))
-    seconds[lines] = np.where(named == 0, 3, named) * _HOMING_AXIS
-    return seconds if not blocks.modal else np.zeros(blocks.n)

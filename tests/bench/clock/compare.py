@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 
 from drivers.simulators.machines import Wishes
 from drivers.simulators.rehearsal import rehearse
-from jobs.analysis.program import read_program
+from jobs.analysis.piece import Piece, Reader, Times
+from jobs.analysis.reading import Program
 from jobs.domain.machine import MachineLimits
 
 ROUTER = MachineLimits(
@@ -27,8 +29,7 @@ def printed(data: bytes, limits: MachineLimits) -> tuple[float, float]:
     lines = [*_settings(limits), *data.decode("ascii", "replace").splitlines()]
     told = rehearse("marlin-2", lines, wishes)
     assert not told.refused, told.refused
-    _, program, _ = read_program(data, limits, "marlin")
-    return float(program.times.motion.sum()), told.moved_s
+    return _planned(data, limits, "marlin"), told.moved_s
 
 
 def milled(data: bytes, limits: MachineLimits = ROUTER) -> tuple[float, float]:
@@ -40,8 +41,25 @@ def milled(data: bytes, limits: MachineLimits = ROUTER) -> tuple[float, float]:
     wishes = Wishes(envelope=limits.envelope_mm, settings=named)
     told = rehearse("grbl-1.1", data.decode("ascii").splitlines(), wishes)
     assert not told.refused, told.refused
-    _, program, _ = read_program(data, limits, "grbl")
-    return float(program.times.motion.sum()), told.moved_s
+    return _planned(data, limits, "grbl"), told.moved_s
+
+
+class _Seconds(Reader):
+    """Adds up the planned motion."""
+
+    motion = 0.0
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece: only its times count."""
+
+    def settle(self, times: Times) -> None:
+        self.motion += float(times.motion.sum())
+
+
+def _planned(data: bytes, limits: MachineLimits, dialect: str) -> float:
+    seconds = _Seconds()
+    Program(BytesIO(data), limits, dialect).read([seconds])
+    return seconds.motion
 
 
 def error(planned: float, wanted: float) -> float:

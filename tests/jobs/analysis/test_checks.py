@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.analysis.dialect import guess_dialect
+from jobs.analysis.dialect import Guess
 from jobs.analysis.program import LARGEST_PROGRAM_BYTES, prepare_program
 from jobs.analysis.stream import make_stream
 from jobs.analysis.words import read_words
@@ -267,5 +267,8 @@ def test_a_program_for_a_farmbot_runs_on_nothing_else(prepared: Prepare, kind: s
 
 
 def test_a_feedrate_on_a_line_of_its_own_makes_no_farmbot() -> None:
-    assert guess_dialect(b"", read_words(b"F41\nG1X1\nF20\nP1\n")) != "farmbot"
-    assert guess_dialect(b"", read_words(make_stream(FARM).data)) == "farmbot"
+    guess = Guess()
+    guess.add(read_words(b"F41\nG1X1\nF20\nP1\n"))
+    assert guess.tell("") != "farmbot"
+    guess.add(read_words(make_stream(FARM).data))
+    assert guess.tell("") == "farmbot"

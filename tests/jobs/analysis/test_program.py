@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.analysis.program import inspect_program, prepare_program, read_program
+from jobs.analysis.program import inspect_program, prepare_program
 from jobs.domain.machine import MachineLimits
+from tests.jobs.analysis import whole
 
 PRINTER = MachineLimits(
     (200.0, 200.0, 180.0), nozzle_max_c=260.0, bed_max_c=100.0, filament_mm=1.75
@@ -116,10 +117,10 @@ def test_places_and_filament_equal_those_of_a_sequential_reader(lines: list[str]
     plain = _Plain()
     for line in lines:
         plain.read(line)
-    _, program, _ = read_program("\n".join(lines).encode(), None, "marlin")
+    program = whole.read("\n".join(lines).encode(), None, "marlin")
     ends = np.array(plain.ends).reshape(-1, 3)
-    assert program.moves.end == pytest.approx(ends, abs=1e-6)
-    assert program.moves.extruded == pytest.approx(np.array(plain.pushed), abs=1e-6)
+    assert program.moves("end").reshape(-1, 3) == pytest.approx(ends, abs=1e-6)
+    assert program.moves("extruded") == pytest.approx(np.array(plain.pushed), abs=1e-6)
 
 
 @settings(max_examples=100)
@@ -138,8 +139,7 @@ _SNIPPETS = st.sampled_from([*_WORDS.split(), "\n", "\n", "\n", "\n"])
 @settings(max_examples=150)
 @given(st.lists(_SNIPPETS, max_size=40), st.sampled_from(["marlin", "grbl", ""]))
 def test_any_words_in_any_order_give_finite_times(words: list[str], dialect: str) -> None:
-    _, program, _ = read_program(" ".join(words).encode(), PRINTER, dialect)
-    total = program.times.total()
+    total = whole.read(" ".join(words).encode(), PRINTER, dialect).total
     assert np.isfinite(total).all()
     assert (total >= 0.0).all()
 
@@ -179,9 +179,9 @@ def test_one_long_move_takes_what_school_says() -> None:
 
 
 def test_a_dwell_is_milliseconds_to_marlin_and_seconds_to_grbl() -> None:
-    marlin = read_program(b"G4 P500\n", None, "marlin")[1]
-    grbl = read_program(b"G4 P0.5\n", None, "grbl")[1]
-    assert marlin.times.dwell.sum() == grbl.times.dwell.sum() == 0.5
+    marlin = whole.read(b"G4 P500\n", None, "marlin")
+    grbl = whole.read(b"G4 P0.5\n", None, "grbl")
+    assert marlin.times("dwell").sum() == grbl.times("dwell").sum() == 0.5
 
 
 @pytest.mark.parametrize("inverse", ["F2", "F4"])

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from drivers.simulators.plant import Limits, Planner
-from jobs.analysis.motion import Moves
-from jobs.analysis.program import inspect_program, read_program
+from jobs.analysis.program import inspect_program
 from jobs.domain.machine import MachineLimits
+from tests.jobs.analysis import whole
 
 MACHINE = MachineLimits((220.0, 220.0, 250.0), nozzle_max_c=260.0, filament_mm=1.75)
 
 
-def _simulated(moves: Moves, limits: MachineLimits) -> float:
+def _simulated(program: whole.Whole, limits: MachineLimits) -> float:
     """Run the moves on the plant, whose queue is always kept full; return its seconds."""
     speed = tuple(value / 60.0 for value in limits.feed_max_mm_min)
     planner = Planner(
@@ -24,7 +24,9 @@ def _simulated(moves: Moves, limits: MachineLimits) -> float:
         limits.planner_blocks - 1,  # one place of the ring stays empty
     )
     now = 0.0
-    for end, feedrate in zip(moves.end.tolist(), moves.feedrate.tolist(), strict=True):
+    for end, feedrate in zip(
+        program.moves("end").tolist(), program.moves("feedrate").tolist(), strict=True
+    ):
         while planner.free == 0:
             now = _step(planner, now)
         planner.add(tuple(end), feedrate)
@@ -66,21 +68,21 @@ def _scribble(seed: int) -> bytes:
 @pytest.mark.parametrize("step", [0.05, 0.3, 2.0])
 def test_a_spiral_takes_as_long_as_on_the_simulated_machine(step: float, blocks: int) -> None:
     limits = replace(MACHINE, planner_blocks=blocks)
-    _, program, _ = read_program(_spiral(step), limits, "grbl")
-    assert program.times.motion.sum() == pytest.approx(_simulated(program.moves, limits), rel=1e-3)
+    program = whole.read(_spiral(step), limits, "grbl")
+    assert program.times("motion").sum() == pytest.approx(_simulated(program, limits), rel=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_scribble_takes_as_long_as_on_the_simulated_machine(seed: int) -> None:
-    _, program, _ = read_program(_scribble(seed), MACHINE, "grbl")
-    assert program.times.motion.sum() == pytest.approx(_simulated(program.moves, MACHINE), rel=0.03)
+    program = whole.read(_scribble(seed), MACHINE, "grbl")
+    assert program.times("motion").sum() == pytest.approx(_simulated(program, MACHINE), rel=0.03)
 
 
 @pytest.mark.parametrize("arc", ["G2 X60 Y20 I20", "G3 X60 Y20 R-25", "G2 X20 Y20 I10 J5"])
 def test_an_arc_takes_as_long_as_its_chords_on_the_simulated_machine(arc: str) -> None:
     data = f"G21 G90\nG1 X20 Y20 F3000\n{arc}\nG1 X90 Y20".encode()
-    _, program, _ = read_program(data, MACHINE, "grbl")
-    assert program.times.motion.sum() == pytest.approx(_simulated(program.moves, MACHINE), rel=0.01)
+    program = whole.read(data, MACHINE, "grbl")
+    assert program.times("motion").sum() == pytest.approx(_simulated(program, MACHINE), rel=0.01)
 
 
 def _seconds(text: str, limits: MachineLimits = MACHINE) -> float:

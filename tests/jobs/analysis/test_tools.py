@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.analysis.program import prepare_program
-from jobs.analysis.tools import LONGEST_NAME, MOST_TOOLS, read_tools
+from jobs.analysis.program import inspect_program, prepare_program
+from jobs.analysis.tools import LONGEST_NAME, MOST_TOOLS
 from jobs.domain.machine import MachineLimits
 
 MILL = MachineLimits((300.0, 400.0, 80.0), (0.0, 0.0, -80.0), spindle_max_rpm=20000)
@@ -16,7 +16,7 @@ MILL = MachineLimits((300.0, 400.0, 80.0), (0.0, 0.0, -80.0), spindle_max_rpm=20
 
 def test_the_table_of_a_cam_and_comments_beside_a_tool_are_read() -> None:
     data = b"(T01 D=6. CR=0. - flat end mill)\n; T3: drill\nN5 T2 M6 (engraver)\nG1 X1 (T9 no)\n"
-    assert read_tools(data) == [
+    assert inspect_program(data)["tools"] == [
         {"number": 1, "name": "D=6. CR=0. - flat end mill"},
         {"number": 2, "name": "engraver"},
         {"number": 3, "name": "drill"},
@@ -36,7 +36,7 @@ def test_a_tool_change_is_a_note_with_its_count_and_blocks_nothing(tmp_path: Pat
 
 @given(st.binary(max_size=300))
 def test_any_bytes_give_short_plain_names(data: bytes) -> None:
-    tools = read_tools(data)
+    tools = inspect_program(b"\n" * 4096 + data)["tools"]
     assert len(tools) <= MOST_TOOLS
     for tool in tools:
         assert len(tool["name"]) <= LONGEST_NAME

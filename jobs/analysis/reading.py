@@ -1,0 +1,209 @@
+"""Reading: a program of any size led through the analysis, piece by piece."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import BinaryIO
+
+import numpy as np
+
+from jobs.analysis.arrays import Ints
+from jobs.analysis.blocks import Blocks, Carried
+from jobs.analysis.dialect import Guess, flavored
+from jobs.analysis.motion import Motion
+from jobs.analysis.piece import Piece, Reader
+from jobs.analysis.stream import CHUNK_BYTES, Feature, Lines, Stream, bare_runs
+from jobs.analysis.target import Check
+from jobs.analysis.timing import Clock
+from jobs.analysis.words import read_words
+from jobs.domain.machine import MachineLimits
+
+DIALECTS = ("marlin", "grbl")
+# Slicers write about themselves at both ends; thumbnails make the beginning long.
+_END_BYTES = 200_000
+# So many runs are kept while the beginning tells nothing: about 8 MiB.
+_MOST_EARLY = 16
+# An arc is cut into up to five hundred pieces: fewer lines at once bound the memory of those.
+_MOST_ARCS = 4_000
+# Without a machine the dialect is told from this many lines, or from more while nothing tells.
+_TELLING_LINES = 4_000
+# These hidden bytes have no honest use in any text: Grbl's reset, and the zero.
+_HIDDEN = (b"\x00", b"\x18")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of an upload besides what its readers have found.
+
+    :param dialect: that it was read as: `marlin`, `grbl`, `unknown`.
+    :param guessed: what the whole of it seems to be written in.
+    :param head: its first bytes, up to 200,000.
+    :param tail: its last bytes, likewise; of a short upload both are the whole.
+    :param source_lines: how many lines it has.
+    :param lines: how many lines its stream has.
+    :param stream_bytes: how many bytes these are.
+    :param hidden: by byte that is in a text only to do harm: first line, from 1, and count.
+    :param overlong: 1-based number of the first line that is too long to be read whole; 0: none.
+    """
+
+    dialect: str
+    guessed: str
+    head: bytes
+    tail: bytes
+    source_lines: int
+    lines: int
+    stream_bytes: int
+    hidden: dict[int, tuple[int, int]]
+    overlong: int
+
+    @property
+    def ends(self) -> bytes:
+        """Both ends of the upload, for what slicers say about themselves."""
+        return self.head if self.head == self.tail else self.head + b"\n" + self.tail
+
+
+class Program:
+    """A program, read once from a binary file, whatever its size."""
+
+    def __init__(
+        self, file: BinaryIO, machine: MachineLimits | None, dialect: str = "",
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:  # fmt: skip
+        """Begin to read.
+
+        :param file: seekable, at its beginning.
+        :param machine: whose speeds and accelerations to plan with; None: a common one's.
+        :param dialect: of the machine it is read for; empty: as the program tells.
+        """
+        self._machine = machine
+        self._ends = _Ends(file)
+        self._lines = Lines(file, chunk_bytes)
+        self._hidden: dict[int, tuple[int, int]] = {}
+        self._guess = Guess()
+        self._runs = bare_runs(self._watched(self._lines))
+        self._early: deque[Stream] = deque()
+        self._read_lines = self._read_bytes = 0
+        self._source_lines = 0
+        self.dialect = dialect if dialect in DIALECTS else self._tell()
+
+    def read(self, readers: Sequence[Reader], checks: Sequence[Check] = ()) -> Told:
+        """Feed every piece to every reader, and the seconds of its lines as they settle.
+
+        :param checks: fed likewise, but not timed.
+        """
+        carried: Carried = {}
+        motion, clock = Motion(self._machine), Clock(self._machine, self.dialect)
+        for run in chain(_emptied(self._early), self._runs):
+            for part in _parts(run):
+                words = read_words(part.data)
+                self._guess.add(words)
+                blocks = Blocks(words, self.dialect, carried)
+                moves = motion.feed(blocks)
+                piece = Piece(
+                    self._read_lines, part.data, part.source_line, blocks, moves,
+                    part.upload, self._source_lines + 1, part.features,
+                )  # fmt: skip
+                self._source_lines = part.source_lines
+                self._read_lines += len(part)
+                self._read_bytes += len(part.data)
+                for reader in readers:
+                    reader.feed(piece)
+                for check in checks:
+                    check.feed(piece)
+                for times in clock.feed(piece.first_line, blocks, moves):
+                    for reader in readers:
+                        reader.settle(times)
+        for times in clock.finish():
+            for reader in readers:
+                reader.settle(times)
+        return self._told()
+
+    def _tell(self) -> str:
+        """Return the dialect that the beginning tells, or more of it while nothing tells."""
+        named = flavored(self._ends.head + b"\n" + self._ends.tail)
+        guess = Guess()
+        for run in self._runs:
+            self._early.append(run)
+            guess.add(read_words(run.data))
+            told = guess.tell(named)
+            if guess.lines >= _TELLING_LINES and told != "unknown":
+                return told
+            if len(self._early) > _MOST_EARLY:
+                return told
+        return guess.tell(named)
+
+    def _watched(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Look for hidden bytes in what the stream may not show."""
+        done = 0
+        for chunk in lines:
+            for byte in _HIDDEN:
+                if (at := chunk.find(byte)) >= 0:
+                    first, count = self._hidden.get(byte[0], (0, 0))
+                    line = first or done + chunk.count(b"\n", 0, at) + 1
+                    self._hidden[byte[0]] = (line, count + chunk.count(byte))
+            done += chunk.count(b"\n")
+            yield chunk
+
+    def _told(self) -> Told:
+        named = flavored(self._ends.head + b"\n" + self._ends.tail)
+        return Told(
+            self.dialect,
+            self._guess.tell(named),
+            self._ends.head,
+            self._ends.tail,
+            self._source_lines,
+            self._read_lines,
+            self._read_bytes,
+            self._hidden,
+            self._lines.overlong,
+        )
+
+
+def _emptied(runs: deque[Stream]) -> Iterator[Stream]:
+    while runs:
+        yield runs.popleft()
+
+
+class _Ends:
+    """The first and the last bytes of a file, which is left at its beginning."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        size = file.seek(0, 2)
+        file.seek(0)
+        self.head = file.read(_END_BYTES)
+        file.seek(max(size - _END_BYTES, 0))
+        self.tail = file.read(_END_BYTES)
+        file.seek(0)
+
+
+def _parts(run: Stream) -> Iterator[Stream]:
+    """Return a run whole, or cut where it has so many arcs that their pieces would fill memory."""
+    arcs = run.data.count(b"I") + run.data.count(b"J") + run.data.count(b"R")
+    if arcs <= _MOST_ARCS:
+        yield run
+        return
+    ends = _line_ends(run.data)
+    raw_ends = _line_ends(run.upload)
+    lines_before = run.source_lines - len(raw_ends) + 1
+    begun = 0
+    for first in range(0, len(run), _MOST_ARCS):
+        until = min(first + _MOST_ARCS, len(run))
+        last = until == len(run)
+        data = run.data[int(ends[first - 1]) if first else 0 : int(ends[until - 1])]
+        source_lines = run.source_lines if last else int(run.source_line[until - 1])
+        begin, begun = begun, int(raw_ends[source_lines - lines_before])
+        features = tuple(
+            Feature(one.line - first, one.name)
+            for one in run.features
+            if first <= one.line < until or (last and one.line == until)
+        )
+        upload = run.upload[begin:begun]
+        yield Stream(data, run.source_line[first:until], source_lines, features, upload)
+
+
+def _line_ends(lines: bytes) -> Ints:
+    """Return where each line ends, behind its newline."""
+    return np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n")) + 1
