@@ -165,6 +165,7 @@ class NumberedWindow:
         self._alone = 0  # number of the last line that nothing may follow before its answer
         self._placed = 0  # number of the last line that has a place outside the RX buffer
         self._made: tuple[int, Line, bytes] | None = None  # the next line, ready for the wire
+        self._ready: deque[tuple[Sent, bytes]] = deque()  # moves that come next, if no other line
 
     @property
     def oldest(self) -> Line | None:
@@ -225,9 +226,39 @@ class NumberedWindow:
         if self.unanswered >= self.lines_max or self._alone >= self.first:
             return False
         size = len(self._wire(line))
-        if self.bytes + size <= self._budget or self.next <= self._placed:
-            return True
-        return self._placed >= self.first and self._beyond_places() + size <= self._budget
+        return self.bytes + size <= self._budget or self._fits_beyond(size)
+
+    def send_moves(self, ahead: deque[Line]) -> tuple[list[Line], bytes]:
+        """Take plain moves from the left of *ahead* while they fit; return them and their bytes.
+
+        What `may_send` and `send` do, for nine lines in ten, at a fraction of the cost: all that
+        is ahead is made ready for the wire at once, while the processor is warm.
+        """
+        taken: list[Line] = []
+        wires: list[bytes] = []
+        if self.narrow or self._again or self._alone >= self.next - self.unanswered:
+            return taken, b""
+        ready, sent = self._ready, self._sent
+        while ahead and self.unanswered < self.lines_max:
+            if not ready or ready[0][0].number != self.next or ready[0][0].line is not ahead[0]:
+                self._make_ready(ahead)
+                if not ready:
+                    break
+            entry, wire = ready[0]
+            size = entry.size
+            fits = not self.unanswered or self.bytes + size <= self._budget
+            if not fits and not self._fits_beyond(size):
+                break
+            ready.popleft()
+            taken.append(ahead.popleft())
+            wires.append(wire)
+            sent.append(entry)
+            self.next += 1
+            self.unanswered += 1
+            self.bytes += size
+            if len(sent) - self.unanswered > self._KEPT:
+                sent.popleft()
+        return taken, b"".join(wires)
 
     def place(self, number: int) -> None:
         """Note that lines up to *number* find a place in the command queue as they come."""
@@ -271,6 +302,27 @@ class NumberedWindow:
             self.narrow = False
             self._widen_after = max(self._WIDEN_FIRST, self._widen_after // 2)
         return entry.line
+
+    @property
+    def has_only_moves(self) -> bool:
+        """Tell whether plain moves are owed, nothing else, and nothing goes out again."""
+        start = len(self._sent) - self.unanswered
+        moves = all(self._sent[at].line.is_plain for at in range(start, len(self._sent)))
+        return moves and bool(self.unanswered) and not self._again and not self.narrow
+
+    def moves_answered(self, count: int) -> int:
+        """Take *count* answers while it `has_only_moves`; return the place of the last one.
+
+        :returns: -1 if none would be owed any more; nothing is taken then.
+        """
+        if count >= self.unanswered:
+            return -1
+        first = len(self._sent) - self.unanswered
+        self.unanswered -= count
+        for at in range(first, first + count):
+            self.bytes -= self._sent[at].size
+        self._good += count
+        return self._sent[first + count - 1].line.place
 
     def answered_through(self, number: int) -> list[Line]:
         """Return all unanswered lines up to *number*, which was answered by name."""
@@ -344,6 +396,21 @@ class NumberedWindow:
     def _take(self, count: int) -> list[Line]:
         return [line for _ in range(count) if (line := self.answered()) is not None]
 
+    def _make_ready(self, ahead: deque[Line]) -> None:
+        """Number the moves that *ahead* begins with, for the case that nothing comes between."""
+        self._ready.clear()
+        for number, line in enumerate(ahead, self.next):
+            if not line.is_plain:
+                break
+            wire = self._encoded(number, line.text)
+            self._ready.append((Sent(number, len(wire), line), wire))
+
+    def _fits_beyond(self, size: int) -> bool:
+        """Tell whether the places of the command queue leave room for so many bytes."""
+        if self.next <= self._placed:
+            return True
+        return self._placed >= self.first and self._beyond_places() + size <= self._budget
+
     def _beyond_places(self) -> int:
         """Return how many unanswered bytes may be in the RX buffer [bytes]."""
         count = self.next - 1 - max(self._placed, self.first - 1)
@@ -357,10 +424,11 @@ class NumberedWindow:
     def _wire(self, line: Line) -> bytes:
         made = self._made
         if made is None or made[0] != self.next or made[1] is not line:
-            text = line.text
-            wire = numbered(self.next, text, self._gap) if self._numbered else text + b"\n"
-            made = self._made = (self.next, line, wire)
+            made = self._made = (self.next, line, self._encoded(self.next, line.text))
         return made[2]
+
+    def _encoded(self, number: int, text: bytes) -> bytes:
+        return numbered(number, text, self._gap) if self._numbered else text + b"\n"
 
     def _size_at_most(self, line: Line) -> int:
         # "N", two blanks, "*", three digits of checksum, newline, and one newline before.

@@ -174,6 +174,9 @@ class _Sending:
         self._end: Finished | Cancelled | Failed | None = None
         self._began: float | None = None
         self._give_up_at = time.monotonic() + profile.boot_wait_s + _PATIENCE
+        self._poll = select.poll()  # asked at every answer: registered once, not at every call
+        self._watched = select.POLLIN
+        self._poll.register(self.session.fileno(), self._watched)
 
     def run(
         self,
@@ -187,13 +190,14 @@ class _Sending:
         try:
             while self._end is None:
                 now = self._turn()
-                if now - told_at >= _TICK:
-                    told_at = now
-                    state = self.session.snapshot(now)
-                    on_progress(state)
-                    why = why or attend(state, self.session, now)
-                    if self._began is None and state.controller == LOCKED:
-                        self._give_up_at = now + _PATIENCE  # it has answered: a person unlocks it
+                if now - told_at < _TICK:
+                    continue
+                told_at = now
+                state = self.session.snapshot(now)
+                on_progress(state)
+                why = why or attend(state, self.session, now)
+                if self._began is None and state.controller == LOCKED:
+                    self._give_up_at = now + _PATIENCE  # it has answered: a person unlocks it
                 if not cancelled and (why or should_stop()):
                     cancelled = True
                     if not self.session.cancel(now):
@@ -217,8 +221,11 @@ class _Sending:
         session, now = self.session, time.monotonic()
         due = session.deadline()
         wait = _TICK if due is None else min(max(due - now, 0.0), _TICK)
-        writers = [session] if session.wants_write else []
-        select.select([session], writers, [], wait)
+        wanted = select.POLLIN | (select.POLLOUT if session.wants_write else 0)
+        if wanted != self._watched:
+            self._watched = wanted
+            self._poll.modify(session.fileno(), wanted)
+        self._poll.poll(1000.0 * wait)
         now = time.monotonic()
         session.ready(now)
         if self._began is None and session.start(self._program, now):

@@ -51,7 +51,7 @@ class Session:
         self._log: WireLog | None = None
         self._is_asked = False  # the log has a call open
         self._pending = b""
-        self._blocked = False  # the kernel took less than we gave
+        self.wants_write = False  # the kernel took less than we gave: wait until it takes more
         self._look_at: float | None = None
         self._queue_max = max(int(profile.baud / 10.0 * QUEUE_TIME), 16)
         self._queued = self._queue_max  # at most: the kernel is asked when that could be too many
@@ -59,11 +59,6 @@ class Session:
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
         return self._transport.fileno()
-
-    @property
-    def wants_write(self) -> bool:
-        """Tell whether to wait until the port takes bytes again."""
-        return self._blocked
 
     def deadline(self) -> float | None:
         """Return when `ready` must be called, whatever happens [s, monotonic]."""
@@ -76,17 +71,41 @@ class Session:
 
     def ready(self, now: float) -> None:
         """Read what is there, write what may be written, publish what it means."""
+        data: bytes | None = None
+        out: bytes | None = None
+        if self._engine.is_smooth and not self._pending:
+            data = self._transport.read()
+            out = self._engine.stream(data, now)
+        if out is None or data is None:
+            self._ready(now, data)
+            return
+        if self._log is not None:
+            self._log.at(now)
+            self._log.rx(data)
+        self._pending = out
+        self._hand_over(now)
+        if not self._engine.is_smooth:
+            # What comes next is no move, and may go out now: in the same call of the log, too.
+            self._is_asked = self._log is not None
+            self._ready(now, None)
+
+    def _ready(self, now: float, data: bytes | None) -> None:
+        """Do what `ready` says the long way.
+
+        :param data: what was read already; None if nothing was.
+        """
         if not self._opened:
             self._opened = True
             self._engine.connect(now)
         if self._log is not None:
-            self._ready_and_note(self._log, now)
+            self._ready_and_note(self._log, now, data)
             return
-        self._move(now)
+        self._move(now, data)
 
-    def _move(self, now: float) -> None:
+    def _move(self, now: float, data: bytes | None) -> None:
         for _ in range(_ROUNDS):
-            data = self._transport.read()
+            if data is None:
+                data = self._transport.read()
             if data and self._log is not None:
                 self._log.rx(data)
             for event in self._engine.receive(data, now):
@@ -94,6 +113,7 @@ class Session:
             # A second look costs as much as the first: only where there may be more.
             if not self._write(now) and len(data) < _MUCH:
                 break
+            data = None
 
     def record(self, log: WireLog | None) -> None:
         """Note every byte from now on in *log*; None: no more.
@@ -113,7 +133,7 @@ class Session:
         """
         self._pending, self._queue_max, self._queued = pending, queue, queue
 
-    def _ready_and_note(self, log: WireLog, now: float) -> None:
+    def _ready_and_note(self, log: WireLog, now: float, data: bytes | None) -> None:
         """Move bytes as ever, and note also a call in which only time passed."""
         if self._is_asked:
             self._is_asked = False
@@ -122,7 +142,7 @@ class Session:
         due = self._engine.deadline()
         rings = due is not None and due <= now
         had = bool(self._pending)
-        self._move(now)
+        self._move(now, data)
         if rings or (self._pending and not had):
             log.passed()
 
@@ -136,13 +156,13 @@ class Session:
         self._note("connect", now)
         self._opened = True
         self._engine.connect(now)
-        self.ready(now)
+        self._ready(now, None)
 
     def start(self, program: Program, now: float, run: str = "") -> bool:
         """Begin to stream; False if the machine is not idle."""
         self._note("start", now, {"run": run, "lines": len(program)})
         accepted = self._engine.start(program, now, run)
-        self.ready(now)
+        self._ready(now, None)
         return accepted
 
     def adopt(self, program: Program, now: float, run: str = "") -> bool:  # noqa: ARG002 (the seam)
@@ -153,21 +173,21 @@ class Session:
         """Pause; False if nothing runs."""
         self._note("pause", now)
         accepted = self._engine.pause(now)
-        self.ready(now)
+        self._ready(now, None)
         return accepted
 
     def resume(self, now: float) -> bool:
         """Go on; False if nothing is paused."""
         self._note("resume", now)
         accepted = self._engine.resume(now)
-        self.ready(now)
+        self._ready(now, None)
         return accepted
 
     def cancel(self, now: float) -> bool:
         """Cancel; False if nothing runs."""
         self._note("cancel", now)
         accepted = self._engine.cancel(now)
-        self.ready(now)
+        self._ready(now, None)
         return accepted
 
     def stop(self, now: float) -> bool:
@@ -175,34 +195,34 @@ class Session:
         self._note("stop", now)
         accepted = self._engine.stop(now)
         self._write_urgent(now)
-        self.ready(now)
+        self._ready(now, None)
         return accepted
 
     def command(self, line: bytes, now: float) -> bool:
         """Send one bare line between program lines; False if it cannot be taken."""
         self._note("command", now, {"line": line.decode("latin-1")})
         accepted = self._engine.command(line, now)
-        self.ready(now)
+        self._ready(now, None)
         return accepted
 
     def act(self, order: Order, reach: Reach, now: float) -> str:
         """Have the machine do something besides a program; "" or the code of its "no"."""
         self._note("act", now, {"order": order.to_json(), "reach": dict(reach)})
         code = self._engine.act(order, reach, now)
-        self.ready(now)
+        self._ready(now, None)
         return code
 
     def answer(self, number: int, choice: int, now: float) -> bool:
         """Answer what the machine asks; False if that prompt is not open."""
         self._note("answer", now, {"number": number, "choice": choice})
         accepted = self._engine.answer(number, choice, now)
-        self.ready(now)
+        self._ready(now, None)
         return accepted
 
     def read_offsets(self, now: float) -> bool:
         """Ask an idle controller for its offsets; False if it cannot tell now."""
         accepted = self._engine.read_offsets(now)
-        self.ready(now)
+        self._ready(now, None)
         return accepted
 
     def snapshot(self, now: float) -> Snapshot:
@@ -228,8 +248,12 @@ class Session:
         self._write_urgent(now)
         if not self._pending:
             self._pending = self._engine.data_to_send(now)
+        return self._hand_over(now)
+
+    def _hand_over(self, now: float) -> bool:
+        """Give the kernel what it may hold of the pending bytes; True if all of much went."""
         self._look_at = None
-        self._blocked = False
+        self.wants_write = False
         if not self._pending:
             return False
         room = self._queue_max - self._queued
@@ -245,8 +269,8 @@ class Session:
         if self._log is not None and written:
             self._log.tx(portion[:written])
         self._pending = self._pending[written:]
-        self._blocked = written < len(portion)
-        if self._pending and not self._blocked:
+        self.wants_write = written < len(portion)
+        if self._pending and not self.wants_write:
             self._look_at = now + _LOOK_AGAIN
         return written >= _MUCH and not self._pending
 

@@ -54,7 +54,7 @@ class Transport(Protocol):
         """Give the port back; harmless twice."""
 
 
-_READ = 65536
+_READ = 4096  # as much as a port's own buffer holds [bytes]
 _GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.EPIPE, errno.ECONNRESET, errno.EBADF)
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from drivers.engine.base import RUNNING
-from drivers.engine.marlin_pause import MarlinPausing
 from drivers.engine.marlin_replies import RECOVER
+from drivers.engine.marlin_stream import MarlinStreaming
 from drivers.engine.marlin_wire import ASK, HELLO_LATE, NUDGE, Goal
 from drivers.snapshot import Phase
 
@@ -12,7 +12,7 @@ _STRIKES_MAX = 8  # questions without an answer although something is heard
 _STOP_AGAIN = 1.0  # until M112 is repeated to a firmware that talks on [s]
 
 
-class MarlinEngine(MarlinPausing):
+class MarlinEngine(MarlinStreaming):
     """Stream to a Marlin."""
 
     def connect(self, now: float) -> None:

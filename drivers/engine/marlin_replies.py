@@ -101,7 +101,7 @@ class MarlinReplies(MarlinResends):
         oldest = self._window.oldest
         if oldest is None:
             return
-        if oldest.part in (Part.ASK, Part.LAST) and self._merges:
+        if not oldest.is_plain and oldest.part in (Part.ASK, Part.LAST) and self._merges:
             # Not the answer to M105, so one too many: of M110, of M108, of a garbled line.
             self._bare += 1
             return
@@ -166,14 +166,7 @@ class MarlinReplies(MarlinResends):
         self._strikes = 0
         if self._link.is_narrow:
             self._link.narrowed(self._window.narrow, now)
-        if self._window.unanswered:
-            # One stall must not teach patience; a slow stretch of the program may.
-            took = min(now - self._answered_at, 2.0 * self._pace + 0.01)
-            self._pace += (took - self._pace) / 8.0
-            self._await_answer(now)
-        else:
-            self._timers.pop("answer", None)
-        self._answered_at = now
+        self._time_answer(now)
         if self._goal is not Goal.NOTHING:
             last = -1 - self._procedures
             if any(line.place == last and line.part is Part.LAST for line in lines):

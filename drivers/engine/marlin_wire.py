@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable
 from enum import Enum, auto
 
@@ -111,10 +112,49 @@ class MarlinWire(StreamEngine):
             return out
         window = self._window
         was_owed = window.unanswered
+        if self._extras or self._clean or self._forced or window.narrow or not self._streams():
+            out = self._send_one_by_one(out, now)
+        else:
+            out = self._send_moves(out, now)
+        if not was_owed and window.unanswered:
+            self._await_answer(now)
+        if (self._starved_since is not None or not window.unanswered) and self._streams():
+            self._mark_starving(not window.unanswered, now)
+        self._look_whether_smooth()
+        return out
+
+    @abstractmethod
+    def _look_whether_smooth(self) -> None:
+        """Set `is_smooth`: every line that can be sent now has been."""
+
+    def _streams(self) -> bool:
+        """Tell whether the program goes on, and nothing else is being done."""
+        return self._phase is Phase.STREAMING and self._goal is Goal.NOTHING
+
+    def _send_moves(self, out: bytes, now: float) -> bytes:
+        """Return *out* and what may follow it while the program is all there is to send."""
+        ahead = self._ahead
+        moves, wire = self._window.send_moves(ahead)
+        while moves:
+            for line in moves:
+                self._note_taken(line)
+            self._cursor = moves[-1].place + 1
+            out += wire
+            if ahead or self._program is None:
+                break
+            self._read_ahead(self._program)
+            moves, wire = self._window.send_moves(ahead)
+        if ahead and ahead[0].is_plain and (moves or self._window.again is None):
+            return out  # it finds no room, and nothing else is waiting
+        self.is_smooth = False
+        return self._send_one_by_one(out, now)
+
+    def _send_one_by_one(self, out: bytes, now: float) -> bytes:
+        """Return *out* and the lines that may follow it, each looked at by itself."""
         parts = [out]
         size = len(out)
         while size < _CHUNK and (line := self._next(now)) is not None:
-            wire = window.send(line)
+            wire = self._window.send(line)
             if line.part is Part.ASK:
                 self._asked_at = now
             if self._clean and not self._profile.empty_ok:
@@ -122,10 +162,6 @@ class MarlinWire(StreamEngine):
             self._clean = False
             parts.append(wire)
             size += len(wire)
-        if not was_owed and window.unanswered:
-            self._await_answer(now)
-        if self._phase is Phase.STREAMING and self._goal is Goal.NOTHING:
-            self._mark_starving(not window.unanswered, now)
         return b"".join(parts)
 
     def _next(self, now: float) -> Line | None:
@@ -140,7 +176,7 @@ class MarlinWire(StreamEngine):
             return again if window.may_send(again) else None
         if self._extras:
             return self._extras.popleft() if window.may_send(self._extras[0]) else None
-        if self._phase is not Phase.STREAMING or self._goal is not Goal.NOTHING:
+        if not self._streams():
             return None
         fetched = self._next_of_program()
         if fetched is None:
@@ -223,9 +259,22 @@ class MarlinWire(StreamEngine):
             return 0.0
         return now - self._answered_at
 
+    def _time_answer(self, now: float) -> None:
+        """Learn from an answer how long one takes, and count the time to the next one anew."""
+        if self._window.unanswered:
+            # One stall must not teach patience; a slow stretch of the program may.
+            took = min(now - self._answered_at, 2.0 * self._pace + 0.01)
+            self._pace += (took - self._pace) / 8.0
+            self._await_answer(now)
+        else:
+            self._timers.pop("answer", None)
+        self._answered_at = now
+
     def _await_answer(self, now: float) -> None:
         """Count the time to the next answer anew."""
-        expected = self._expected_time(self._guarded or self._window.oldest)
+        expected = 0.0
+        if not self.is_smooth:  # else it is a move
+            expected = self._expected_time(self._guarded or self._window.oldest)
         self._patience_until = now + self._profile.answer_s + expected
         self._asked = 0
         self._timers["answer"] = now + self._late_after()

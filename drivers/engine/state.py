@@ -15,7 +15,8 @@ from drivers.engine.prompting import Prompting
 from drivers.flow import CharacterCounting, Line, NumberedWindow, Part, Sent
 from drivers.quality import LinkQuality
 
-_OWN = frozenset({"_profile", "_program", "_dialect", "_events", "_ahead"})
+# Not memory of the conversation, or lines of a program, which may be somebody else's.
+_OWN = frozenset({"_profile", "_program", "_dialect", "_events", "_ahead", "_made", "_ready"})
 _PLAIN = (bool, int, float, str, type(None))
 _INSIDE = (CharacterCounting, NumberedWindow, LinkQuality, Prompting)
 
