@@ -12,9 +12,6 @@ from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, Verdict, verdict
 from jobs.kinds import forbidden_commands
 from jobs.services.workers import Task, WorkerResult, run_worker
-from node.cli.machines import known_slug, read_machine
-from node.cli.offline import opened
-from node.cli.profiles import read_profile
 from node.cli.words import out, print_json, say, text
 
 
@@ -36,6 +33,8 @@ def inspect(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """Say what speaks against running a file; exit code 1 only if it is blocked."""
     kind, profile_name, limits = _machine(args.machine)
+    from node.cli.profiles import read_profile
+
     profile = read_profile(profile_name)
     done = _work(
         Task.PREPARE,
@@ -65,6 +64,11 @@ def check(args: argparse.Namespace) -> int:
 
 def _machine(named: str) -> tuple[str, str, MachineLimits]:
     """Return kind, profile and limits of a machine of the house or of a TOML file."""
+    # The house and all that it needs come in only here: they take longer to load than a million
+    # lines to read.
+    from node.cli.machines import known_slug, read_machine
+    from node.cli.offline import opened
+
     if named.endswith(".toml"):
         spec = read_machine(Path(named), "machine")
         kind, profile, limits = spec.kind, spec.profile, spec.limits
