@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from jobs.analysis.beginning import Beginning
 from jobs.analysis.checks import findings_of, make_checks
 from jobs.analysis.dialect import FARMBOT
 from jobs.analysis.piece import Piece, Reader, Times
@@ -44,9 +45,9 @@ def inspect_open(file: BinaryIO, machine: MachineLimits | None = None) -> dict[s
     findings = _unreadable(file)
     if findings:
         return {"kind": "program", "findings": [finding.to_json() for finding in findings]}
-    report, tools = Report(), Tools()
-    told = Program(file, machine).read([report, tools])
-    result = _described(told, report, tools, machine, None)
+    report, tools, start = Report(), Tools(), Beginning()
+    told = Program(file, machine).read([report, tools, start])
+    result = {**_described(told, report, tools, machine, None), **_started(start)}
     result["findings"] = [finding.to_json() for finding in _of_bytes(told)]
     return result
 
@@ -64,6 +65,11 @@ def _described(
     result["slicer"] = read_slicer(told.ends)
     result["tools"] = tools.table()
     return result
+
+
+def _started(start: Beginning) -> dict[str, object]:
+    lines, seconds = start.told()
+    return {"start_lines": lines, "start_s": round(seconds, 1)}
 
 
 def prepare_program(
@@ -102,16 +108,16 @@ def prepare_program(
         target = Target(program.dialect, kind, forbidden, machine)
         guessed: list[str] = []
         checks = make_checks(target, lambda: guessed[0])
-        report, tools = Report(), Tools()
+        report, tools, start = Report(), Tools(), Beginning()
         written = _Written(*(stack.enter_context((out_dir / name).open("wb")) for name in names))
-        told = program.read([report, tools, written], checks)
+        told = program.read([report, tools, start, written], checks)
     if told.lines == 0:
         for name in names:
             (out_dir / name).unlink()
         return _refused([Finding(FindingCode.EMPTY, Severity.BLOCK)])
     guessed.append(told.guessed)
     findings = [*_of_bytes(told), *findings_of(checks)]
-    result = _described(told, report, tools, machine, density_g_cm3)
+    result = _described(told, report, tools, machine, density_g_cm3) | _started(start)
     volume = result["volume_mm3"]
     assert isinstance(volume, float)
     return {

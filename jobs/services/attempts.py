@@ -23,6 +23,14 @@ from jobs.services import outbox
 from jobs.services.accounts import Account, usage_facts
 from jobs.services.facts import Facts
 from jobs.services.ledger import Ledger
+from jobs.services.promising import (
+    History,
+    history_of,
+    note_end,
+    note_pause,
+    note_promise,
+    promised,
+)
 from jobs.services.resuming import link_of
 from jobs.services.steps import set_step, step_job
 from jobs.services.workshop import Workshop
@@ -57,12 +65,11 @@ _JOB: Mapping[AttemptState, tuple[JobState, EventType]] = {
 }
 
 
-def promise(preflight: Preflight | None) -> timedelta:
+def length_of(preflight: Preflight | None, history: History) -> timedelta:
     """Return for how long a run takes the machine, so that nine in ten are done by then."""
     if preflight is None:
         return BY_HAND_LENGTH
-    # Heating, homing and a slow first layer are what estimates miss.
-    return timedelta(milliseconds=preflight.planned_ms) * 1.15 + timedelta(seconds=120)
+    return timedelta(seconds=promised(preflight, history).whole.p90)
 
 
 class Attempts:
@@ -99,6 +106,9 @@ class Attempts:
         if arming is not None:
             arming.attempt_id = attempt.id
         session.flush()  # what follows names the attempt
+        history = history_of(session, machine.id)
+        if preflight is not None:
+            note_promise(session, attempt, preflight, promised(preflight, history), now)
         session.add(
             UsageEvent(
                 id=self._workshop.new_id(),
@@ -113,7 +123,7 @@ class Attempts:
             machine.id,
             AllocationKind.RUN,
             now,
-            now + promise(preflight),
+            now + length_of(preflight, history),
             job.person_id,
             attempt.id,
             Displacement.RUN_STARTED,
@@ -170,6 +180,7 @@ class Attempts:
         ms = (ended_us - began_us) / 1000 if isinstance(began_us, int) else elapsed
         attempt.machine_ms = max(0, round(ms))
         attempt.detail = {**attempt.detail, **end.detail}
+        note_pause(attempt, ended_us, begins=False)
         self._close(session, attempt, end.state, at, end.reason)
         machine = session.get_one(Machine, attempt.machine_id)
         machine.to_check_since = at
@@ -218,6 +229,7 @@ class Attempts:
         now: datetime,
     ) -> None:
         account = Account.of(session, self._workshop, attempt, machine, job)
+        note_end(session, account)
         facts = usage_facts(session, self._workshop, account)
         record = self._ledger.append(session, facts, now, attempt.id)
         done = StepState.DONE if word is EventType.JOB_FINISHED else StepState.FAILED

@@ -17,13 +17,15 @@ from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState, Interv
 from jobs.domain.job import AttemptState
 from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.people import Actor
+from jobs.domain.promise import Span
 from jobs.domain.switching import Switching
 from jobs.services.armings import is_valid
 from jobs.services.live import LiveState
 from jobs.services.planned import planned_share, program_path
+from jobs.services.promising import Extent, paused_ms, time_left
 from jobs.services.views import ArmingView, MachineView, RunView
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Person, Preflight
+from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Person, Preflight, RunTime
 
 FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)  # free without an end in sight
 _OUT_OF_SERVICE: Final = frozenset({AllocationKind.OUTAGE, AllocationKind.CLOSURE})
@@ -119,17 +121,18 @@ def open_runs(
 ) -> Mapping[str, RunView]:
     """Return what each machine is making now, by machine id."""
     found = session.execute(
-        select(Attempt, Job, Machine.slug, Preflight.planned_ms, Preflight.planned_sha256)
+        select(Attempt, Job, Machine.slug, RunTime, Preflight.planned_sha256)
         .join(Job, Job.id == Attempt.job_id)
         .join(Machine, Machine.id == Attempt.machine_id)
         .outerjoin(Preflight, Preflight.id == Attempt.preflight_id)
+        .outerjoin(RunTime, RunTime.attempt_id == Attempt.id)
         .where(Attempt.ended_at.is_(None), Attempt.machine_id.in_(machine_ids))
     )
     return {
         attempt.machine_id: _run(
-            workshop, attempt, job, workshop.live.get(slug), planned_ms, planned, viewer, now
+            workshop, attempt, job, workshop.live.get(slug), promised, planned, viewer, now
         )
-        for attempt, job, slug, planned_ms, planned in found
+        for attempt, job, slug, promised, planned in found
     }
 
 
@@ -138,7 +141,7 @@ def _run(
     attempt: Attempt,
     job: Job,
     live: LiveState,
-    planned_ms: int | None,
+    promised: RunTime | None,
     planned_sha256: str | None,
     viewer: Actor | None,
     now: datetime,
@@ -149,7 +152,10 @@ def _run(
     if planned_sha256 is not None:
         path = program_path(workshop.work_dir, planned_sha256)
         share = planned_share(path, newest.acked, newest.total)
-    remaining = planned_ms / 1000 * (1.0 - share) if planned_ms else None
+    rest: Span | None = None
+    if promised is not None:
+        extent = Extent(newest.acked, newest.total, paused_ms(attempt))
+        rest = time_left(workshop, promised, planned_sha256, extent, now)
     is_moving = attempt.state == AttemptState.RUNNING and live.phase != "paused"
     return RunView(
         job_id=job.id,
@@ -158,8 +164,10 @@ def _run(
         attempt_id=attempt.id,
         state=AttemptState(attempt.state),
         progress=share,
-        remaining_s=remaining,
-        ends_at=now + timedelta(seconds=remaining) if remaining and is_moving else None,
+        remaining_s=rest.p50 if rest else None,
+        remaining_p90_s=rest.p90 if rest else None,
+        rests_on_runs=promised.runs if promised else 0,
+        ends_at=now + timedelta(seconds=rest.p50) if rest and rest.p50 and is_moving else None,
         line=newest.source_line,
         acked=newest.acked,
         total=newest.total,

@@ -14,11 +14,13 @@ from jobs.domain.machine import Control
 from jobs.domain.people import Actor, Role
 from jobs.domain.preflight import Finding, Verdict
 from jobs.services.board import open_runs
+from jobs.services.promising import History, histories, promised
 from jobs.services.starting import preflights_of
 from jobs.services.views import (
     AttemptView,
     JobView,
     PreflightView,
+    PromiseView,
     RunView,
     StepView,
     TalkView,
@@ -35,6 +37,7 @@ from jobs.store.tables import (
     Person,
     Preflight,
     Record,
+    RunTime,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,6 +53,7 @@ class _Around:
     attempts: Mapping[str, Attempt]  # open ones, by job
     runs: Mapping[str, RunView]  # of those, by machine
     preflights: Mapping[str, Sequence[Preflight]]  # by job
+    histories: Mapping[str, History]  # by machine
     positions: Mapping[str, int]
 
 
@@ -91,6 +95,7 @@ def _around(
         {attempt.job_id: attempt for attempt in attempts},
         open_runs(session, workshop, [one.machine_id for one in attempts], viewer, now),
         preflights,
+        histories(session, {one.machine_id for each in preflights.values() for one in each}),
         {job_id: number for number, job_id in enumerate(queue, 1)},
     )
 
@@ -117,6 +122,7 @@ def _job_view(job: Job, around: _Around, viewer: Actor | None) -> JobView:
         queued_at=job.queued_at,
         ended_at=job.ended_at,
         planned_s=fitting.planned_ms / 1000 if fitting else None,
+        promise=_promise_of(fitting, around.histories) if fitting else None,
         mass_g=fitting.mass_mg / 1000 if fitting else None,
         position=around.positions.get(job.id),
         run=around.runs.get(attempt.machine_id) if attempt else None,
@@ -187,6 +193,8 @@ def preflight_views(session: Session, job_id: str) -> list[PreflightView]:
         .where(Preflight.job_id == job_id, Preflight.superseded_at.is_(None))
         .order_by(Machine.slug)
     )
+    rows = session.execute(query).all()
+    known = histories(session, [machine.id for _, machine in rows])
     return [
         PreflightView(
             machine_slug=machine.slug,
@@ -194,6 +202,7 @@ def preflight_views(session: Session, job_id: str) -> list[PreflightView]:
             verdict=Verdict(row.verdict),
             findings=findings_of(row.findings),
             planned_s=row.planned_ms / 1000,
+            promise=_promise_of(row, known),
             mass_g=row.mass_mg / 1000,
             filament_mm=row.filament_um / 1000,
             stream_lines=row.stream_lines,
@@ -203,8 +212,15 @@ def preflight_views(session: Session, job_id: str) -> list[PreflightView]:
             open_findings=unwaived(session, row),
             waivers=_waivers(session, row),
         )
-        for row, machine in session.execute(query)
+        for row, machine in rows
     ]
+
+
+def _promise_of(preflight: Preflight, known: Mapping[str, History]) -> PromiseView | None:
+    if preflight.planned_ms <= 0:
+        return None
+    made = promised(preflight, known.get(preflight.machine_id, ()))
+    return PromiseView(made.whole.p50, made.whole.p90, made.runs)
 
 
 def _waivers(session: Session, preflight: Preflight) -> list[WaiverView]:
@@ -231,11 +247,12 @@ def _waivers(session: Session, preflight: Preflight) -> list[WaiverView]:
 def attempt_views(session: Session, job_id: str) -> list[AttemptView]:
     """Return a job's runs, oldest first."""
     query = (
-        select(Attempt, Machine, Person.name, Record.id)
+        select(Attempt, Machine, Person.name, Record.id, RunTime)
         .join(Machine, Machine.id == Attempt.machine_id)
         .outerjoin(Arming, Arming.id == Attempt.arming_id)
         .outerjoin(Person, Person.id == Arming.person_id)
         .outerjoin(Record, Record.attempt_id == Attempt.id)
+        .outerjoin(RunTime, RunTime.attempt_id == Attempt.id)
         .where(Attempt.job_id == job_id)
         .order_by(Attempt.started_at)
     )
@@ -257,10 +274,15 @@ def attempt_views(session: Session, job_id: str) -> list[AttemptView]:
             reason=row.reason,
             record_id=record_id,
             detail=_plain(row.detail),
+            promise=_kept(made) if made else None,
             talk=_talk(row),
         )
-        for row, machine, armed_by, record_id in session.execute(query)
+        for row, machine, armed_by, record_id, made in session.execute(query)
     ]
+
+
+def _kept(made: RunTime) -> PromiseView:
+    return PromiseView(made.p50_ms / 1000, made.p90_ms / 1000, made.runs)
 
 
 def _plain(detail: Mapping[str, object]) -> dict[str, str | int | float]:

@@ -16,9 +16,9 @@ from jobs.services.armings import withdraw_armings
 from jobs.services.attempts import Attempts, End
 from jobs.services.facts import Facts
 from jobs.services.logbook import take_in
-from jobs.services.planned import planned_share, program_path
+from jobs.services.promising import Extent, note_pause, note_progress, paused_ms, time_left
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Allocation, Attempt, Machine, Preflight
+from jobs.store.tables import Allocation, Attempt, Machine, Preflight, RunTime
 
 _STARTS = frozenset({"run_started", "started"})
 _EXTENT = ("acked", "sent", "total", "source_line", "resends")
@@ -96,14 +96,19 @@ class Runs:
                 self._attempts.run(session, attempt, at, now)
             case "progress":
                 _advance(attempt, event)
+                note_progress(session, attempt, _whole(event, "at_us"))
             case "paused":
                 _note_talk(attempt, event)
+                note_pause(attempt, _whole(event, "at_us"), begins=True)
                 self._turn(session, attempt, AttemptState.PAUSED, at, now)
             case "resumed":
                 _note_talk(attempt, event)
+                note_pause(attempt, _whole(event, "at_us"), begins=False)
                 self._turn(session, attempt, AttemptState.RUNNING, at, now)
             case "prompted" | "replied":
                 _note_talk(attempt, event)
+                if attempt.state != AttemptState.PAUSED:
+                    note_pause(attempt, _whole(event, "at_us"), begins=kind == "prompted")
             case "attention":
                 attempt.detail = {**attempt.detail, "attention": _detail(event)}
             case str() if kind in _ENDS:
@@ -170,7 +175,7 @@ class Runs:
         with self._workshop.database.write() as session:
             found = session.execute(late).all()
             for allocation, attempt in found:
-                more = max(_LEAST_EXTENSION, self._remaining(session, attempt, now) * 1.15)
+                more = max(_LEAST_EXTENSION, self._remaining(session, attempt, now))
                 self._facts.extend(session, allocation.id, now + more, now)
         self._workshop.live.touch()
         return [attempt.id for _, attempt in found]
@@ -188,16 +193,17 @@ class Runs:
             attempt.state = then.value
 
     def _remaining(self, session: Session, attempt: Attempt, now: datetime) -> timedelta:
-        """Planned time of what is not acknowledged yet."""
+        """Time that nine in ten such runs keep from here on."""
         preflight = session.get(Preflight, attempt.preflight_id) if attempt.preflight_id else None
-        if preflight is None:
+        row = session.get(RunTime, attempt.id)
+        if preflight is None or row is None:
             return now - attempt.started_at
         slug = session.get_one(Machine, attempt.machine_id).slug
         live = self._workshop.live.get(slug)
         acked = max(attempt.acked, live.acked if live.run == attempt.id else 0)
-        path = program_path(self._workshop.work_dir, preflight.planned_sha256 or "none")
-        share = planned_share(path, acked, attempt.total)
-        return timedelta(milliseconds=preflight.planned_ms) * (1.0 - share)
+        extent = Extent(acked, attempt.total, paused_ms(attempt))
+        rest = time_left(self._workshop, row, preflight.planned_sha256, extent, now)
+        return timedelta(seconds=rest.p90)
 
 
 def _open_attempt(session: Session, slug: str, run: str | None) -> Attempt | None:

@@ -16,9 +16,10 @@ from jobs.domain.policy import Refusal, StartFacts, start_refusals
 from jobs.domain.preflight import Verdict
 from jobs.kinds import KINDS, Start
 from jobs.services.armings import armed_machines, valid_arming
-from jobs.services.attempts import promise
+from jobs.services.attempts import length_of
 from jobs.services.board import Taken, state_of
 from jobs.services.computer import supply
+from jobs.services.promising import History, history_of
 from jobs.services.resuming import is_resume
 from jobs.services.targets import Target, target_of
 from jobs.services.waived import unwaived
@@ -39,6 +40,7 @@ class Standing:
     lacks_heat_guard: bool
     supply_is_low: bool
     allocations: Sequence[Allocation]  # active, from now on, in order
+    history: History = ()  # finished runs that its promises rest on
 
     def next_claim_at(self, person_id: str) -> datetime | None:
         """Return when somebody else's time begins, or a pause of the machine."""
@@ -85,6 +87,7 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
         live.told.get("thermal_protection") is False,
         supply(workshop.devices).is_low,
         allocations,
+        history_of(session, machine.id),
     )
 
 
@@ -152,7 +155,7 @@ def refusals(
                 # A kind we do not know is treated as the careful one.
                 must_be_started_by_person=kind is None or kind.start is Start.PERSON,
                 started_by_person=started_by_person,
-                ends_at=now + promise(preflight),
+                ends_at=now + length_of(preflight, standing.history),
                 next_claim_at=standing.next_claim_at(job.person_id),
             )
         )

@@ -54,6 +54,8 @@ class RunView:
     """What a machine is making now.
 
     :param progress: fraction 0-1 by planned seconds, not by bytes.
+    :param remaining_s: with an even chance of being enough; nine runs in ten keep the P90.
+    :param rests_on_runs: finished runs on this machine that both rest on.
     """
 
     job_id: str
@@ -63,6 +65,8 @@ class RunView:
     state: AttemptState
     progress: float
     remaining_s: float | None
+    remaining_p90_s: float | None
+    rests_on_runs: int
     ends_at: datetime | None
     line: int  # of the uploaded file
     acked: int
@@ -231,6 +235,18 @@ class WaiverView:
 
 
 @dataclass(frozen=True, slots=True)
+class PromiseView:
+    """How long a run will take: with an even chance, and kept by nine runs in ten.
+
+    :param runs: finished runs on that machine that it rests on.
+    """
+
+    p50_s: float
+    p90_s: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class PreflightView:
     """What was found for one machine."""
 
@@ -239,6 +255,7 @@ class PreflightView:
     verdict: Verdict
     findings: Sequence[Finding]
     planned_s: float
+    promise: PromiseView | None
     mass_g: float
     filament_mm: float
     stream_lines: int
@@ -269,6 +286,7 @@ class AttemptView:
     reason: str | None
     record_id: str | None
     detail: Mapping[str, str | int | float] = field(default_factory=dict)  # numbers of the reason
+    promise: PromiseView | None = None  # as it was made at the start
     talk: Sequence[TalkView] = field(default=())
 
 
@@ -321,6 +339,7 @@ class JobView:
     queued_at: datetime | None
     ended_at: datetime | None
     planned_s: float | None
+    promise: PromiseView | None  # none where nobody can tell
     mass_g: float | None
     position: int | None  # in the queue, from 1
     run: RunView | None

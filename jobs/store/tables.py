@@ -355,6 +355,33 @@ class Attempt(Base):
     detail: Mapped[JsonObject] = mapped_column(JSON, default=dict)
 
 
+class RunTime(Base):
+    """What was promised of an attempt, and what it took without its pauses.
+
+    Actual times are there once it has finished as planned; `teaches` then says whether it
+    counts for the next promises: no demo does, nor what began in the middle.
+    """
+
+    __tablename__ = "run_time"
+    __table_args__ = (Index("ix_run_time_machine_at", "machine_id", "at"),)
+    attempt_id: Mapped[str] = mapped_column(ForeignKey("attempt.id"), primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
+    at: Mapped[datetime] = mapped_column(Instant)  # of its beginning
+    slicer: Mapped[str] = mapped_column(String(40))
+    planned_start_ms: Mapped[int] = mapped_column(BigInteger)
+    planned_work_ms: Mapped[int] = mapped_column(BigInteger)
+    start_p50_ms: Mapped[int] = mapped_column(BigInteger)
+    start_p90_ms: Mapped[int] = mapped_column(BigInteger)
+    work_p50_ms: Mapped[int] = mapped_column(BigInteger)
+    work_p90_ms: Mapped[int] = mapped_column(BigInteger)
+    p50_ms: Mapped[int] = mapped_column(BigInteger)
+    p90_ms: Mapped[int] = mapped_column(BigInteger)
+    runs: Mapped[int] = mapped_column(Integer)  # finished ones that the promise rests on
+    start_ms: Mapped[int | None] = mapped_column(BigInteger)
+    work_ms: Mapped[int | None] = mapped_column(BigInteger)
+    teaches: Mapped[bool] = mapped_column(default=False)
+
+
 class UsageEvent(Base):
     """Who used which machine from when to when; at most one open per machine."""
 

@@ -19,6 +19,7 @@ from jobs.domain.errors import (
 from jobs.domain.job import InputKind, JobState
 from jobs.domain.machine import Control
 from jobs.domain.policy import Reason
+from jobs.domain.promise import Plan, promise
 from jobs.services import build_services, queue
 from jobs.services.planned import program_path
 from jobs.services.sniff import sniff
@@ -140,7 +141,9 @@ def test_a_running_job_shows_progress_by_planned_time(house, running, member):
     (view,) = house.services.queue.list(house.now, member)
     assert view.run is not None
     assert view.run.progress == pytest.approx(0.25)
-    assert view.run.remaining_s == pytest.approx(450.0)
+    made = promise(Plan(0.0, 600.0), "", [])
+    assert view.run.remaining_s == pytest.approx(0.75 * made.work.p50)
+    assert view.run.remaining_p90_s == pytest.approx(0.75 * made.work.p90)
     assert (view.run.line, view.run.acked, view.run.total) == (31, 25, 100)
     assert view.may == {"cancel", "pause"}
 

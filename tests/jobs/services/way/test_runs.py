@@ -20,6 +20,7 @@ from jobs.domain.job import (
     StepName,
     StepState,
 )
+from jobs.domain.promise import Plan, promise
 from jobs.services import outbox
 from jobs.services.live import LiveState
 from jobs.services.steps import step_job
@@ -230,7 +231,8 @@ def test_an_overrun_is_extended_by_what_is_left_of_the_plan(house, running):
     )
     house.services.runs.overruns(house.now)
     more = house.row(Allocation, attempt_id=run).end_at - house.now
-    assert more == pytest.approx(timedelta(seconds=300 * 1.15), abs=timedelta(seconds=1))
+    half = 0.5 * promise(Plan(0.0, 600.0), "", []).work.p90
+    assert more == pytest.approx(timedelta(seconds=half), abs=timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("news", ["event", "state"])
