@@ -91,6 +91,7 @@ def machine_json(sentences: Sentences, machine: MachineView, now: datetime) -> d
         "progress": run.progress if run else None,
         "percent": f"{percent(run.progress)} %" if run else "",
         "remaining": sentences.duration(run.remaining_s) if run else "",
+        "remaining_p90": sentences.duration(run.remaining_p90_s) if run else "",
         "ends": sentences.ends(ends_at, now) if ends_at else "",
         "ends_utc": utc(ends_at) if ends_at else "",
         "line": str(run.line) if run else "",

@@ -20,7 +20,7 @@ from jobs.domain.calendar import Interval
 from jobs.domain.policy import Refusal
 from jobs.domain.preflight import Finding
 from jobs.domain.sentences import Catalogue
-from jobs.services.views import AttemptView
+from jobs.services.views import AttemptView, PromiseView
 
 _HERE = Path(__file__).parent
 FAR = timedelta(days=365)  # "free until" beyond this is "free"
@@ -191,6 +191,17 @@ class Sentences:
         hours = (minutes + 30) // 60
         return self.text("page.duration.days", days=hours // 24, hours=hours % 24)
 
+    def promise(self, made: PromiseView) -> str:
+        """Return a span of time: an even chance, and what nine runs in ten keep."""
+        return self.text(
+            "page.promise.span", p50=self.duration(made.p50_s), p90=self.duration(made.p90_s)
+        )
+
+    def rests(self, runs: int) -> str:
+        """Return how many finished runs a promise rests on."""
+        code = {0: "page.promise.none", 1: "page.promise.one"}.get(runs, "page.promise.rests")
+        return self.text(code, runs=runs)
+
     def mass(self, grams: float | None) -> str:
         """Return a mass with its unit."""
         if grams is None:
@@ -308,6 +319,8 @@ class Renderer:
             number=self.clockwork.number,
             # A number and its unit stay on one line.
             duration=lambda seconds: self.sentences.duration(seconds).replace(" ", "\N{NBSP}"),
+            promise=self.sentences.promise,
+            rests=self.sentences.rests,
             mass=self.sentences.mass,
             refusal=self.sentences.refusal,
             finding=self.sentences.finding,

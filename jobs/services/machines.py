@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,6 +21,7 @@ from jobs.services.board import read_board
 from jobs.services.facts import give_back
 from jobs.services.machine_specs import MachineSpec as MachineSpec
 from jobs.services.machine_specs import parse_machine as parse_machine
+from jobs.services.promising import Calibration, calibration_of
 from jobs.services.renewing import renew
 from jobs.services.turns import take_turn
 from jobs.services.views import MachineView
@@ -66,6 +67,12 @@ class Machines:
         with self._database.read() as session:
             machine = _machine(session, slug)
             return read_board(session, self._workshop, [machine], viewer, now)[0]
+
+    def calibrations(self, slugs: Collection[str]) -> dict[str, Calibration]:
+        """Return how the promises of some machines have turned out."""
+        with self._database.read() as session:
+            query = select(Machine.slug, Machine.id).where(Machine.slug.in_(slugs))
+            return {slug: calibration_of(session, one) for slug, one in session.execute(query)}
 
     def stoppable(self) -> dict[str, str]:
         """Return the names of the machines that a stop from here can reach, by slug."""

@@ -32,6 +32,11 @@ class Calibration:
     runs: int
     within_p90: int
 
+    @property
+    def share_within_p90(self) -> float | None:
+        """Of 1; None where nothing has finished yet."""
+        return self.within_p90 / self.runs if self.runs else None
+
 
 def history_of(session: Session, machine_id: str) -> History:
     """Return the newest finished runs of one machine that teach something."""

@@ -18,7 +18,7 @@ from jobs.services.views import (
     WaiverView,
 )
 from web.api.lab_json import DesignOut, RecordOut
-from web.api.machines_json import RunOut
+from web.api.machines_json import PromiseOut, RunOut
 from web.context import Web
 from web.errors import reason_json
 
@@ -65,6 +65,7 @@ class JobOut(BaseModel):
     queued_at: datetime | None
     ended_at: datetime | None
     planned_s: float | None
+    promise: PromiseOut | None
     mass_g: float | None
     position: int | None
     mine: bool
@@ -90,6 +91,7 @@ class JobOut(BaseModel):
             queued_at=job.queued_at,
             ended_at=job.ended_at,
             planned_s=job.planned_s,
+            promise=PromiseOut.model_validate(job.promise) if job.promise else None,
             mass_g=job.mass_g,
             position=job.position,
             mine=job.mine,
@@ -191,6 +193,7 @@ class PreflightOut(BaseModel):
     verdict: Verdict
     findings: list[FindingOut]
     planned_s: float
+    promise: PromiseOut | None
     mass_g: float
     filament_mm: float
     stream_lines: int
@@ -209,6 +212,7 @@ class PreflightOut(BaseModel):
             verdict=one.verdict,
             findings=[FindingOut.of(web, finding) for finding in one.findings],
             planned_s=one.planned_s,
+            promise=PromiseOut.model_validate(one.promise) if one.promise else None,
             mass_g=one.mass_g,
             filament_mm=one.filament_mm,
             stream_lines=one.stream_lines,
@@ -233,6 +237,7 @@ class AttemptOut(BaseModel):
     lost_answers: int
     starved_s: float
     machine_s: float
+    promise: PromiseOut | None
     reason: str | None
     record_id: str | None
 
@@ -256,6 +261,7 @@ class AttemptOut(BaseModel):
             lost_answers=int(detail.get("lost_answers", 0)),
             starved_s=float(detail.get("starvation_s", 0.0)),
             machine_s=attempt.machine_s,
+            promise=PromiseOut.model_validate(attempt.promise) if attempt.promise else None,
             reason=attempt.reason,
             record_id=attempt.record_id,
         )

@@ -12,6 +12,7 @@ from jobs.services.hand import order_of
 from jobs.services.machine_specs import parse_machine
 from web.api.machines_json import (
     AllocationOut,
+    CalibrationOut,
     DayOut,
     HandOut,
     IntervalOut,
@@ -22,7 +23,7 @@ from web.api.machines_json import (
 from web.api.wishes import AnswerIn, KeepHeatIn, PowerIn, StartIn, TraceIn, api_router
 from web.auth import CSRF_HEADER, ApiVisitorDep, Visitor, needs
 from web.context import Web, WebDep
-from web.pages.calendar import day_of
+from web.pages.calendar import booking_min, day_of
 from web.stopping import stop_now
 
 router = api_router("machines")
@@ -30,6 +31,14 @@ router = api_router("machines")
 
 def _machine(web: Web, visitor: Visitor, slug: str) -> MachineOut:
     return MachineOut.of(web, web.services.machines.get(slug, web.clock(), visitor.actor))
+
+
+@router.get("/machines/{slug}/promises")
+def promises(web: WebDep, visitor: ApiVisitorDep, slug: str) -> CalibrationOut:
+    """How the times promised of this machine's newest runs have turned out."""
+    machine = web.services.machines.get(slug, web.clock(), visitor.actor)
+    found = web.services.machines.calibrations([machine.slug])[machine.slug]
+    return CalibrationOut.model_validate(found)
 
 
 @router.get("/machines")
@@ -79,9 +88,17 @@ def calendar(web: WebDep, visitor: ApiVisitorDep, slug: str, date: str = "") -> 
 
 @router.get("/machines/{slug}/proposals")
 def proposals(
-    web: WebDep, visitor: ApiVisitorDep, slug: str, length_min: int = 60, count: int = 6
+    web: WebDep,
+    visitor: ApiVisitorDep,
+    slug: str,
+    length_min: int = 60,
+    count: int = 6,
+    job: str = "",
 ) -> list[IntervalOut]:
-    """The next free intervals of this length."""
+    """The next free intervals of this length, or long enough for a job by its P90."""
+    if job:
+        detail = web.services.queue.get(job, web.clock(), visitor.actor)
+        length_min = booking_min(detail, slug) or length_min
     length = timedelta(minutes=min(max(length_min, 10), 72 * 60))
     found = web.services.bookings.proposals(
         slug, length, web.clock(), visitor.actor, count=min(max(count, 1), 24)

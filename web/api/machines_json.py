@@ -41,6 +41,8 @@ class RunOut(BaseModel):
     state: AttemptState
     progress: float
     remaining_s: float | None
+    remaining_p90_s: float | None
+    rests_on_runs: int
     ends_at: datetime | None
     line: int
     acked_lines: int
@@ -59,6 +61,8 @@ class RunOut(BaseModel):
             state=run.state,
             progress=run.progress,
             remaining_s=run.remaining_s,
+            remaining_p90_s=run.remaining_p90_s,
+            rests_on_runs=run.rests_on_runs,
             ends_at=run.ends_at,
             line=run.line,
             resends=run.resends,
@@ -66,6 +70,27 @@ class RunOut(BaseModel):
             acked_lines=run.acked,
             total_lines=run.total,
         )
+
+
+class PromiseOut(BaseModel):
+    """How long a run will take: with an even chance, and kept by nine runs in ten.
+
+    `runs` are the finished ones on that machine that it rests on.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+    p50_s: float
+    p90_s: float
+    runs: int
+
+
+class CalibrationOut(BaseModel):
+    """How a machine's promises have turned out: of `runs` finished, so many within their P90."""
+
+    model_config = ConfigDict(from_attributes=True)
+    runs: int
+    within_p90: int
+    share_within_p90: float | None
 
 
 class ArmingOut(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from jobs.domain.calendar import Interval
 from jobs.domain.errors import InvalidError, RefusedError
 from jobs.domain.policy import Refusal
-from jobs.services.views import CalendarDay, MachineView
+from jobs.services.views import CalendarDay, JobDetail, MachineView
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.pages.page import go, page
@@ -21,6 +22,7 @@ router = APIRouter()
 
 _YEARS = range(2000, 2200)  # farther away a date is a mistake, and sums on it overflow
 LENGTHS_MIN = (30, 60, 120, 240, 480)
+STEP_MIN = 15  # of a length that a job asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,23 @@ def length_of(minutes: int) -> timedelta:
     return timedelta(minutes=min(max(minutes, 10), 72 * 60))
 
 
+def lengths_with(length: timedelta) -> Sequence[int]:
+    """Return the lengths to choose from, that of a job among them [min].
+
+    >>> lengths_with(timedelta(minutes=75))
+    [30, 60, 75, 120, 240, 480]
+    """
+    return sorted({*LENGTHS_MIN, int(length.total_seconds() // 60)})
+
+
+def booking_min(detail: JobDetail, slug: str) -> int | None:
+    """Return how long to book a machine for a job: its P90, in whole steps; None if unknown."""
+    for one in detail.preflights:
+        if one.machine_slug == slug and one.promise is not None:
+            return math.ceil(one.promise.p90_s / 60.0 / STEP_MIN) * STEP_MIN
+    return None
+
+
 def day_of(web: Web, text: str) -> date:
     """Return the local day that an address names; today if it names none."""
     if not text:
@@ -104,7 +123,7 @@ def calendar_part(
         week=[picture(one, now) for one in week],
         rows=rows(shown, now, books),
         length_min=int(length.total_seconds() // 60),
-        lengths_min=LENGTHS_MIN,
+        lengths_min=lengths_with(length),
         proposals=web.services.bookings.proposals(machine.slug, length, now, visitor.actor)
         if books
         else [],
@@ -222,7 +241,7 @@ def _confirm(
         start=interval.start.strftime("%Y-%m-%dT%H:%M:%SZ"),
         start_local=local.strftime("%Y-%m-%dT%H:%M"),
         length_min=int(interval.length.total_seconds() // 60),
-        lengths_min=LENGTHS_MIN,
+        lengths_min=lengths_with(interval.length),
         refusals=refusals,
         proposals=web.services.bookings.proposals(
             machine.slug, interval.length, web.clock(), visitor.actor

@@ -24,6 +24,7 @@ from web.context import Web, WebDep
 from web.errors import sentence_of, status_of
 from web.live import machine_json
 from web.pages.board import tool_name
+from web.pages.calendar import booking_min
 from web.pages.page import go, page
 
 router = APIRouter()
@@ -152,6 +153,7 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         unsettled=detail.job.state not in ENDED
         or any(step.state in (StepState.WAITING, StepState.RUNNING) for step in detail.steps),
         may_steer=detail.job.mine or visitor.may(Role.OPERATOR),
+        bookable_min=_bookable_min(web, detail),
         may_waive={
             one.id: [
                 finding
@@ -161,6 +163,15 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
             for one in detail.preflights
         },
     )
+
+
+def _bookable_min(web: Web, detail: JobDetail) -> dict[str, int]:
+    """Return for how long each machine would be booked for a job that waits, by slug."""
+    if not web.books() or detail.job.state not in (JobState.WAITING, JobState.HELD):
+        return {}
+    fitting = [one.machine_slug for one in detail.preflights if one.verdict is not Verdict.BLOCK]
+    lengths = ((slug, booking_min(detail, slug)) for slug in fitting)
+    return {slug: length for slug, length in lengths if length is not None}
 
 
 def _sheets(

@@ -95,6 +95,7 @@ def machine_page(
         keep_heat_min=KEEP_HEAT_MIN,
         book=web.services.attendance.book(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
         jobs=_startable(web, visitor, machine),
+        calibration=web.services.machines.calibrations([slug])[slug],
         calendar=calendar_part(web, visitor, machine, date, length_of(length)),
         hand=panel(web, visitor, machine, request.query_params, problem),
     )
