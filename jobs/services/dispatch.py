@@ -152,12 +152,20 @@ class Dispatch:
         return begun
 
     def start(
-        self, actor: Actor, job_id: str, slug: str, now: datetime, *, checked: bool = False
+        self,
+        actor: Actor,
+        job_id: str,
+        slug: str,
+        now: datetime,
+        *,
+        checked: bool = False,
+        is_clear: bool = False,
     ) -> str:
         """Start one job because a person who stands at the machine says so.
 
         :param checked: they went through its start checklist, which mills and lasers ask for.
-            That is their word that it is clear, for this start alone: it comes and goes with it.
+        :param is_clear: their word that it is clear, for this start alone: it comes and goes with
+            it. The checklist is such a word.
         :returns: the attempt.
         :raises RefusedError: with every reason at once.
         :raises UnavailableError: with the host's code, if it did not begin.
@@ -168,7 +176,9 @@ class Dispatch:
                 _must_be(actor, Role.OPERATOR)
             if not checked and _asks_checklist(machine):
                 raise RefusedError([Refusal(Reason.CHECKLIST_FIRST)])
-            if checked and not _arming_refusals(standing_of(session, self._workshop, machine, now)):
+            if (checked or is_clear) and not _arming_refusals(
+                standing_of(session, self._workshop, machine, now)
+            ):
                 self._take_word(session, actor, machine, now)
             start = self._try(session, job, machine, now, started_by_person=True)
         code = self._hand_over(start, now)

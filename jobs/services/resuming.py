@@ -116,6 +116,16 @@ class Resuming:
             origin = self._origin(session, _own(session, actor, job_id))
         return origin.offer if origin else None
 
+    def offered(self, actor: Actor, job_id: str) -> ResumeOffer:
+        """Return what may be chosen.
+
+        :raises RefusedError: if the job was not interrupted.
+        """
+        offer = self.offer(actor, job_id)
+        if offer is None:
+            raise RefusedError([Refusal(Reason.WRONG_STATE, _wanted(JobState.HELD))])
+        return offer
+
     def plan(self, actor: Actor, job_id: str, wish: ResumeWish) -> ResumePlan:
         """Make the lines that would be sent, and examine them; nothing is changed.
 

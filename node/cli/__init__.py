@@ -71,6 +71,10 @@ def _act(args: argparse.Namespace) -> int:
             from node.cli.house import reset as act
         case "ledger":
             from node.cli.lab import verify as act
+        case "start":
+            from node.cli.starting import start as act
+        case "resume":
+            from node.cli.starting import resume as act
         case "demo":
             from node.cli.lab import demo as act
         case "simulate":

@@ -69,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_node(commands)
     _add_books(commands)
     _add_machines(commands)
+    _add_work(commands)
     _add_wire(commands)
     _add_files(commands)
     return parser
@@ -124,12 +125,26 @@ def _add_machines(commands: Commands) -> None:
     ports.add_argument("--probe", metavar="PORT", help="cli.help.ports.probe")
 
 
+def _add_work(commands: Commands) -> None:
+    start = commands.add_parser("start", help="cli.help.start")
+    start.add_argument("job", metavar="JOB", help="cli.help.job")
+    start.add_argument("--machine", required=True, metavar="SLUG", help="cli.help.machine.slug")
+    resume = commands.add_parser("resume", help="cli.help.resume")
+    resume.add_argument("job", metavar="JOB", help="cli.help.job")
+    where = resume.add_mutually_exclusive_group()
+    where.add_argument("--line", type=_whole, help="cli.help.resume.line")
+    where.add_argument("--layer", type=_whole, help="cli.help.resume.layer")
+    resume.add_argument("--height", type=_height, metavar="MM", help="cli.help.resume.height")
+    for each in (start, resume):
+        each.add_argument("--node", metavar="URL", help="cli.help.node")
+
+
 def _add_wire(commands: Commands) -> None:
     send = commands.add_parser("send", help="cli.help.send")
     send.add_argument("file", type=Path, help="cli.help.file")
     send.add_argument("--port", required=True, help="cli.help.send.port")
     send.add_argument("--profile", required=True, help="cli.help.send.profile")
-    send.add_argument("--baud", type=_baud, help="cli.help.send.baud")
+    send.add_argument("--baud", type=_whole, help="cli.help.send.baud")
     send.add_argument("--json", action="store_true", help="cli.help.json")
     send.add_argument("--unchecked", action="store_true", help="cli.help.send.unchecked")
     stop = commands.add_parser("stop", help="cli.help.stop")
@@ -179,11 +194,18 @@ def _bind(text: str) -> str:
     return text
 
 
-def _baud(text: str) -> int:
-    baud = int(text)
-    if baud <= 0:
+def _whole(text: str) -> int:
+    number = int(text)
+    if number <= 0:
         raise argparse.ArgumentTypeError("cli.want.whole")
-    return baud
+    return number
+
+
+def _height(text: str) -> float:
+    height = float(text)
+    if not 0 <= height <= 10_000:
+        raise argparse.ArgumentTypeError("cli.want.height")
+    return height
 
 
 def _sentence(code: str) -> str:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
-
 from jobs.domain.errors import JobsError
+from node.cli.calling import Caller, RefusedByNodeError
 
 Json = dict[str, Any]
 
@@ -17,7 +16,7 @@ class DemoError(JobsError):
     """The demo cannot go on."""
 
 
-class Operator:
+class Operator(Caller):
     """One person's way through the API.
 
     :param address: of the node, such as `http://127.0.0.1:8080`.
@@ -25,34 +24,11 @@ class Operator:
     """
 
     def __init__(self, address: str, key: str) -> None:
-        self._http = httpx.Client(
-            base_url=f"{address}/api/v1",
-            headers={"authorization": f"Bearer {key}"},
-            timeout=30,
-            trust_env=False,
-        )
-
-    def close(self) -> None:
-        """Hang up."""
-        self._http.close()
-
-    def get(self, path: str) -> Any:
-        """Return what is there.
-
-        :raises DemoError: with the node's own sentence.
-        """
-        return self._checked(self._http.get(path))
-
-    def post(self, path: str, body: Json | None = None) -> Any:
-        """Ask for something.
-
-        :raises DemoError: with the node's own sentence.
-        """
-        return self._checked(self._http.post(path, json=body))
+        super().__init__(address, key, timeout_s=30.0)
 
     def upload(self, name: str, data: bytes, fields: dict[str, str]) -> Json:
         """Queue a file."""
-        answer = self._checked(self._http.post("/jobs", files={"file": (name, data)}, data=fields))
+        answer = self._asked("POST", "/jobs", files={"file": (name, data)}, data=fields)
         assert isinstance(answer, dict)
         return answer
 
@@ -70,12 +46,13 @@ class Operator:
             time.sleep(each_s)
         raise DemoError("demo.not-in-time", path=path)
 
-    @staticmethod
-    def _checked(answer: httpx.Response) -> Any:
-        if answer.status_code < 400:
-            return answer.json() if answer.content else None
+    def _asked(self, method: str, path: str, **how: Any) -> Any:
+        """Ask; a "no" ends the demo with the node's own sentence.
+
+        :raises DemoError: with it.
+        """
         try:
-            detail = str(answer.json()["detail"])
-        except (ValueError, KeyError):
-            detail = answer.text[:200]
-        raise DemoError("demo.refused", path=answer.request.url.path, detail=detail)
+            return super()._asked(method, path, **how)
+        except RefusedByNodeError as error:
+            detail = "; ".join((str(error.fields["detail"]), *error.reasons))
+            raise DemoError("demo.refused", path=path, detail=detail) from error

@@ -8,7 +8,7 @@ from starlette.responses import FileResponse, StreamingResponse
 
 from jobs.domain.errors import InvalidError
 from jobs.services.resuming import ResumeWish
-from web.api.jobs_json import JobDetailOut, JobOut, ResumeOut
+from web.api.jobs_json import JobDetailOut, JobOut, ResumeOfferOut, ResumeOut
 from web.api.wishes import (
     ByHandIn,
     JobFromDesignIn,
@@ -163,6 +163,12 @@ def retry(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
 def program(web: WebDep, visitor: ApiVisitorDep, job_id: str, machine: str) -> FileResponse:
     """The file to carry to a machine that takes work by hand, as it was examined for it."""
     return carried(web.services.queue.program(visitor.actor, job_id, machine))
+
+
+@router.get("/jobs/{job_id}/resume")
+def resume_offer(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> ResumeOfferOut:
+    """Where an interrupted job may be gone on with."""
+    return ResumeOfferOut.of(web.services.resuming.offered(visitor.actor, job_id))
 
 
 @router.post("/jobs/{job_id}/resume-plan")

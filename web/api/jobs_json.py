@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from jobs.domain.job import AttemptState, HoldReason, InputKind, JobState, StepName, StepState
 from jobs.domain.preflight import Finding, Severity, Verdict
-from jobs.services.resuming import ResumePlan
+from jobs.services.resuming import ResumeOffer, ResumePlan
 from jobs.services.views import (
     AttemptView,
     JobDetail,
@@ -119,6 +119,29 @@ class StepOut(BaseModel):
             started_at=step.started_at,
             ended_at=step.ended_at,
             detail=dict(step.detail),
+        )
+
+
+class ResumeOfferOut(BaseModel):
+    """Where an interrupted job may be gone on with; all before `line` was surely made."""
+
+    machine: str
+    machine_name: str
+    line: int
+    sent_line: int
+    layers_mm: list[float]
+    asks_height: bool
+
+    @classmethod
+    def of(cls, offer: ResumeOffer) -> ResumeOfferOut:
+        """Return the JSON form."""
+        return cls(
+            machine=offer.machine_slug,
+            machine_name=offer.machine_name,
+            line=offer.line,
+            sent_line=offer.sent_line,
+            layers_mm=list(offer.layers),
+            asks_height=offer.asks_height,
         )
 
 

@@ -122,12 +122,17 @@ def disarm(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
 
 @router.post("/machines/{slug}/start")
 def start(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: StartIn) -> MachineOut:
-    """Start a job; the asker stands at the machine. A mill asks what was `confirmed`."""
+    """Start a job; the asker stands at the machine, and says so by `is_clear` unless it is armed.
+
+    A mill asks what was `confirmed`.
+    """
     if wish.confirmed:
         cycle = web.services.cycle
         cycle.start(visitor.actor, slug, wish.job_id, wish.confirmed, web.clock())
     else:
-        web.services.dispatch.start(visitor.actor, wish.job_id, slug, web.clock())
+        web.services.dispatch.start(
+            visitor.actor, wish.job_id, slug, web.clock(), is_clear=wish.is_clear
+        )
     return _machine(web, visitor, slug)
 
 

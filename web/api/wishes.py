@@ -50,6 +50,7 @@ class StartIn(_In):
 
     job_id: ShortText
     confirmed: list[ShortText] = []  # of a mill's start checklist: stock, tool, offset, extraction
+    is_clear: bool = False  # the asker has looked: an arming for this start alone
 
 
 class ProbeIn(_In):
