@@ -1,4 +1,4 @@
-"""`fabnode start` and `fabnode resume` against the real app: shown, confirmed word by word, by name."""
+"""`fabnode start` and `fabnode resume` against the real app: shown, confirmed by words, by name."""
 
 from __future__ import annotations
 
