@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jobs.analysis.mesh import inspect_mesh
+from jobs.analysis.mesh import Wish, inspect_mesh
 from jobs.analysis.program import inspect_open
 from jobs.analysis.sniff import FileKind, sniff
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity
 
-_MESHES = (FileKind.STL, FileKind.STL_ASCII, FileKind.THREE_MF, FileKind.OBJ)
+_MESHES = (FileKind.STL, FileKind.STL_ASCII, FileKind.THREE_MF, FileKind.OBJ, FileKind.STEP)
 
 
-def inspect_file(path: Path, machine: MachineLimits | None = None) -> dict[str, object]:
+def inspect_file(
+    path: Path, machine: MachineLimits | None = None, wish: Wish | None = None
+) -> dict[str, object]:
     """Return the report of a program or a mesh as JSON values; `kind` says which.
 
     A file that is neither gets `kind` `unknown` and a finding.
 
-    :param machine: whose speeds to plan with, and into which a mesh should fit.
+    :param machine: whose speeds to plan a program with.
+    :param wish: what to hold a mesh against.
     """
     kind = sniff(path)
     if kind in _MESHES:
-        return inspect_mesh(path, machine)
+        return inspect_mesh(path, wish)
     if kind is not FileKind.PROGRAM:
         finding = Finding(FindingCode.UNREADABLE, Severity.BLOCK, None, {"reason": kind.value})
         return {"kind": "unknown", "format": kind.value, "findings": [finding.to_json()]}

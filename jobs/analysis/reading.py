@@ -14,7 +14,7 @@ from jobs.analysis.arrays import Ints
 from jobs.analysis.blocks import Blocks, Carried
 from jobs.analysis.dialect import Guess, flavored
 from jobs.analysis.motion import Motion
-from jobs.analysis.piece import Piece, Reader
+from jobs.analysis.piece import Piece, Reader, Times
 from jobs.analysis.stream import CHUNK_BYTES, Feature, Lines, Stream, bare_runs
 from jobs.analysis.target import Check
 from jobs.analysis.timing import Clock
@@ -92,10 +92,12 @@ class Program:
     def read(self, readers: Sequence[Reader], checks: Sequence[Check] = ()) -> Told:
         """Feed every piece to every reader, and the seconds of its lines as they settle.
 
+        :param readers: without any, nothing is timed, which is most of the work.
         :param checks: fed likewise, but not timed.
         """
         carried: Carried = {}
-        motion, clock = Motion(self._machine), Clock(self._machine, self.dialect)
+        motion = Motion(self._machine)
+        clock = Clock(self._machine, self.dialect) if readers else None
         for run in chain(_emptied(self._early), self._runs):
             for part in _parts(run):
                 words = read_words(part.data)
@@ -113,12 +115,10 @@ class Program:
                     reader.feed(piece)
                 for check in checks:
                     check.feed(piece)
-                for times in clock.feed(piece.first_line, blocks, moves):
-                    for reader in readers:
-                        reader.settle(times)
-        for times in clock.finish():
-            for reader in readers:
-                reader.settle(times)
+                if clock is not None:
+                    _settle(readers, clock.feed(piece.first_line, blocks, moves))
+        if clock is not None:
+            _settle(readers, clock.finish())
         return self._told()
 
     def _tell(self) -> str:
@@ -160,6 +160,12 @@ class Program:
             self._hidden,
             self._lines.overlong,
         )
+
+
+def _settle(readers: Sequence[Reader], spans: Iterable[Times]) -> None:
+    for times in spans:
+        for reader in readers:
+            reader.settle(times)
 
 
 def _emptied(runs: deque[Stream]) -> Iterator[Stream]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from jobs.designs.manifest import Design
 from jobs.designs.problems import ManifestProblem, ProblemCode, Problems
 
-MESH_ENDINGS: Final = (".stl", ".3mf")
+MESH_ENDINGS: Final = (".stl", ".3mf", ".step", ".stp")
 PROGRAM_ENDINGS: Final = (".gcode", ".nc", ".ngc", ".gco")
 _MAKEABLE: Final = MESH_ENDINGS + PROGRAM_ENDINGS
 

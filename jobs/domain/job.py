@@ -121,7 +121,7 @@ class InputKind(StrEnum):
     """What a person brought."""
 
     PROGRAM = "program"  # G-code
-    MESH = "mesh"  # STL, 3MF, OBJ
+    MESH = "mesh"  # STL, 3MF, OBJ, STEP
 
 
 class HoldReason(StrEnum):

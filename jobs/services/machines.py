@@ -21,6 +21,7 @@ from jobs.services.board import read_board
 from jobs.services.facts import give_back
 from jobs.services.machine_specs import MachineSpec as MachineSpec
 from jobs.services.machine_specs import parse_machine as parse_machine
+from jobs.services.meshes import mesh_machines
 from jobs.services.promising import Calibration, calibration_of
 from jobs.services.renewing import renew
 from jobs.services.turns import take_turn
@@ -73,6 +74,11 @@ class Machines:
         with self._database.read() as session:
             query = select(Machine.slug, Machine.id).where(Machine.slug.in_(slugs))
             return {slug: calibration_of(session, one) for slug, one in session.execute(query)}
+
+    def for_meshes(self) -> list[dict[str, object]]:
+        """Return the machines that make things from meshes, as a worker is asked about them."""
+        with self._database.read() as session:
+            return mesh_machines(session, frozenset())
 
     def stoppable(self) -> dict[str, str]:
         """Return the names of the machines that a stop from here can reach, by slug."""

@@ -46,6 +46,8 @@ def sniff(path: Path) -> Sniffed | None:
         return Sniffed(InputKind.MESH, ".stl") if is_stl else None
     if head.lstrip()[:5].lower() == b"solid" and b"facet" in head.lower():
         return Sniffed(InputKind.MESH, ".stl")
+    if head.lstrip().startswith(b"ISO-10303-21"):
+        return Sniffed(InputKind.MESH, ".step")
     lines = head.split(b"\n")
     whole = lines[:-1] if size > len(head) else lines
     if _VERTEX.search(head) and all(_OBJ.match(line) for line in whole):

@@ -28,11 +28,56 @@ class TaskError(Exception):
 
 
 def inspect(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
-    """Tell what the one file is: a report of a mesh or of a program, with its findings."""
-    from jobs.analysis import inspect_file
+    """Tell what the one file is: a report of a mesh or of a program, with its findings.
 
-    del request, out
-    return inspect_file(_only(files))
+    May bring `machines` (`slug`, `name`, `limits`, `wanted`) for a mesh to fit, and `material`
+    with `density_g_cm3` for its mass.
+    """
+    from jobs.analysis import inspect_file
+    from jobs.analysis.mesh import Machine, Wish
+
+    del out
+    machines, density = request.get("machines"), request.get("density_g_cm3")
+    wish = Wish(
+        [Machine.from_json(one) for one in machines] if isinstance(machines, list) else [],
+        (str(request["material"]), float(density)) if isinstance(density, int | float) else None,
+    )
+    return inspect_file(_only(files), wish=wish)
+
+
+def copy(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Write `copy.stl`: the mesh repaired; may bring `scale`, `up` and `turn_deg`."""
+    from jobs.analysis.mesh import copy_mesh
+
+    return copy_mesh(
+        _only(files),
+        out,
+        scale=float(str(request.get("scale", 1.0))),
+        up=str(request.get("up", "+z")),
+        turn=float(str(request.get("turn_deg", 0.0))),
+    )
+
+
+def picture(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Write pictures as PNG. Of a mesh `mesh.png`; else asks for `limits`, `dialect`, `kind`.
+
+    May bring `layers` (numbers from 1) and `by_speed`; see `jobs.analysis.pictures`.
+    """
+    from jobs.analysis.pictures import PictureWish, draw_mesh, draw_program
+    from jobs.domain.machine import MachineLimits
+
+    if "limits" not in request:
+        return draw_mesh(_only(files), out)
+    layers = request.get("layers")
+    wish = PictureWish(
+        MachineLimits.from_json(_mapping(request, "limits")),
+        str(request["dialect"]),
+        str(request["kind"]),
+        tuple(int(str(one)) for one in layers) if isinstance(layers, list) else (),
+        overview=bool(request.get("overview")),
+        by_speed=bool(request.get("by_speed")),
+    )
+    return draw_program(_only(files), out, wish)
 
 
 def prepare(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
@@ -85,12 +130,13 @@ def resume(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, o
 
 def slice_mesh(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Turn a mesh into `program.gcode`; asks for `recipe` and `limits`, both as their to_json."""
+    from jobs.analysis.mesh import as_sliceable
     from jobs.domain.machine import MachineLimits
     from jobs.slicing import Recipe, SlicingError, slice_file
 
     try:
         made = slice_file(
-            _only(files),
+            as_sliceable(_only(files)),
             Recipe.from_json(_mapping(request, "recipe")),
             MachineLimits.from_json(_mapping(request, "limits")),
             out / "program.gcode",
@@ -122,6 +168,8 @@ _CODE: Final = tuple(
 
 TASKS: Final[dict[Task, TaskFunction]] = {
     Task.INSPECT: inspect,
+    Task.COPY: copy,
+    Task.PICTURE: picture,
     Task.PREPARE: prepare,
     Task.RESUME: resume,
     Task.SLICE: slice_mesh,

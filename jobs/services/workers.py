@@ -46,6 +46,8 @@ class Task(StrEnum):
     """What a worker can be asked for; `jobs.services.worker` holds one function for each."""
 
     INSPECT = "inspect"  # a mesh or a program: what is it, what is wrong with it
+    COPY = "copy"  # a mesh repaired, scaled, turned: copy.stl
+    PICTURE = "picture"  # pictures of a mesh or of a program for one machine
     PREPARE = "prepare"  # a program for one machine: stream file, index, report, findings
     SLICE = "slice"  # a mesh and a recipe: program.gcode
     RESUME = "resume"  # the rest of a stream from a line on: the same, with what comes before it
@@ -95,7 +97,9 @@ class WorkerLimits:
 
 
 LIMITS: Final[Mapping[Task, WorkerLimits]] = {
-    Task.INSPECT: WorkerLimits(),
+    Task.INSPECT: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
+    Task.COPY: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
+    Task.PICTURE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=60, wall_s=120.0, output_files=64),
     Task.PREPARE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
     Task.RESUME: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=180, wall_s=240.0),
     Task.SLICE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=600, wall_s=900.0),

@@ -165,6 +165,17 @@ def _add_files(commands: Commands) -> None:
     inspect = commands.add_parser("inspect", help="cli.help.inspect")
     inspect.add_argument("file", type=Path, help="cli.help.file")
     inspect.add_argument("--json", action="store_true", help="cli.help.json")
+    inspect.add_argument("--material", metavar="NAME", help="cli.help.inspect.material")
+    inspect.add_argument(
+        "--machine",
+        action="append",
+        default=[],
+        metavar="SLUG|MACHINE.toml",
+        help="cli.help.inspect.machine",
+    )
+    inspect.add_argument(
+        "--repaired", type=Path, metavar="FILE", help="cli.help.inspect.repaired"
+    )
     check = commands.add_parser("check", help="cli.help.check")
     check.add_argument("file", type=Path, help="cli.help.file")
     check.add_argument(

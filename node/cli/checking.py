@@ -3,31 +3,87 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from jobs.domain.errors import InvalidError
+from jobs.domain.job import InputKind
 from jobs.domain.machine import MachineLimits
+from jobs.domain.materials import FILE as MATERIALS
+from jobs.domain.materials import density_of, load_materials
 from jobs.domain.preflight import Finding, Verdict, verdict
 from jobs.kinds import forbidden_commands
+from jobs.services.sniff import sniff
 from jobs.services.workers import Task, WorkerResult, run_worker
+from node.cli.meshes import say_mesh, say_repair
 from node.cli.words import out, print_json, say, text
+from node.home import find_home
 
 
 def inspect(args: argparse.Namespace) -> int:
-    """Say what a G-code or mesh file is."""
-    done = _work(Task.INSPECT, args.file, {})
+    """Say what a G-code or mesh file is; write a repaired copy of a mesh where one is wanted."""
+    done = _work(Task.INSPECT, args.file, _mesh_wish(args))
     report = _without_findings(done.result)
     findings = _findings(done)
+    copied = _copy(args.file, args.repaired) if args.repaired else None
     if args.json:
-        print_json({**report, "findings": [finding.to_json() for finding in findings]})
+        made = {} if copied is None else {"repaired": copied}
+        print_json({**report, **made, "findings": [finding.to_json() for finding in findings]})
     else:
         for key, value in report.items():
             if isinstance(value, str | int | float) and not isinstance(value, bool):
                 say(f"cli.inspect.{key}", value=value)
+        if report.get("kind") == "mesh":
+            say_mesh(report)
         _say_findings(findings)
+        if copied is not None:
+            say_repair("cli.inspect.repaired", copied, file=str(args.repaired))
     return 0 if done.ok else 1
+
+
+def _mesh_wish(args: argparse.Namespace) -> dict[str, object]:
+    """Return what a mesh is held against: machines, and a material."""
+    wish: dict[str, object] = {}
+    if args.material:
+        table = load_materials(find_home() / MATERIALS)
+        wish |= {"material": args.material, "density_g_cm3": density_of(args.material, table)}
+    if args.machine:
+        wish["machines"] = [
+            {"slug": named, "name": named, "limits": _machine(named)[2].to_json()}
+            for named in args.machine
+        ]
+    elif is_mesh(args.file) and (find_home() / "node.toml").is_file():
+        from node.cli.offline import opened
+
+        with opened() as node:
+            wish["machines"] = node.services.machines.for_meshes()
+    return wish
+
+
+def is_mesh(file: Path) -> bool:
+    """Tell whether a file looks like a mesh; nothing of it is opened but its head."""
+    sniffed = sniff(file) if file.is_file() and file.stat().st_size else None
+    return sniffed is not None and sniffed.kind is InputKind.MESH
+
+
+def _copy(file: Path, place: Path) -> Mapping[str, object]:
+    """Write a repaired copy of a mesh; return what was changed."""
+    if place.exists() and place.samefile(file):
+        raise InvalidError("file.same", field="--repaired", file=str(place))
+    with tempfile.TemporaryDirectory() as folder:
+        done = _work(Task.COPY, file, {}, Path(folder))
+        repair = done.result.get("repair")
+        if "copy.stl" not in done.outputs or not isinstance(repair, Mapping):
+            raise InvalidError("file.no-copy", field="--repaired", file=str(file))
+        try:
+            shutil.copyfile(done.outputs["copy.stl"], place)
+        except OSError as error:
+            fields = {"file": str(place), "reason": error.strerror or str(error)}
+            raise InvalidError("file.unwritable", field="--repaired", **fields) from error
+    return repair
 
 
 def check(args: argparse.Namespace) -> int:
@@ -81,12 +137,14 @@ def _machine(named: str) -> tuple[str, str, MachineLimits]:
     return kind, profile, limits
 
 
-def _work(task: Task, file: Path, request: Mapping[str, object]) -> WorkerResult:
+def _work(
+    task: Task, file: Path, request: Mapping[str, object], outputs: Path | None = None
+) -> WorkerResult:
     if not file.is_file():
         raise InvalidError("file.unreadable", file=str(file), reason="no such file")
     # The worker sees a plain name: what a path looks like must not matter to a reader.
     name = "upload" + "".join(char for char in file.suffix.lower() if char.isalnum() or char == ".")
-    return run_worker(task, request, {name: file})
+    return run_worker(task, request, {name: file}, outputs=outputs)
 
 
 def _findings(done: WorkerResult) -> list[Finding]:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.analysis import inspect_file, inspect_mesh
-from jobs.analysis.mesh import LARGEST_MESH_BYTES, MOST_TRIANGLES
+from jobs.analysis.mesh import LARGEST_MESH_BYTES, MOST_TRIANGLES, Machine, Wish
 from jobs.analysis.sniff import FileKind, sniff
 from jobs.domain.machine import MachineLimits
 
@@ -22,7 +22,7 @@ FACES = [
     (0, 1, 3), (0, 3, 2), (4, 6, 7), (4, 7, 5), (0, 4, 5), (0, 5, 1), (2, 3, 7), (2, 7, 6),
     (0, 2, 6), (0, 6, 4), (1, 5, 7), (1, 7, 3),
 ]  # fmt: skip
-SMALL = MachineLimits((15.0, 15.0, 15.0))
+SMALL = Wish([Machine("small", "Small", MachineLimits((15.0, 15.0, 15.0)))])
 
 
 def _stl(faces: list[tuple[int, int, int]] = FACES, scale: float = 1.0) -> bytes:
@@ -85,11 +85,23 @@ def _reasons(report: dict[str, object]) -> list[tuple[str, object]]:
 )
 def test_a_box_is_the_same_box_in_every_format(tmp_path: Path, data: bytes, kind: str) -> None:
     report = inspect_file(_write(tmp_path / "part.dat", data))
+    lies = {"overhang_45_mm2": 0.0, "overhang_60_mm2": 0.0, "contact_mm2": 200.0}
+    rest = {"down": [0.0, 0.0, -1.0], **lies, "height_mm": 5.0}
     assert report == {
         "kind": "mesh", "format": kind, "triangles": 12, "watertight": True, "bodies": 1,
-        "volume_mm3": 1000.0, "size_mm": [20.0, 10.0, 5.0],
+        "cavities": 0, "volume_mm3": 1000.0, "area_mm2": 700.0, "size_mm": [20.0, 10.0, 5.0],
         "bounds_mm": {"min": [0.0, 0.0, 0.0], "max": [20.0, 10.0, 5.0]},
-        "units_suspicious": False, "findings": [],
+        "defects": {
+            "open_edges": 0, "holes": 0, "branching_edges": 0, "inverted_faces": 0,
+            "degenerate_faces": 0, "duplicate_faces": 0,
+        },
+        "repair": None, "units_suspicious": False, "units_guesses": [], "fits": [],
+        "walls": {
+            "thinnest_mm": 5.0, "median_mm": 5.0, "nozzle_mm": 0.4, "below_nozzle": 0.0,
+            "rays": 4000,
+        },
+        "resting": {"as_is": rest, "best": rest},
+        "findings": [],
     }  # fmt: skip
 
 
@@ -110,7 +122,7 @@ def test_a_hole_a_tiny_size_and_a_small_machine_are_named(tmp_path: Path) -> Non
     open_box = inspect_mesh(_write(tmp_path / "a.stl", _stl(FACES[:-1])), SMALL)
     assert _reasons(open_box) == [("not-watertight", None), ("does-not-fit", None)]
     inch = inspect_mesh(_write(tmp_path / "b.stl", _stl(scale=1 / 25.4)))
-    assert _reasons(inch) == [("units-suspicious", None)]
+    assert _reasons(inch) == [("units-likely", None)]
 
 
 def test_a_header_of_ten_million_triangles_is_a_finding(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Source: 3MF Core Specification 1.3, chapters 3 and 4, and the production extensi
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from jobs.analysis.arrays import Floats, Ints
 
 MOST_ENTRIES = 1_000
 LARGEST_UNPACKED = 512 * 1024 * 1024
+LARGEST_ENTRY = 400 * 1024 * 1024
+_ARCHIVES = (".zip", ".3mf", ".7z", ".gz", ".tar", ".rar", ".xz", ".bz2")
 # Deflate cannot honestly press XML of numbers much below a tenth.
 LARGEST_RATIO = 100.0
 _SMALL = 64 * 1024
@@ -42,6 +45,28 @@ class _Object:
     vertices: list[tuple[float, float, float]] = field(default_factory=list)
     triangles: list[tuple[int, int, int]] = field(default_factory=list)
     parts: list[tuple[str, str, Floats]] = field(default_factory=list)
+    _arrays: tuple[Floats, Ints] | None = None
+
+    def arrays(self) -> tuple[Floats, Ints]:
+        """Return vertices and triangles as columns; made once, however often it is placed.
+
+        :raises PackageError: a triangle names a corner that is not there.
+        """
+        if self._arrays is None:
+            vertices = np.array(self.vertices).reshape(-1, 3)
+            triangles = np.array(self.triangles, np.int64).reshape(-1, 3)
+            if triangles.min(initial=0) < 0 or triangles.max(initial=-1) >= len(vertices):
+                raise PackageError("bad-triangle")
+            self._arrays = vertices, triangles
+        return self._arrays
+
+
+@dataclass(slots=True)
+class _Placed:
+    """What is built so far, and how many triangles that is."""
+
+    parts: list[tuple[Floats, Ints]] = field(default_factory=list)
+    triangles: int = 0
 
 
 def check_archive(path: Path) -> None:
@@ -64,6 +89,10 @@ def check_archive(path: Path) -> None:
             raise PackageError("unsafe-name")
         if entry.flag_bits & 1:
             raise PackageError("encrypted")
+        if stat.S_ISLNK(entry.external_attr >> 16) or name.lower().endswith(_ARCHIVES):
+            raise PackageError("unsafe-entry")
+        if entry.file_size > LARGEST_ENTRY:
+            raise PackageError("zip-bomb")
         packed = max(entry.compress_size, 1)
         if entry.file_size > _SMALL and entry.file_size / packed > LARGEST_RATIO:
             raise PackageError("zip-bomb")
@@ -89,9 +118,10 @@ def read_package(path: Path, most_triangles: int) -> tuple[Floats, Ints]:
         raise PackageError("unreadable-model") from error
     except (ValueError, KeyError) as error:
         raise PackageError("bad-model") from error
-    placed: list[tuple[Floats, Ints]] = []
+    everything = _Placed()
     for model, key, matrix in items:
-        _place(objects, (model, key), matrix, placed, most_triangles, 0)
+        _place(objects, (model, key), matrix, everything, most_triangles, 0)
+    placed = everything.parts
     if not placed:
         raise PackageError("nothing-to-build")
     offsets = np.cumsum([0] + [len(vertices) for vertices, _ in placed])
@@ -153,7 +183,7 @@ def _place(
     objects: dict[tuple[str, str], _Object],
     key: tuple[str, str],
     matrix: Floats,
-    placed: list[tuple[Floats, Ints]],
+    placed: _Placed,
     most: int,
     depth: int,
 ) -> None:
@@ -163,17 +193,15 @@ def _place(
     if found is None:
         raise PackageError("missing-object")
     if found.triangles:
-        vertices = np.array(found.vertices).reshape(-1, 3)
-        triangles = np.array(found.triangles, np.int64)
-        if triangles.min() < 0 or triangles.max() >= len(vertices):
-            raise PackageError("bad-triangle")
-        placed.append((vertices @ matrix[:3] + matrix[3], triangles))
-        if sum(len(part) for _, part in placed) > most:
+        vertices, triangles = found.arrays()
+        placed.parts.append((vertices @ matrix[:3] + matrix[3], triangles))
+        placed.triangles += len(triangles)
+        if placed.triangles > most:
             raise PackageError("too-many-triangles")
     for model, part, own in found.parts:
         joined = np.vstack((own[:3] @ matrix[:3], own[3] @ matrix[:3] + matrix[3]))
         _place(objects, (model, part), joined, placed, most, depth + 1)
-        if len(placed) > MOST_ENTRIES * 10:
+        if len(placed.parts) > MOST_ENTRIES * 10:
             raise PackageError("too-many-parts")
 
 
