@@ -173,9 +173,7 @@ def _add_files(commands: Commands) -> None:
         metavar="SLUG|MACHINE.toml",
         help="cli.help.inspect.machine",
     )
-    inspect.add_argument(
-        "--repaired", type=Path, metavar="FILE", help="cli.help.inspect.repaired"
-    )
+    inspect.add_argument("--repaired", type=Path, metavar="FILE", help="cli.help.inspect.repaired")
     check = commands.add_parser("check", help="cli.help.check")
     check.add_argument("file", type=Path, help="cli.help.file")
     check.add_argument(
