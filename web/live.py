@@ -21,6 +21,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from jobs.domain.machine import MachineState
+from jobs.kinds import KINDS
 from jobs.services.views import MachineView
 from web.rendering import Sentences, heater_order, percent, temperature, utc
 
@@ -88,6 +89,7 @@ def machine_json(sentences: Sentences, machine: MachineView, now: datetime) -> d
         "notice": machine.notice,
         "step": sentences.step(machine.step),
         "spindle": spindle(sentences, machine),
+        "spindle_name": sentences.text("page.beam" if _has_beam(machine) else "page.spindle"),
         "progress": run.progress if run else None,
         "percent": f"{percent(run.progress)} %" if run else "",
         "remaining": sentences.duration(run.remaining_s) if run else "",
@@ -144,10 +146,19 @@ def controller(sentences: Sentences, word: str) -> str:
 
 
 def spindle(sentences: Sentences, machine: MachineView) -> str:
-    """Return whether the tool turns; "" for a machine without one, or that nobody hears."""
-    if not machine.limits.spindle_max_rpm or machine.state is MachineState.OFFLINE:
+    """Return whether the tool turns, or a beam is on; "" without either, or if nobody hears it."""
+    if machine.state is MachineState.OFFLINE:
+        return ""
+    if _has_beam(machine):
+        return sentences.text("page.beam.on" if machine.spindle_on else "page.beam.off")
+    if not machine.limits.spindle_max_rpm:
         return ""
     return sentences.text("page.spindle.on" if machine.spindle_on else "page.spindle.off")
+
+
+def _has_beam(machine: MachineView) -> bool:
+    kind = KINDS.get(machine.kind)
+    return kind is not None and kind.has_beam
 
 
 def heat(sentences: Sentences, machine: MachineView) -> str:

@@ -8,7 +8,7 @@ from typing import assert_never
 from drivers.dialects import grbl
 from drivers.engine.base import RUNNING
 from drivers.engine.grbl_acts import POLL_HAND, Step
-from drivers.engine.grbl_tools import GrblTools
+from drivers.engine.grbl_beam import GrblBeam
 from drivers.flow import Line, Part
 from drivers.profile import FirmwareProfile
 from drivers.snapshot import Cancelled, Connected, Finished, Phase, Said
@@ -24,7 +24,7 @@ _RECOVER = 2.0  # from a stop or failure to the next conversation [s]
 _IDLE_MAX = 12  # idle reports while an answer is owed, until it counts as lost
 
 
-class GrblEngine(GrblTools):
+class GrblEngine(GrblBeam):
     """Stream to a Grbl, which has neither numbers nor checksums: one doubt ends the program."""
 
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
@@ -311,6 +311,7 @@ class GrblEngine(GrblTools):
                 self._paused_said = True
                 self._timers.pop("hold", None)
                 self._paused()
+            self._look_at_beam(status, now)
         elif self._phase is Phase.STREAMING:
             self._status_of_run(status, now)
 

@@ -208,6 +208,9 @@ class GrblSimulator(GrblSystem):
         self.mode = mode
         self.planner.hold(self.now)
         self.record.add(self.now, "hold")
+        is_lit = self.modes.spindle != 5 and not self._is_spindle_held
+        if self.settings[32] and is_lit and "keeps-beam" not in self.board.options:
+            self._toggle_spindle()  # Grbl does it when the hold is complete
 
     def _cancel_jog(self) -> None:
         self._cancels_jog = True

@@ -48,6 +48,7 @@ class Model:
 
 
 _PRINTER = Board((220.0, 220.0, 250.0), 250_000, 127, 15)
+_GRBL_OPTIONS = frozenset({"keeps-beam"})  # built without DISABLE_LASER_DURING_HOLD
 _MARLIN_OPTIONS = frozenset({"emergency-parser", "advanced-ok", "prompts", "classic-jerk"})
 
 SIMULATORS: Mapping[str, Model] = {
@@ -92,19 +93,19 @@ SIMULATORS: Mapping[str, Model] = {
     "grbl-1.1": Model(
         GrblSimulator,
         Board((300.0, 400.0, 80.0), 115_200, 128, 15),
-        frozenset(),
+        _GRBL_OPTIONS,
         "a router, Grbl 1.1h",
     ),
     "grblhal": Model(
         GrblHalSimulator,
         Board((300.0, 400.0, 80.0), 115_200, 1023, 35, cpu=8.0),
-        frozenset(),
+        _GRBL_OPTIONS,
         "a router, grblHAL",
     ),
     "fluidnc": Model(
         FluidNcSimulator,
         Board((300.0, 400.0, 80.0), 115_200, 256, 16, cpu=12.0),
-        frozenset(),
+        _GRBL_OPTIONS,
         "a router, FluidNC",
     ),
     "farmbot": Model(

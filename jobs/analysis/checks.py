@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from jobs.analysis.arrays import Bools, Floats, Ints
+from jobs.analysis.beam import Beam
 from jobs.analysis.language import Commands, LongLines, Malformed
 from jobs.analysis.piece import Piece
 from jobs.analysis.places import AXES
@@ -33,7 +34,7 @@ def make_checks(target: Target, guessed: Callable[[], str]) -> list[Check]:
     return [
         WrongKind(target, guessed), Commands(target), Malformed(), LongLines(target),
         *(Envelope(target, axis) for axis in range(3)), Temperatures(target), Spindle(target),
-        Cold(target), LeftOn(), Units(target), Feedrate(target),
+        Beam(target), Cold(target), LeftOn(target), Units(target), Feedrate(target),
     ]  # fmt: skip
 
 
@@ -228,7 +229,7 @@ class Spindle:
     def __init__(self, target: Target) -> None:
         self._limit = target.machine.spindle_max_rpm
         # A router with a switch of its own has no speed to exceed; CAM programs name one anyhow.
-        self._applies = target.kind != "fdm" and self._limit > 0.0
+        self._applies = target.kind not in ("fdm", "laser") and self._limit > 0.0
         self._most = _Most()
 
     def feed(self, piece: Piece) -> None:
@@ -280,7 +281,9 @@ class Cold:
 class LeftOn:
     """Heat or spindle still on when the program ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: Target) -> None:
+        # A beam that is left on burns one spot.
+        self._finding = block if target.kind == "laser" else person
         # Source line of the last command, by part, while it asks for heat.
         self._heat: dict[tuple[int, ...], int | None] = {_NOZZLE: None, _BED: None}
         self._spindle: int | None = None
@@ -306,7 +309,7 @@ class LeftOn:
         if hot:
             yield note(FindingCode.HEAT_LEFT_ON, hot[0])
         if self._on:
-            yield person(FindingCode.SPINDLE_LEFT_ON, self._spindle)
+            yield self._finding(FindingCode.SPINDLE_LEFT_ON, self._spindle)
 
 
 class Units:

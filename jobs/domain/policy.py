@@ -38,6 +38,7 @@ class Reason(StrEnum):
     PERSON_MUST_START = "person-must-start"
     NOT_CONFIRMED = "not-confirmed"  # item
     NOT_HOMED = "not-homed"
+    LASER_MODE = "laser-mode"  # wanted: on, off
     OFFSETS_UNKNOWN = "offsets-unknown"  # code
     OUTSIDE_NOW = "outside-now"  # axis, at_mm, low_mm, high_mm
     IN_KEEP_OUT = "in-keep-out"  # number

@@ -32,6 +32,8 @@ class FindingCode(StrEnum):
     NOZZLE_TOO_HOT = "nozzle-too-hot"  # asked_c, limit_c
     BED_TOO_HOT = "bed-too-hot"  # asked_c, limit_c
     SPINDLE_TOO_FAST = "spindle-too-fast"  # asked_rpm, limit_rpm
+    BEAM_TOO_STRONG = "beam-too-strong"  # asked, limit
+    BEAM_STANDS = "beam-stands"  # count
     FORBIDDEN_COMMAND = "forbidden-command"  # command
     UNKNOWN_COMMAND = "unknown-command"  # command
     WRONG_DIALECT = "wrong-dialect"  # found, wanted

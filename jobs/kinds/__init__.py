@@ -1,5 +1,25 @@
 """What differs between machine kinds, as values: one value each, one line in `KINDS`."""
 
-from jobs.kinds.kinds import FDM, KINDS, MILL, MachineKind, Start, forbidden_commands, kind_named
+from jobs.kinds.kinds import (
+    FDM,
+    KINDS,
+    LASER,
+    MILL,
+    Item,
+    MachineKind,
+    Start,
+    forbidden_commands,
+    kind_named,
+)
 
-__all__ = ["FDM", "KINDS", "MILL", "MachineKind", "Start", "forbidden_commands", "kind_named"]
+__all__ = [
+    "FDM",
+    "KINDS",
+    "LASER",
+    "MILL",
+    "Item",
+    "MachineKind",
+    "Start",
+    "forbidden_commands",
+    "kind_named",
+]

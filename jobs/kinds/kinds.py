@@ -18,6 +18,18 @@ class Start(StrEnum):
     PERSON = "person"  # a person who stands there: chips, clamps and light need eyes
 
 
+class Item(StrEnum):
+    """What a person confirms by looking, before a machine starts that cuts."""
+
+    STOCK = "stock"  # stock and clamps
+    TOOL = "tool"
+    OFFSET = "offset"  # set, or confirmed since homing
+    EXTRACTION = "extraction"
+    MATERIAL = "material"  # lies on the bed, and the beam is in focus on it
+    AIR = "air"  # lens clean, air assist and extraction on
+    LID = "lid"  # closed, or eyes protected
+
+
 @dataclass(frozen=True, slots=True)
 class MachineKind:
     """One kind of machine.
@@ -32,6 +44,9 @@ class MachineKind:
     :param forbidden: commands that no program may hold, by dialect; a firmware profile may name
         more.
     :param findings: what preflight can say of its programs, for the pages that explain it.
+    :param checklist: what a person confirms by looking before the start, a `Item` each; empty where
+        the node starts it.
+    :param has_beam: it cuts with light: nothing turns, and what counts is power where it stands.
     """
 
     name: str
@@ -42,6 +57,8 @@ class MachineKind:
     start: Start
     forbidden: dict[str, tuple[str, ...]]
     findings: frozenset[FindingCode]
+    checklist: tuple[Item, ...] = ()
+    has_beam: bool = False
 
 
 _EVERY: Final = frozenset(
@@ -92,9 +109,24 @@ MILL: Final = MachineKind(
     start=Start.PERSON,
     forbidden={"grbl": _GRBL_FORBIDDEN, "marlin": _MARLIN_FORBIDDEN},
     findings=_EVERY | {FindingCode.SPINDLE_TOO_FAST, FindingCode.UNITS_MISSING},
+    checklist=(Item.STOCK, Item.TOOL, Item.OFFSET, Item.EXTRACTION),
+)
+# Which materials it may burn, its interlocks and its fire watch are not asked about yet.
+LASER: Final = MachineKind(
+    name="laser",
+    programs=("grbl", "marlin"),
+    program_suffix=".nc",
+    meshes=False,
+    switch_off={"grbl": ("M5", "M9"), "marlin": ("M5", "M9")},
+    start=Start.PERSON,
+    forbidden={"grbl": _GRBL_FORBIDDEN, "marlin": _MARLIN_FORBIDDEN},
+    findings=_EVERY
+    | {FindingCode.BEAM_TOO_STRONG, FindingCode.BEAM_STANDS, FindingCode.UNITS_MISSING},
+    checklist=(Item.MATERIAL, Item.AIR, Item.LID, Item.OFFSET),
+    has_beam=True,
 )
 
-KINDS: Final[dict[str, MachineKind]] = {kind.name: kind for kind in (FDM, MILL)}
+KINDS: Final[dict[str, MachineKind]] = {kind.name: kind for kind in (FDM, MILL, LASER)}
 
 
 def kind_named(name: str) -> MachineKind:

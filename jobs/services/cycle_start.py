@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import select
@@ -16,6 +15,7 @@ from jobs.domain.machine import MachineLimits
 from jobs.domain.people import Actor
 from jobs.domain.placing import Box, Point, keep_outs, misplaced, shift_of
 from jobs.domain.policy import Reason, Refusal
+from jobs.kinds import KINDS, MILL, Item
 from jobs.services.dispatch import Dispatch
 from jobs.services.starting import preflight_for
 from jobs.services.workshop import LiveOffsets, Workshop
@@ -27,19 +27,12 @@ _TRACE_MM: Final = 1.0  # below the top, where the outline is shown
 log = logging.getLogger(__name__)
 
 
-class Item(StrEnum):
-    """What a person confirms by looking."""
-
-    STOCK = "stock"  # stock and clamps
-    TOOL = "tool"
-    OFFSET = "offset"  # set, or confirmed since homing
-    EXTRACTION = "extraction"
-
-
 @dataclass(frozen=True, slots=True)
 class StartCheck:
     """How a start stands at this moment.
 
+    :param items: what a person confirms by looking at this kind of machine.
+    :param has_beam: it cuts with light.
     :param tools: number and name, as the program calls them.
     :param size_mm: of all its motion.
     :param zero_mm: work zero in machine coordinates, by the system that the program uses.
@@ -51,6 +44,8 @@ class StartCheck:
     job_title: str
     machine_slug: str
     machine_name: str
+    items: Sequence[Item]
+    has_beam: bool
     tools: Sequence[tuple[int, str]]
     size_mm: Point
     zero_mm: Mapping[str, Point]
@@ -94,7 +89,7 @@ class CycleStart:
         :raises RefusedError: with what is not confirmed and what does not fit, together.
         """
         stands = self.check(actor, slug, job_id)
-        missing = [Refusal(Reason.NOT_CONFIRMED, {"item": one}) for one in Item]
+        missing = [Refusal(Reason.NOT_CONFIRMED, {"item": one}) for one in stands.items]
         missing = [one for one in missing if one.fields["item"] not in confirmed]
         if found := [*missing, *stands.reasons]:
             raise RefusedError(found)
@@ -105,7 +100,7 @@ class CycleStart:
     def trace(
         self, actor: Actor, slug: str, job_id: str, now: datetime, *, confirmed: bool
     ) -> None:
-        """Drive around the program's outline high in the air, spindle off.
+        """Drive around the program's outline high in the air, spindle off; or with a dark beam.
 
         :param confirmed: a person has said that the way is free: it moves only then.
         """
@@ -129,9 +124,11 @@ class CycleStart:
         assert box is not None
         (left, front, _), (right, rear, _) = box.low, box.high
         corners = ((left, front), (right, front), (right, rear), (left, rear), (left, front))
+        # A laser stays in its focus: nothing sticks out of it that could hit something.
+        up = [] if stands.has_beam else [f"G53 G0 Z{stands.top_mm - _TRACE_MM:.3f}"]
         return [
             *("M5", f"G21 G90 {next(iter(stands.zero_mm))}"),
-            f"G53 G0 Z{stands.top_mm - _TRACE_MM:.3f}",
+            *up,
             *(f"G0 X{x:.3f} Y{y:.3f}" for x, y in corners),
         ]
 
@@ -144,13 +141,14 @@ class CycleStart:
     ) -> StartCheck:
         limits = MachineLimits.from_json(machine.limits)
         box = _box_of(preflight) if preflight is not None else None
-        reasons: list[Refusal] = []
+        kind = KINDS.get(machine.kind, MILL)
+        reasons = list(self._wrong_mode(machine.slug, has_beam=kind.has_beam))
         zeros: dict[str, Point] = {}
-        homed, top = False, 0.0
+        homed, can_home, top = False, True, 0.0
         if isinstance(told, str):
             reasons.append(Refusal(Reason.OFFSETS_UNKNOWN, {"code": told}))
         else:
-            homed = told.homed
+            homed, can_home = told.homed, told.can_home
             # Without switches nobody knows where it is, and no place can be judged.
             if told.can_home and not homed:
                 reasons.append(Refusal(Reason.NOT_HOMED))
@@ -162,6 +160,8 @@ class CycleStart:
             if homed and box is not None:
                 for zero in zeros.values():
                     reasons += misplaced(box.moved(zero), reach, keep_outs(limits.keep_out_mm))
+        # A laser without switches goes only where its program would go at once after.
+        knows_way = homed or (kind.has_beam and not can_home)
         size = (0.0, 0.0, 0.0)
         if box is not None:
             low, high = box.low, box.high
@@ -171,14 +171,26 @@ class CycleStart:
             job_title=job.title,
             machine_slug=machine.slug,
             machine_name=machine.name,
+            items=kind.checklist,
+            has_beam=kind.has_beam,
             tools=_tools(preflight),
             size_mm=size,
             zero_mm=zeros,
             homed=homed,
             reasons=reasons,
-            can_trace=homed and box is not None and not reasons,
+            can_trace=knows_way and box is not None and not reasons,
             top_mm=top,
         )
+
+    def _wrong_mode(self, slug: str, *, has_beam: bool) -> Iterator[Refusal]:
+        """Say when the controller takes a beam for a spindle, or a spindle for a beam.
+
+        As a spindle a beam burns on where the machine stands; a spindle as a beam stops in the
+        material. A firmware that tells nothing of it is a person's to know.
+        """
+        mode = self._workshop.live.get(slug).laser
+        if mode is not None and mode is not has_beam:
+            yield Refusal(Reason.LASER_MODE, {"wanted": "on" if has_beam else "off"})
 
 
 def _box_of(preflight: Preflight) -> Box | None:

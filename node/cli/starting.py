@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jobs.domain.errors import InvalidError, NotFoundError
-from jobs.services.cycle_start import Item
 from node.cli.calling import Caller, RefusedByNodeError, caller_of
 from node.cli.words import complain, err, out, plain, say, text
 
@@ -109,13 +108,14 @@ def _start(caller: Caller, job: Mapping[str, Any], slug: str) -> int:
             return _left()
         wish["is_clear"] = True
     else:
-        _show_check(caller.get(f"/machines/{slug}/start-check", job_id=str(job["id"])))
+        check = caller.get(f"/machines/{slug}/start-check", job_id=str(job["id"]))
+        _show_check(check)
         # What the page has as boxes to tick.
-        if not _confirmed(text(f"page.cycle.item-{item.value}") for item in Item):
+        if not _confirmed(text(f"page.cycle.item-{item}") for item in check["items"]):
             return _left()
         if not _confirmed([text("page.cycle.here")]):
             return _left()
-        wish["confirmed"] = [item.value for item in Item]
+        wish["confirmed"] = check["items"]
     caller.post(f"/machines/{slug}/start", wish)
     say("cli.started", job=job["title"], machine=machine["name"])
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 
 import pytest
 
@@ -75,3 +77,36 @@ def test_the_api_says_what_speaks_against_it_now(browse, lab, job):
     answer = mia.api("POST", "/machines/router/start", json=wish)
     assert answer.status_code == 409
     assert [one["reason"] for one in answer.json()["reasons"]] == ["outside-now"]
+
+
+def test_a_laser_is_asked_for_its_own_things_and_speaks_of_a_beam(browse, lab, read):
+    otto = browse("otto")
+    given = {"name": "Router", "kind": "laser", "control": "serial", "profile": "grbl-1.1"}
+    assert otto.post("/machines/router/edit", given | {"port": "/dev/router"}).status_code == 303
+    live = lab.workshop.live.get("router")
+    lit = replace(live, laser=True, spindle_on=True, controller="Run", overrides={"spindle": 90})
+    lab.workshop.live.put("router", lit)
+    lab.gateway.told = told()
+    made = lab.services.queue.submit(
+        lab.people["mia"],
+        name="sign.nc",
+        data=io.BytesIO(b"G21 G90 G94\nM4 S500\nG1 X10 Y10 F300\nM5\nM30\n"),
+        machine_slug="router",
+        now=lab.now,
+    )
+    lab.services.preparation.prepare_next(lambda: lab.now)
+    page = read(otto.get("/machines/router").text)
+    assert "Beam on" in page
+    assert "Beam power" in page
+    assert "Full power of the beam S12,000" in page
+    for word in ("Spindle turning", "Spindle speed", "Fastest spindle"):
+        assert word not in page
+    lab.workshop.live.put("router", replace(live, laser=True))
+    check = otto.get(f"/machines/router/cycle?job={made.id}").text
+    assert re.findall(r'type="checkbox" name="([a-z]+)"', check) == [
+        *("free", "material", "air", "lid", "offset")
+    ]
+    assert "The beam stays off." in check
+    ticks = dict.fromkeys(("material", "air", "lid", "offset"), "yes")
+    answer = otto.post("/machines/router/cycle", {"job": made.id, **ticks})
+    assert answer.headers["location"] == "/machines/router?said=started"

@@ -124,7 +124,7 @@ def disarm(web: WebDep, visitor: ApiVisitorDep, slug: str) -> MachineOut:
 def start(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: StartIn) -> MachineOut:
     """Start a job; the asker stands at the machine, and says so by `is_clear` unless it is armed.
 
-    A mill asks what was `confirmed`.
+    A mill or laser asks what was `confirmed`.
     """
     if wish.confirmed:
         cycle = web.services.cycle

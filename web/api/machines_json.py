@@ -104,8 +104,12 @@ class ArmingOut(BaseModel):
 
 
 class StartCheckOut(BaseModel):
-    """How a start stands now; lengths in mm, zeros in machine coordinates."""
+    """How a start stands now; lengths in mm, zeros in machine coordinates.
 
+    `items` is what a start asks to be `confirmed`.
+    """
+
+    items: list[str]
     tools: dict[int, str]
     size_mm: list[float]
     zero_mm: dict[str, list[float]]
@@ -117,6 +121,7 @@ class StartCheckOut(BaseModel):
     def of(cls, web: Web, check: StartCheck) -> StartCheckOut:
         """Return the JSON form."""
         return cls(
+            items=[item.value for item in check.items],
             tools=dict(check.tools),
             size_mm=list(check.size_mm),
             zero_mm={system: list(zero) for system, zero in check.zero_mm.items()},

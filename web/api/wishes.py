@@ -49,7 +49,7 @@ class StartIn(_In):
     """Which job a person starts at the machine."""
 
     job_id: ShortText
-    confirmed: list[ShortText] = []  # of a mill's start checklist: stock, tool, offset, extraction
+    confirmed: list[ShortText] = []  # of the start checklist: `items` of start-check
     is_clear: bool = False  # the asker has looked: an arming for this start alone
 
 

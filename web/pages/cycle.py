@@ -9,7 +9,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import RefusedError
 from jobs.domain.policy import Refusal
-from jobs.services.cycle_start import Item, StartCheck
+from jobs.kinds import Item
+from jobs.services.cycle_start import StartCheck
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.pages.page import go, page
@@ -64,7 +65,7 @@ def _page(
         "cycle.html",
         status=409 if refusals else 200,
         check=check,
-        items=ITEMS,
+        items=[item.value for item in check.items],
         ticked=ticked,
         refusals=refusals,
     )

@@ -272,3 +272,31 @@ def test_a_feedrate_on_a_line_of_its_own_makes_no_farmbot() -> None:
     assert guess.tell("") != "farmbot"
     guess.add(read_words(make_stream(FARM).data))
     assert guess.tell("") == "farmbot"
+
+
+LASER_START = "G21 G90 G94 F1200\n"
+LIT = [
+    ("M4 S500\nG0 X10\nG1 X50\nG4 P1\nM5", {}),
+    ("M3 S500\nG0 X10\nG4 P1\nG1 X50\nM5", {}),  # Grbl darkens the beam in G0
+    ("M3 S500\nG1 X50\nG4 P1\nM5", {"beam-stands": ("person", 4)}),
+    ("M3 S500\nG1 X50\nM5\nG4 P1", {}),
+    ("M3 S0\nG1 X50\nG4 P1\nS300\nX0\nM5", {}),
+    ("M3 S500\nG1 X50\nX50 Z-1\nM5", {"beam-stands": ("person", 4)}),
+    ("M4 S500\nG1 X50 Z-1\nM5", {}),
+    ("M4 S500\nG1 X5\nS0\nZ-1\nS500 X9\nM5", {}),
+    ("M4 S500\nG0 Z5\nG1 X50\nM5", {}),
+    ("M4 S10001\nG1 X50\nM5", {"beam-too-strong": ("block", 2)}),
+    ("M3 S500\nG1 X50", {"spindle-left-on": ("block", 2)}),
+    ("M3 S500\nG1 X50\nM2", {}),
+]
+
+
+@pytest.mark.parametrize(("lines", "expected"), LIT)
+def test_a_beam_is_lit_only_while_it_moves(prepared: Prepare, lines: str, expected: object) -> None:
+    assert _codes(prepared((LASER_START + lines + "\n").encode(), "laser")) == expected
+
+
+def test_what_is_said_of_a_beam_is_not_said_of_a_spindle(prepared: Prepare) -> None:
+    lines = "M3 S10001\nG1 X50\nG4 P1\nM5\n"
+    assert set(_codes(prepared((LASER_START + lines).encode(), "mill"))) == {"spindle-too-fast"}
+    assert "wrong-dialect" in _codes(prepared((HOT + "G1 X5 E5" + COOL).encode(), "laser"))

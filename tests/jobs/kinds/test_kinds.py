@@ -20,13 +20,20 @@ def test_a_kind_is_whole(kind: MachineKind) -> None:
 
 def test_a_person_starts_what_cuts() -> None:
     assert KINDS["mill"].start is Start.PERSON
+    assert KINDS["laser"].start is Start.PERSON
     assert KINDS["fdm"].start is Start.DISPATCH
+
+
+def test_what_a_person_starts_is_looked_at_first() -> None:
+    for kind in KINDS.values():
+        assert bool(kind.checklist) is (kind.start is Start.PERSON)
+    assert {"lid", "air", "material"} <= set(KINDS["laser"].checklist)
 
 
 def test_an_unknown_kind_names_those_there_are() -> None:
     with pytest.raises(InvalidError) as error:
         kind_named("lathe")
-    assert error.value.fields == {"name": "lathe", "known": "fdm, mill"}
+    assert error.value.fields == {"name": "lathe", "known": "fdm, mill, laser"}
 
 
 def test_switching_off_never_moves_the_machine() -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from jobs.domain.errors import RefusedError, UnavailableError
 from jobs.domain.policy import Reason
-from jobs.services.cycle_start import Item
+from jobs.kinds import LASER, MILL
 from jobs.services.workshop import LiveOffsets
 from jobs.store.tables import Machine, Preflight
 
-ALL = [one.value for one in Item]
+ALL = [one.value for one in MILL.checklist]
 REPORT = {
     "bounds_mm": {"all": {"min": [0.0, 0.0, -5.0], "max": [100.0, 50.0, 10.0]}},
     "commands": {"G1": 9, "T2": 1, "M6": 1},
@@ -170,3 +171,60 @@ def test_a_start_that_the_rules_refuse_leaves_no_word_for_another(
     assert reasons(error) == [Reason.NO_ROOM_BEFORE]
     assert house.services.machines.get("router", house.now, None).armed is None
     assert not gateway.orders
+
+
+def mode(house, *, is_on):
+    """The controller tells whether it is in laser mode."""
+    live = house.workshop.live
+    live.put("router", replace(live.get("router"), laser=is_on))
+
+
+@pytest.fixture
+def laser(house, mill):
+    """The router as a laser, in laser mode."""
+    with house.workshop.database.write() as session:
+        session.get_one(Machine, mill).kind = LASER.name
+    mode(house, is_on=True)
+    return mill
+
+
+BEAM = [one.value for one in LASER.checklist]
+
+
+def test_a_laser_has_a_checklist_of_its_own(house, laser, job_id, member, gateway):
+    with pytest.raises(RefusedError) as error:
+        house.services.cycle.start(member, "router", job_id, ALL, house.now)
+    assert [one.fields["item"] for one in error.value.refusals] == ["material", "air", "lid"]
+    run = house.services.cycle.start(member, "router", job_id, BEAM, house.now)
+    assert gateway.orders[-1].run == run
+
+
+def test_its_outline_is_shown_with_the_beam_off_and_in_its_focus(
+    house, laser, job_id, member, gateway
+):
+    assert house.services.cycle.check(member, "router", job_id).has_beam
+    house.services.cycle.trace(member, "router", job_id, house.now, confirmed=True)
+    (verb,) = [verb for verb, _ in gateway.calls if verb.startswith("trace")]
+    lines = verb.removeprefix("trace ").split("; ")
+    assert lines[0] == "M5"
+    assert not any(word in line for line in lines for word in ("Z", "M3", "M4", "G1 "))
+    assert len(lines) == 7
+
+
+def test_one_without_switches_is_shown_too(house, laser, job_id, member, gateway):
+    gateway.told = told(homed=False, can_home=False)
+    assert house.services.cycle.check(member, "router", job_id).can_trace
+
+
+@pytest.mark.parametrize(("kind", "is_on"), [("laser", False), ("mill", True)])
+def test_a_beam_is_not_driven_as_a_spindle_nor_a_spindle_as_a_beam(
+    house, laser, job_id, member, kind, is_on
+):
+    with house.workshop.database.write() as session:
+        session.get_one(Machine, laser).kind = kind
+    mode(house, is_on=is_on)
+    with pytest.raises(RefusedError) as error:
+        house.services.cycle.start(member, "router", job_id, BEAM + ALL, house.now)
+    assert reasons(error) == [Reason.LASER_MODE]
+    mode(house, is_on=None)
+    assert house.services.cycle.check(member, "router", job_id).reasons == []
