@@ -20,6 +20,7 @@ from jobs.analysis.report import Report
 from jobs.analysis.slicers import read_slicer
 from jobs.analysis.stream import LONGEST_LINE_BYTES
 from jobs.analysis.target import Target
+from jobs.analysis.thumbnails import Thumbnails
 from jobs.analysis.tools import Tools
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity, verdict
@@ -45,9 +46,10 @@ def inspect_open(file: BinaryIO, machine: MachineLimits | None = None) -> dict[s
     findings = _unreadable(file)
     if findings:
         return {"kind": "program", "findings": [finding.to_json() for finding in findings]}
-    report, tools, start = Report(), Tools(), Beginning()
-    told = Program(file, machine).read([report, tools, start])
+    report, tools, start, pictures = Report(), Tools(), Beginning(), Thumbnails()
+    told = Program(file, machine).read([report, tools, start, pictures])
     result = {**_described(told, report, tools, machine, None), **_started(start)}
+    result["thumbnails"] = pictures.table()
     result["findings"] = [finding.to_json() for finding in _of_bytes(told)]
     return result
 
@@ -85,7 +87,8 @@ def prepare_program(
 
     Writes `stream`, `index.u32` (1-based line of the upload for each stream line, uint32 little
     endian) and `planned.f32` (planned seconds from the start to the end of each stream line,
-    float32 little endian) into `out_dir`.
+    float32 little endian) into `out_dir`, and the pictures that the slicer put in, checked and
+    written anew, as the report's `thumbnails` names them.
 
     :param density_g_cm3: of the filament; None: no mass.
     :returns: JSON values: `report`, `findings`, `verdict`, `stream_sha256`, `index_sha256`,
@@ -108,9 +111,9 @@ def prepare_program(
         target = Target(program.dialect, kind, forbidden, machine)
         guessed: list[str] = []
         checks = make_checks(target, lambda: guessed[0])
-        report, tools, start = Report(), Tools(), Beginning()
+        report, tools, start, pictures = Report(), Tools(), Beginning(), Thumbnails()
         written = _Written(*(stack.enter_context((out_dir / name).open("wb")) for name in names))
-        told = program.read([report, tools, start, written], checks)
+        told = program.read([report, tools, start, pictures, written], checks)
     if told.lines == 0:
         for name in names:
             (out_dir / name).unlink()
@@ -118,6 +121,10 @@ def prepare_program(
     guessed.append(told.guessed)
     findings = [*_of_bytes(told), *findings_of(checks)]
     result = _described(told, report, tools, machine, density_g_cm3) | _started(start)
+    result["thumbnails"] = [
+        {**row, "file": name}
+        for row, name in zip(pictures.table(), pictures.write(out_dir), strict=True)
+    ]
     volume = result["volume_mm3"]
     assert isinstance(volume, float)
     return {
