@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from drivers.disk import Disk, RealDisk
 from drivers.errors import WireError
@@ -36,8 +37,7 @@ _SLOT = struct.Struct("<4sQB64sIIIIQQ")
 _MAGIC = b"fnP1"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a run has come.
 
     Acknowledged is not executed: the firmware may hold some moves in its planner.
@@ -176,18 +176,9 @@ class Journal:
     def advance(self, progress: Progress) -> None:
         """Rewrite in place how far the open run has come; survives SIGKILL from here on."""
         self._turn += 1
-        packed = _SLOT.pack(
-            _MAGIC,
-            self._turn,
-            len(progress.run.encode()),
-            progress.run.encode(),
-            progress.acked,
-            progress.sent,
-            progress.total,
-            progress.source_line,
-            progress.offset_bytes,
-            progress.at_us,
-        )
+        run, *numbers = progress
+        name = run.encode()
+        packed = _SLOT.pack(_MAGIC, self._turn, len(name), name, *numbers)
         packed += zlib.crc32(packed).to_bytes(4, "little")
         self._disk.write_at(self._slots, packed, _SLOT_BYTES * (1 - self._safe))
         self._progress = progress

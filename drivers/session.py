@@ -9,7 +9,7 @@ from drivers.engine import StreamEngine, stream_engine
 from drivers.engine.state import dump
 from drivers.flow import Program
 from drivers.profile import FirmwareProfile
-from drivers.snapshot import Event, Snapshot
+from drivers.snapshot import Event, Reached, Snapshot
 from drivers.transport import Transport
 from drivers.wirelog import WireLog
 
@@ -32,6 +32,8 @@ class Session:
 
     #: A program comes from here line by line: without us it ends.
     works_alone = False
+    #: The kernel took less than we gave: wait until the port takes bytes again.
+    wants_write = False
 
     def __init__(
         self,
@@ -51,7 +53,6 @@ class Session:
         self._log: WireLog | None = None
         self._is_asked = False  # the log has a call open
         self._pending = b""
-        self.wants_write = False  # the kernel took less than we gave: wait until it takes more
         self._look_at: float | None = None
         self._queue_max = max(int(profile.baud / 10.0 * QUEUE_TIME), 16)
         self._queued = self._queue_max  # at most: the kernel is asked when that could be too many
@@ -224,6 +225,10 @@ class Session:
         accepted = self._engine.read_offsets(now)
         self._ready(now, None)
         return accepted
+
+    def reached(self) -> Reached:
+        """Return how far the program has come."""
+        return self._engine.reached()
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at this instant."""

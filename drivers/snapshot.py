@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class Phase(StrEnum):
@@ -229,6 +229,17 @@ class Snapshot:
         prompt = values.get("prompt")
         plain["prompt"] = Prompt.from_json(prompt) if isinstance(prompt, dict) else None
         return cls(**plain)  # type: ignore[arg-type]
+
+
+class Reached(NamedTuple):
+    """How far a program has come: what changes with every line, and costs little to ask for.
+
+    :param acked: program lines acknowledged; `sent`: those that have left.
+    """
+
+    phase: Phase
+    acked: int
+    sent: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ PIECE_BYTES = 2 << 20  # of one file
 PIECES = 5  # of one run: its first and its last ones
 RUNS = 20  # kept
 SUFFIX = ".jsonl.gz"
+_AROUND = 24  # characters around the bytes of a note, about
 _GZIP = 31  # zlib's word for a file that gunzip reads
 
 
@@ -40,18 +41,14 @@ class WireLog:
         self._piece_bytes = piece_bytes
         self._number = 0
         self._size = 0
-        self._lines: list[str] = []
-        self._characters = 0
-        self._stamp = ""
+        # Bytes become text when they are written: many at once cost a fraction of one by one.
+        self._notes: list[str | tuple[float | None, str, bytes]] = []
+        self._characters = 0  # that the notes will be, about
+        self._stamp: float | None = None  # of a call that has noted nothing yet
         self._flush_at = 0.0
         self._file = -1
         forget_old(folder, RUNS - 1)
         self._open()
-
-    @property
-    def is_quiet(self) -> bool:
-        """Tell whether nothing was noted since `at`."""
-        return bool(self._stamp)
 
     def head(self, values: Mapping[str, object]) -> None:
         """Note what was known before the first byte."""
@@ -59,13 +56,13 @@ class WireLog:
 
     def at(self, now: float) -> None:
         """Begin a call of the session."""
-        self._stamp = f'"t":{now!r}'
+        self._stamp = now
 
     def do(self, now: float, word: str, fields: Mapping[str, object] | None = None) -> None:
         """Note what is asked of the session."""
         more = "".join(f",{quoted(k)}:{json.dumps(v)}" for k, v in (fields or {}).items())
         self._add(f'{{"t":{now!r},"do":{quoted(word)}{more}}}')
-        self._stamp = ""
+        self._stamp = None
 
     def rx(self, data: bytes) -> None:
         """Note what was received."""
@@ -77,19 +74,19 @@ class WireLog:
 
     def passed(self) -> None:
         """Note that time passed, and something came of it."""
-        if self._stamp:
-            self._add(f"{{{self._stamp}}}")
-            self._stamp = ""
+        if self._stamp is not None:
+            self._add(f'{{"t":{self._stamp!r}}}')
+            self._stamp = None
 
     def flush(self, now: float, *, is_last: bool = False) -> None:
         """Write what is due, about once a second; the kernel takes it, nobody waits for a disk."""
-        if self._file < 0 or not self._lines:
+        if self._file < 0 or not self._notes:
             return
         if not is_last and self._characters < FLUSH_CHARACTERS and now < self._flush_at:
             return
         self._flush_at = now + FLUSH_S
-        text = "\n".join(self._lines) + "\n"
-        self._lines.clear()
+        text = "".join(f"{_text(note)}\n" for note in self._notes)
+        self._notes.clear()
         self._characters = 0
         # Ended on a byte, so that what is on the disk can be read whatever happens next.
         packed = self._packer.compress(text.encode("ascii")) + self._packer.flush(zlib.Z_SYNC_FLUSH)
@@ -110,14 +107,14 @@ class WireLog:
         self._shut()
 
     def _note(self, word: str, data: bytes) -> None:
-        text = quoted(data.decode("latin-1"))
-        stamp = f"{self._stamp}," if self._stamp else ""
-        self._stamp = ""
-        self._add(f'{{{stamp}"{word}":{text}}}')
+        if self._file >= 0:
+            self._notes.append((self._stamp, word, data))
+            self._characters += len(data) + _AROUND
+        self._stamp = None
 
     def _add(self, line: str) -> None:
         if self._file >= 0:
-            self._lines.append(line)
+            self._notes.append(line)
             self._characters += len(line)
 
     def _next_piece(self) -> None:
@@ -144,6 +141,14 @@ class WireLog:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{self._run}.{number:04d}{SUFFIX}"
+
+
+def _text(note: str | tuple[float | None, str, bytes]) -> str:
+    if isinstance(note, str):
+        return note
+    at, word, data = note
+    stamp = "" if at is None else f'"t":{at!r},'
+    return f'{{{stamp}"{word}":{quoted(data.decode("latin-1"))}}}'
 
 
 def pieces(folder: Path, run: str) -> list[Path]:

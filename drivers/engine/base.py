@@ -18,6 +18,7 @@ from drivers.snapshot import (
     Failed,
     Paused,
     Phase,
+    Reached,
     Resumed,
     RunStarted,
     Snapshot,
@@ -253,6 +254,10 @@ class StreamEngine(ABC):
     def read_offsets(self, now: float) -> bool:  # noqa: ARG002 (the seam's shape)
         """Ask an idle controller for its offsets; `Snapshot.offsets_seq` grows with the answer."""
         return False
+
+    def reached(self) -> Reached:
+        """Return how far the program has come."""
+        return Reached(self._phase, self._acked, self._cursor)
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at this instant."""

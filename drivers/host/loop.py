@@ -25,6 +25,8 @@ GRACE_S = 10.0  # for a run to be cancelled in good order after SIGTERM
 
 log = logging.getLogger(__name__)
 
+Ready = list[tuple[selectors.SelectorKey, int]]
+
 
 class Host:
     """One machine host, from its first open file to its last.
@@ -53,6 +55,7 @@ class Host:
         if left is not None:
             left.close()
         self._desk = Desk(config, self._machine, self._journal, self._programs, self._retire)
+        self._chores_at = 0.0  # when more is to be done than to move bytes
         self._port = -1  # the port's file number, as the selector knows it
         self._port_events = 0
         self._told_state: dict[str, object] = {}
@@ -85,8 +88,22 @@ class Host:
 
     def _pass(self, wakened: socket.socket) -> None:
         now = time.monotonic()
-        ready = self._selector.select(max(0.0, self._wake_at(now) - now))
+        due = self._machine.wire_deadline()
+        wake_at = self._chores_at if due is None else min(due, self._chores_at)
+        ready = self._selector.select(max(0.0, wake_at - now))
         now = time.monotonic()
+        if now < self._chores_at and self._is_only_of_wire(ready) and self._machine.stream(now):
+            return
+        self._do_chores(ready, wakened, now)
+        self._chores_at = self._chores_due(now)
+
+    def _is_only_of_wire(self, ready: Ready) -> bool:
+        """Tell whether nobody but the machine has spoken, and its port waits for nothing else."""
+        if self._port_events != selectors.EVENT_READ:
+            return False
+        return not ready or (len(ready) == 1 and ready[0][0].fd == self._port)
+
+    def _do_chores(self, ready: Ready, wakened: socket.socket, now: float) -> None:
         for key, events in ready:
             if isinstance(key.data, Connection):
                 self._serve(key.data, events, now)
@@ -114,16 +131,17 @@ class Host:
             # A dying card must not end the run that it can no longer record.
             log.exception("%s: the journal cannot be brought to the disk", self._config.machine)
 
-    def _wake_at(self, now: float) -> float:
+    def _chores_due(self, now: float) -> float:
+        """Return when there is something to do although nobody has spoken [s]."""
         times = [now + LONGEST_SLEEP_S]
-        if (due := self._machine.deadline()) is not None:
+        if (due := self._machine.watch_deadline()) is not None:
             times.append(due)
         if self._leaving_by is not None:
             times.append(self._leaving_by)
-        if self._watched_s is not None:
-            times.append(max(self._alive_at, now))
         if (due := self._journal.deadline()) is not None:
             times.append(due)
+        if self._watched_s is not None:
+            times.append(max(self._alive_at, now))
         if self._server.listeners:
             times.append(max(self._tell_state_at, now))
         return min(times)

@@ -25,6 +25,7 @@ from drivers.wire import Do, HostEvent
 RETRY_FIRST_S = 0.5
 RETRY_LAST_S = 10.0
 REPLAY_S = 1.0  # for the modal state of an interrupted run; heat waits as long for its end
+LOOK_EVERY_S = 0.2  # while a program streams and nothing else happens
 ALONE_MAX_S = 1800.0  # how long a controller that works on alone may be out of reach
 TALK_PER_S = 20  # of the machine's own texts
 AT_REST = frozenset({"", "Idle", "Alarm"})  # of a controller that has words for its state
@@ -74,6 +75,8 @@ class Machine:
         self._guard = Guard(config)
         self._power = Power(config, self._tell_now)
         self._recorder = Recorder(config.machine, config.state_dir / "wire")
+        self._look_at = 0.0  # until then `stream` is enough
+        self._is_only_streaming = False
         self._retry_at = 0.0
         self._retry_s = RETRY_FIRST_S
         self._watching = Watching(config, self._tell_now)
@@ -113,11 +116,22 @@ class Machine:
 
     def deadline(self) -> float | None:
         """Return when `tick` must be called [s, monotonic]."""
+        times = (self.wire_deadline(), self.watch_deadline())
+        return min((at for at in times if at is not None), default=None)
+
+    def wire_deadline(self) -> float | None:
+        """Return the part of `deadline` that every line may change [s]."""
+        return self._session.deadline() if self._session is not None else None
+
+    def watch_deadline(self) -> float | None:
+        """Return the part of `deadline` that stays as it is while `stream` says True [s]."""
         times = [self._power.deadline()]
         if self._session is None:
             times.append(self._retry_at)
         else:
-            times += [self._session.deadline(), self._guard.deadline()]
+            times.append(self._guard.deadline())
+            if self._last.phase is Phase.STREAMING:
+                times.append(self._look_at)
         return min((at for at in times if at is not None), default=None)
 
     def snapshot(self, now: float) -> Snapshot:
@@ -137,31 +151,37 @@ class Machine:
         return self._watching.dress(state)
 
     def tick(self, now: float) -> None:
-        """Move bytes and time; open the port if that is due."""
+        """Move bytes and time, look at all that came of it; open the port if that is due."""
         self._tick_power(now)
         if self._session is None:
             if now >= self._retry_at:
                 self._connect(now)
             self._wait_for_return(now)
             return
+        self._look_at = now + LOOK_EVERY_S
+        self._try(self._move_and_look, self._session, now)
+
+    def stream(self, now: float) -> bool:
+        """Move bytes while a program streams; False if `tick` is to follow.
+
+        Nine wake-ups in ten bring one answer to one move, and all there is to do besides is to
+        note how far the run has come. The rest is looked at `LOOK_EVERY_S`, at every event and
+        when the phase changes.
+        """
+        session = self._session
+        if session is None or now >= self._look_at or self._last.phase is not Phase.STREAMING:
+            return False
+        self._try(self._move, session, now)
+        return self._is_only_streaming
+
+    def _try(
+        self, do: Callable[[MachineSession, float], None], session: MachineSession, now: float
+    ) -> None:
+        """Do something with the session; what goes wrong there ends the run, not the host."""
         try:
-            self._session.ready(now)
-            self._last = self._session.snapshot(now)
-            self._find_again(self._session, now)
-            self._note_progress()
-            self._feel(now)
-            self._take_in_rest()
-            self._supervise(now)
-            self._recorder.tick(self._session, now, is_running=bool(self.run))
-            self._look(now)
-            if self._is_sent_away:
-                self._is_sent_away = False
-                self.lose_port(HostError("host.sent_away"), now)
-                self._retry_at = now + RETRY_LAST_S
-                return
+            do(session, now)
         except (DriverError, OSError) as error:
             self.lose_port(error, now)
-            return
         except Exception:
             # Whatever it was, the worst answer is to die with the heat on: what ran is
             # interrupted, and we come back to switch off as after a lost port.
@@ -170,7 +190,29 @@ class Machine:
             self.disconnect(now)
             self._heard.clear()
             self.interrupt("host-error", program)
-            return
+
+    def _move(self, session: MachineSession, now: float) -> None:
+        self._is_only_streaming = False
+        session.ready(now)
+        phase, acked, sent = session.reached()
+        self._note_progress(acked, sent)
+        goes_on = phase is Phase.STREAMING and not self._heard and not session.wants_write
+        self._is_only_streaming = goes_on
+
+    def _move_and_look(self, session: MachineSession, now: float) -> None:
+        session.ready(now)
+        self._last = session.snapshot(now)
+        self._find_again(session, now)
+        self._note_progress(self._last.acked, self._last.sent)
+        self._feel(now)
+        self._take_in_rest()
+        self._supervise(now)
+        self._recorder.tick(session, now, is_running=bool(self.run))
+        self._look(now)
+        if self._is_sent_away:
+            self._is_sent_away = False
+            self.lose_port(HostError("host.sent_away"), now)
+            self._retry_at = now + RETRY_LAST_S
 
     def start(
         self, run: str, program: StoredProgram, fields: Mapping[str, object], now: float
@@ -568,20 +610,15 @@ class Machine:
             log.exception("%s: the journal cannot be written", self._config.machine)
         self._tell(fact)
 
-    def _note_progress(self) -> None:
-        old, last, program = self._journal.progress, self._last, self._program
-        if old is None or program is None or (old.acked, old.sent) == (last.acked, last.sent):
+    def _note_progress(self, acked: int, sent: int) -> None:
+        old, program = self._journal.progress, self._program
+        if old is None or program is None or (old.acked == acked and old.sent == sent):
             return
-        acked = min(last.acked, len(program))
-        progress = Progress(
-            run=old.run,
-            acked=acked,
-            sent=last.sent,
-            total=len(program),
-            source_line=program.source_line(acked - 1) if acked else 0,
-            offset_bytes=program.offset(acked),
-            at_us=self._clock_us(),
-        )
+        total = len(program)
+        acked = min(acked, total)
+        line = program.source_line(acked - 1) if acked else 0
+        offset = program.offset(acked)
+        progress = Progress(old.run, acked, sent, total, line, offset, self._clock_us())
         try:
             self._journal.advance(progress)
         except OSError:

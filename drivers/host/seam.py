@@ -18,7 +18,7 @@ from typing import Protocol
 from drivers.acts import Order, Reach
 from drivers.host.config import HostConfig
 from drivers.host.programs import StoredProgram
-from drivers.snapshot import Snapshot
+from drivers.snapshot import Reached, Snapshot
 from drivers.wirelog import WireLog
 
 
@@ -96,6 +96,9 @@ class MachineSession(Protocol):
 
         What it may be asked for now is `Snapshot.acts`.
         """
+
+    def reached(self) -> Reached:
+        """Return of `snapshot` what changes with every line; asked for at every line."""
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state; `acked` counts lines of the stream that are done for certain."""

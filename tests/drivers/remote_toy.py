@@ -20,6 +20,7 @@ from drivers.snapshot import (
     Finished,
     Paused,
     Phase,
+    Reached,
     Resumed,
     RunStarted,
     Snapshot,
@@ -219,11 +220,15 @@ class ToySession:
     def act(self, order, reach, now: float) -> str:
         return "host.not_now"
 
-    def snapshot(self, now: float) -> Snapshot:
+    def reached(self) -> Reached:
         at = int(str(self._remote.get("at", 0))) if self._program is not None else 0
         done = self._program.lines_before(at) if self._program is not None else 0
+        return Reached(self._phase(), done, done)
+
+    def snapshot(self, now: float) -> Snapshot:
+        phase, done, _ = self.reached()
         return Snapshot(
-            phase=self._phase(),
+            phase=phase,
             connected=bool(self._remote),
             acked=done,
             sent=done,

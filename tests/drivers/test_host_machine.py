@@ -17,7 +17,7 @@ from drivers.acts import CALMING, Act, Order
 from drivers.errors import HostError, PortError
 from drivers.host.config import HostConfig, read_host_config, write_host_config
 from drivers.host.desk import Desk
-from drivers.host.machine import RETRY_LAST_S, Machine
+from drivers.host.machine import LOOK_EVERY_S, RETRY_LAST_S, Machine
 from drivers.host.programs import ProgramStore
 from drivers.host.server import Connection
 from drivers.journal import Journal
@@ -32,6 +32,7 @@ from drivers.snapshot import (
     Phase,
     Prompt,
     Prompted,
+    Reached,
     Replied,
     Resumed,
     Said,
@@ -112,6 +113,9 @@ class FakeSession:
     def act(self, order, reach, now):
         self.told.append((order, reach))
         return self.refuses
+
+    def reached(self):
+        return Reached(self.state.phase, self.state.acked, self.state.sent)
 
     def snapshot(self, now):
         return self.state
@@ -300,6 +304,35 @@ def test_only_an_order_that_was_sealed_for_this_machine_is_started(sealing_bench
         assert (answer["ok"], answer["code"]) == (False, "host.not_sealed")
     assert (bench.session.told, bench.journal.facts()) == ([], [])
     assert bench.start(seal=seal(key, "anna", order))["ok"]
+
+
+def test_while_a_program_streams_each_line_is_noted_at_once_and_the_rest_is_looked_at_soon(bench):
+    machine = bench.machine
+    assert not machine.stream(1.0), "nothing runs"
+    bench.running()
+    machine.tick(2.0)
+    bench.session.state = replace(bench.session.state, acked=1, sent=3, message="x")
+    assert machine.stream(2.0 + LOOK_EVERY_S / 2)
+    assert (bench.journal.progress.acked, bench.journal.progress.sent) == (1, 3)
+    assert machine.deadline() == machine.watch_deadline() == 2.0 + LOOK_EVERY_S
+    assert not machine.stream(2.0 + LOOK_EVERY_S), "the rest is due"
+    machine.tick(3.0)
+    bench.session.speaks = [Said("hello")]
+    assert not machine.stream(3.1), "an event is looked at when it comes"
+    machine.tick(3.1)
+    assert bench.kinds()[-1] == ("said", 0)
+    bench.session.state = replace(bench.session.state, phase=Phase.PAUSED)
+    assert not machine.stream(3.2), "a phase is seen when it changes"
+    machine.tick(3.2)
+    assert not machine.stream(3.3), "only a program that streams is that simple"
+
+
+def test_a_port_that_vanishes_while_a_program_streams_interrupts_the_run_at_once(bench):
+    bench.running()
+    bench.machine.tick(2.0)
+    bench.session.breaks = OSError(5, "Input/output error")
+    assert not bench.machine.stream(2.1)
+    assert (bench.machine.run, bench.events[-1].kind) == ("", "interrupted")
 
 
 def test_a_second_run_waits_and_the_same_run_starts_only_once(bench):

@@ -154,7 +154,8 @@ class Lab:
         """Let time pass until *done*; it must come within *patience* [s]."""
         end = self.now + patience
         for _ in range(2_000_000):
-            self.machine.tick(self.now)
+            if not self.machine.stream(self.now):
+                self.machine.tick(self.now)
             if done():
                 return
             if self.now >= end:
