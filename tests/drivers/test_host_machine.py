@@ -17,9 +17,10 @@ from drivers.acts import CALMING, Act, Order
 from drivers.errors import HostError, PortError
 from drivers.host.config import HostConfig, read_host_config, write_host_config
 from drivers.host.desk import Desk
-from drivers.host.machine import LOOK_EVERY_S, RETRY_LAST_S, Machine
+from drivers.host.machine import Machine
 from drivers.host.programs import ProgramStore
 from drivers.host.server import Connection
+from drivers.host.upkeep import LOOK_EVERY_S, RETRY_LAST_S
 from drivers.journal import Journal
 from drivers.profile import load_profile
 from drivers.sealing import machine_key, seal

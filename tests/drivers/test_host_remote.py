@@ -19,9 +19,10 @@ import pytest
 from drivers.errors import HostError
 from drivers.host.config import HostConfig, read_host_config, write_host_config
 from drivers.host.links import LINKS, link_of
-from drivers.host.machine import ALONE_MAX_S, Machine
+from drivers.host.machine import Machine
 from drivers.host.programs import ProgramStore
 from drivers.host.seam import MachineSession
+from drivers.host.upkeep import ALONE_MAX_S
 from drivers.journal import Journal
 from drivers.profile import load_profile
 from drivers.session import Session
