@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.analysis.piece import Piece, Reader, Times
-from jobs.analysis.pixels import PictureError, bare_jpeg, read_png, read_qoi, sniff, write_png
+from jobs.analysis.pixels import PictureError, bare_jpeg, read_png, read_qoi, sniff
 
 MOST = 6
 LARGEST_BYTES = 512 * 1024  # of one as it is written, before it is decoded
@@ -126,4 +126,7 @@ def decoded(data: bytes) -> Thumbnail:
     if was not in ("png", "qoi"):
         raise PictureError("format")
     pixels = read_png(data) if was == "png" else read_qoi(data)
-    return Thumbnail(pixels.shape[1], pixels.shape[0], was, write_png(pixels))
+    # Whoever draws brings meshes along, which a program without pictures need not wait for.
+    from jobs.analysis.pictures.png import png
+
+    return Thumbnail(pixels.shape[1], pixels.shape[0], was, png(pixels))

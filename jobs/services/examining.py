@@ -97,6 +97,7 @@ class Examining:
         if sliced:
             report["sliced"] = dict(sliced)
         files, result = answer.outputs, answer.result
+        report |= {"thumbnails": self._pictures(report.get("thumbnails"), files)}
         if not files.keys() >= _FILES:
             return Examined(report, tuple(findings) or (_died(),), sha256_of(program))
         return Examined(
@@ -111,6 +112,16 @@ class Examining:
             filament_um=round(_filament_mm(report) * 1000),
             mass_mg=round(_number(result.get("mass_g")) * 1000),
         )
+
+    def _pictures(self, told: object, files: Mapping[str, Path]) -> list[dict[str, object]]:
+        """Keep the pictures that a slicer put in, and return what is known of each."""
+        kept: list[dict[str, object]] = []
+        for row in told if isinstance(told, list) else ():
+            path = files.get(str(row.get("file"))) if isinstance(row, dict) else None
+            if path is not None:
+                known = {key: value for key, value in row.items() if key != "file"}
+                kept.append({**known, "sha256": self._programs.keep(path)})
+        return kept
 
     def _recipe(self, given: Given) -> Recipe:
         default = DEFAULT_RECIPE if self._workshop.slicer else BUILTIN_RECIPE

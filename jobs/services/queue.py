@@ -24,7 +24,8 @@ from jobs.services.jobviews import job_views
 from jobs.services.queueing import enqueue
 from jobs.services.renewing import outdated, prepare_again
 from jobs.services.steps import set_step, step_job
-from jobs.services.views import CarriedProgram, JobDetail, JobView
+from jobs.services.thumbnails import thumbnails_of
+from jobs.services.views import CarriedProgram, JobDetail, JobView, Thumbnail
 from jobs.services.workshop import Workshop
 from jobs.slicing import load_recipe, recipe_names
 from jobs.store.tables import Attempt, Job, Machine
@@ -192,6 +193,19 @@ class Queue:
             job = _job(session, job_id)
             _demand_own(job, actor)
             return self._by_hand.program(session, job, machine_slug)
+
+    def thumbnail(self, job_id: str, number: int, viewer: Actor | None) -> Thumbnail:
+        """Return a picture that the slicer put into a job's program, counted from 1.
+
+        :raises NotFoundError: if there is none of that number.
+        """
+        del viewer  # whoever may see the job's page sees its picture
+        with self._workshop.database.read() as session:
+            job = _job(session, job_id)
+            for found in thumbnails_of(session, self._workshop, job.id):
+                if 1 <= number <= len(found):
+                    return found[number - 1]
+        raise NotFoundError("picture.unknown")
 
     def recipes(self, kind: str) -> builtins.list[str]:
         """Return the recipes for a kind of machine."""

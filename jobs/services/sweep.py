@@ -98,13 +98,15 @@ class Sweep:
                 Preflight.stream_sha256,
                 Preflight.index_sha256,
                 Preflight.planned_sha256,
+                Preflight.report["thumbnails"],
             )
             .join(Job, Job.id == Preflight.job_id)
             .where(or_(Job.state.not_in(_OVER), Job.ended_at >= now - PROGRAMS_KEPT))
         )
         with self._workshop.database.read() as session:
             rows = session.execute(query).all()
-        return frozenset(sha256 for row in rows for sha256 in row if sha256)
+        pictures = (one["sha256"] for row in rows for one in row[4] or () if "sha256" in one)
+        return frozenset(sha256 for row in rows for sha256 in row[:4] if sha256) | {*pictures}
 
 
 def _drop(session: Session, key: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> int:

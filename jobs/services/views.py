@@ -367,6 +367,19 @@ class JobDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A picture that a slicer put into a program, checked and written anew.
+
+    :param format: `png` or `jpg`.
+    """
+
+    path: Path
+    format: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
 class CarriedProgram:
     """The file that a person carries to a machine without a host.
 

@@ -64,6 +64,7 @@ FILES = {
     "/healthz",
     "/jobs/{job_id}/program",
     "/jobs/{job_id}/runs/{run}/wire-log",
+    "/jobs/{job_id}/thumbnails/{number}",
 }
 
 

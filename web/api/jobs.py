@@ -19,7 +19,7 @@ from web.api.wishes import (
 )
 from web.auth import ApiVisitorDep, FormDep, Visitor
 from web.context import Web, WebDep
-from web.pages.jobs import PURPOSES, carried, packed_log
+from web.pages.jobs import PURPOSES, carried, packed_log, picture_file
 
 router = api_router("jobs")
 
@@ -163,6 +163,16 @@ def retry(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
 def program(web: WebDep, visitor: ApiVisitorDep, job_id: str, machine: str) -> FileResponse:
     """The file to carry to a machine that takes work by hand, as it was examined for it."""
     return carried(web.services.queue.program(visitor.actor, job_id, machine))
+
+
+@router.get(
+    "/jobs/{job_id}/thumbnails/{number}",
+    response_class=FileResponse,
+    responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}},
+)
+def thumbnail(web: WebDep, visitor: ApiVisitorDep, job_id: str, number: int) -> FileResponse:
+    """A picture that the slicer put into the program, counted from 1; checked and written anew."""
+    return picture_file(web.services.queue.thumbnail(job_id, number, visitor.actor))
 
 
 @router.get("/jobs/{job_id}/resume")

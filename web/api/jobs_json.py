@@ -207,6 +207,22 @@ class WaiverOut(BaseModel):
         )
 
 
+class ThumbnailOut(BaseModel):
+    """A picture that the slicer put in; its bytes are at `/jobs/{job_id}/thumbnails/{number}`."""
+
+    number: int
+    width_px: int
+    height_px: int
+    format: str
+    bytes: int
+
+    @classmethod
+    def all_of(cls, told: object) -> list[ThumbnailOut]:
+        """Return the JSON form of what a report tells."""
+        rows = told if isinstance(told, list) else []
+        return [cls.model_validate({**row, "number": at}) for at, row in enumerate(rows, 1)]
+
+
 class PreflightOut(BaseModel):
     """What was found for one machine; `open` of it need a person's word and have none."""
 
@@ -222,6 +238,8 @@ class PreflightOut(BaseModel):
     stream_lines: int
     open: int
     waivers: list[WaiverOut]
+    slicer: dict[str, object] | None
+    thumbnails: list[ThumbnailOut]
 
     @classmethod
     def of(cls, web: Web, one: PreflightView) -> PreflightOut:
@@ -239,6 +257,8 @@ class PreflightOut(BaseModel):
             mass_g=one.mass_g,
             filament_mm=one.filament_mm,
             stream_lines=one.stream_lines,
+            slicer=slicer if isinstance(slicer := one.report.get("slicer"), dict) else None,
+            thumbnails=ThumbnailOut.all_of(one.report.get("thumbnails")),
         )
 
 

@@ -18,7 +18,7 @@ from jobs.domain.job import JobState, StepState
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
 from jobs.domain.preflight import Verdict
-from jobs.services.views import CarriedProgram, JobDetail, MachineView, PreflightView
+from jobs.services.views import CarriedProgram, JobDetail, MachineView, PreflightView, Thumbnail
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.errors import sentence_of, status_of
@@ -189,6 +189,18 @@ def _sheets(
         for one in detail.preflights
         if one.machine_slug in slugs and one.verdict is not Verdict.BLOCK
     ]
+
+
+@router.get("/jobs/{job_id}/thumbnails/{number}")
+def thumbnail(web: WebDep, visitor: VisitorDep, job_id: str, number: int) -> FileResponse:
+    """Hand out a picture that the slicer put into the program."""
+    return picture_file(web.services.queue.thumbnail(job_id, number, visitor.actor))
+
+
+def picture_file(picture: Thumbnail) -> FileResponse:
+    """Return a picture that may be shown: it was checked and written anew."""
+    kind = "image/jpeg" if picture.format == "jpg" else "image/png"
+    return FileResponse(picture.path, media_type=kind, headers={"Cache-Control": "private"})
 
 
 @router.get("/jobs/{job_id}/sheet")
