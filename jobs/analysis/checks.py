@@ -11,6 +11,7 @@ import numpy as np
 
 from jobs.analysis.arrays import Bools, Floats, Ints
 from jobs.analysis.beam import Beam
+from jobs.analysis.keepout import KeepOuts
 from jobs.analysis.language import Commands, LongLines, Malformed
 from jobs.analysis.piece import Piece
 from jobs.analysis.places import AXES
@@ -35,6 +36,7 @@ def make_checks(target: Target, guessed: Callable[[], str]) -> list[Check]:
         WrongKind(target, guessed), Commands(target), Malformed(), LongLines(target),
         *(Envelope(target, axis) for axis in range(3)), Temperatures(target), Spindle(target),
         Beam(target), Cold(target), LeftOn(target), Units(target), Feedrate(target),
+        KeepOuts(target),
     ]  # fmt: skip
 
 

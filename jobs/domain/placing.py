@@ -34,6 +34,24 @@ class Box:
             for axis in range(3)
         )
 
+    def crossed(self, start: Point, end: Point) -> bool:
+        """Tell whether a straight move goes through it; touching is none.
+
+        >>> Box((4.0, 3.0, -1.0), (6.0, 7.0, 1.0)).crossed((0.0, 0.0, 0.0), (9.0, 9.0, 0.0))
+        True
+        """
+        enters, leaves = 0.0, 1.0
+        for axis in range(3):
+            low, high = self.low[axis] + SLACK, self.high[axis] - SLACK
+            begin, way = start[axis], end[axis] - start[axis]
+            if way == 0.0:
+                if not low < begin < high:
+                    return False
+                continue
+            one, other = (low - begin) / way, (high - begin) / way
+            enters, leaves = max(enters, min(one, other)), min(leaves, max(one, other))
+        return enters < leaves
+
 
 def keep_outs(flat: Sequence[float]) -> list[Box]:
     """Return boxes from six numbers each: lowest corner, then highest.
@@ -64,7 +82,7 @@ def shift_of(offsets: Mapping[str, Sequence[float]], system: str) -> Point | Non
     return x + more[0], y + more[1], z + more[2] + length[0]
 
 
-def misplaced(placed: Box, reach: Box, forbidden: Sequence[Box]) -> Iterator[Refusal]:
+def misplaced(placed: Box, reach: Box) -> Iterator[Refusal]:
     """Yield every reason why cuts in *placed* cannot be made, in machine coordinates."""
     for axis, name in enumerate(AXES):
         fields: dict[str, str | int | float] = {
@@ -76,6 +94,3 @@ def misplaced(placed: Box, reach: Box, forbidden: Sequence[Box]) -> Iterator[Ref
             yield Refusal(Reason.OUTSIDE_NOW, {**fields, "at_mm": round(placed.low[axis], 2)})
         if placed.high[axis] > reach.high[axis] + SLACK:
             yield Refusal(Reason.OUTSIDE_NOW, {**fields, "at_mm": round(placed.high[axis], 2)})
-    for number, box in enumerate(forbidden, 1):
-        if placed.meets(box):
-            yield Refusal(Reason.IN_KEEP_OUT, {"number": number})

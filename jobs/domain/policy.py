@@ -41,7 +41,8 @@ class Reason(StrEnum):
     LASER_MODE = "laser-mode"  # wanted: on, off
     OFFSETS_UNKNOWN = "offsets-unknown"  # code
     OUTSIDE_NOW = "outside-now"  # axis, at_mm, low_mm, high_mm
-    IN_KEEP_OUT = "in-keep-out"  # number
+    IN_KEEP_OUT = "in-keep-out"  # number, line
+    WAY_UNKNOWN = "way-unknown"
     CHECKLIST_FIRST = "checklist-first"
     RESUME_CHANGED = "resume-changed"
     WRONG_STATE = "wrong-state"  # state, wanted

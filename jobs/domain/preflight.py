@@ -29,6 +29,7 @@ class FindingCode(StrEnum):
     # what the program has the machine do
 
     OUTSIDE_ENVELOPE = "outside-envelope"  # axis, at_mm, low_mm, high_mm
+    IN_KEEP_OUT = "in-keep-out"  # number
     NOZZLE_TOO_HOT = "nozzle-too-hot"  # asked_c, limit_c
     BED_TOO_HOT = "bed-too-hot"  # asked_c, limit_c
     SPINDLE_TOO_FAST = "spindle-too-fast"  # asked_rpm, limit_rpm

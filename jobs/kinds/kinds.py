@@ -98,6 +98,7 @@ FDM: Final = MachineKind(
         FindingCode.BED_TOO_HOT,
         FindingCode.COLD_EXTRUSION,
         FindingCode.HEAT_LEFT_ON,
+        FindingCode.IN_KEEP_OUT,
     },
 )
 MILL: Final = MachineKind(

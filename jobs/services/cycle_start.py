@@ -13,15 +13,15 @@ from sqlalchemy import select
 from jobs.domain.errors import NotFoundError, RefusedError, UnavailableError
 from jobs.domain.machine import MachineLimits
 from jobs.domain.people import Actor
-from jobs.domain.placing import Box, Point, keep_outs, misplaced, shift_of
+from jobs.domain.placing import AXES, Box, Point, keep_outs, misplaced, shift_of
 from jobs.domain.policy import Reason, Refusal
 from jobs.kinds import KINDS, MILL, Item
 from jobs.services.dispatch import Dispatch
+from jobs.services.pathways import SYSTEMS, Pathways, clear
 from jobs.services.starting import preflight_for
 from jobs.services.workshop import LiveOffsets, Workshop
 from jobs.store.tables import Job, Machine, Preflight
 
-_SYSTEMS: Final = ("G54", "G55", "G56", "G57", "G58", "G59")
 _TRACE_MM: Final = 1.0  # below the top, where the outline is shown
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class CycleStart:
     def __init__(self, workshop: Workshop, dispatch: Dispatch) -> None:
         self._workshop = workshop
         self._dispatch = dispatch
+        self._pathways = Pathways(workshop)
 
     def check(self, actor: Actor, slug: str, job_id: str) -> StartCheck:
         """Read the controller's offsets now, and say how the start stands; nothing moves."""
@@ -122,14 +123,12 @@ class CycleStart:
         assert preflight is not None
         box = _box_of(preflight)
         assert box is not None
-        (left, front, _), (right, rear, _) = box.low, box.high
-        corners = ((left, front), (right, front), (right, rear), (left, rear), (left, front))
         # A laser stays in its focus: nothing sticks out of it that could hit something.
         up = [] if stands.has_beam else [f"G53 G0 Z{stands.top_mm - _TRACE_MM:.3f}"]
         return [
             *("M5", f"G21 G90 {next(iter(stands.zero_mm))}"),
             *up,
-            *(f"G0 X{x:.3f} Y{y:.3f}" for x, y in corners),
+            *(f"G0 X{x:.3f} Y{y:.3f}" for x, y, _ in _outline(box, 0.0)),
         ]
 
     def _stands(
@@ -144,7 +143,7 @@ class CycleStart:
         kind = KINDS.get(machine.kind, MILL)
         reasons = list(self._wrong_mode(machine.slug, has_beam=kind.has_beam))
         zeros: dict[str, Point] = {}
-        homed, can_home, top = False, True, 0.0
+        homed, can_home, top, is_free = False, True, 0.0, True
         if isinstance(told, str):
             reasons.append(Refusal(Reason.OFFSETS_UNKNOWN, {"code": told}))
         else:
@@ -157,9 +156,14 @@ class CycleStart:
                 reasons.append(Refusal(Reason.OFFSETS_UNKNOWN, {"code": "G54"}))
             reach = _reach_of(told, limits)
             top = reach.high[2]
-            if homed and box is not None:
-                for zero in zeros.values():
-                    reasons += misplaced(box.moved(zero), reach, keep_outs(limits.keep_out_mm))
+            if homed and box is not None and preflight is not None:
+                placed = [box.moved(zero) for zero in zeros.values()]
+                for one in placed:
+                    reasons += misplaced(one, reach)
+                at = self._workshop.live.get(machine.slug).position_mm or ()
+                reasons += self._pathways.refusals(preflight, limits, told, at, placed, reach)
+                height = None if kind.has_beam else top - _TRACE_MM
+                is_free = clear(_way_around(placed, at, height), keep_outs(limits.keep_out_mm))
         # A laser without switches goes only where its program would go at once after.
         knows_way = homed or (kind.has_beam and not can_home)
         size = (0.0, 0.0, 0.0)
@@ -178,7 +182,7 @@ class CycleStart:
             zero_mm=zeros,
             homed=homed,
             reasons=reasons,
-            can_trace=knows_way and box is not None and not reasons,
+            can_trace=knows_way and box is not None and is_free and not reasons,
             top_mm=top,
         )
 
@@ -191,6 +195,25 @@ class CycleStart:
         mode = self._workshop.live.get(slug).laser
         if mode is not None and mode is not has_beam:
             yield Refusal(Reason.LASER_MODE, {"wanted": "on" if has_beam else "off"})
+
+
+def _outline(box: Box, height: float) -> list[Point]:
+    (left, front, _), (right, rear, _) = box.low, box.high
+    corners = ((left, front), (right, front), (right, rear), (left, rear), (left, front))
+    return [(x, y, height) for x, y in corners]
+
+
+def _way_around(placed: Sequence[Box], at: Sequence[float], height: float | None) -> list[Point]:
+    """Return where a trace leads in the machine, from where it stands as far as that is known.
+
+    :param height: None: as it stands, as far as the bounds' own where that is not known.
+    """
+    if not placed:
+        return []
+    if len(at) != len(AXES):
+        return _outline(placed[0], placed[0].high[2] if height is None else height)
+    height = at[2] if height is None else height
+    return [(at[0], at[1], at[2]), (at[0], at[1], height), *_outline(placed[0], height)]
 
 
 def _box_of(preflight: Preflight) -> Box | None:
@@ -207,8 +230,8 @@ def _box_of(preflight: Preflight) -> Box | None:
 def _zeros(preflight: Preflight | None, told: LiveOffsets) -> dict[str, Point]:
     """Return the work zeros that the program uses; without any of its own, the one in force."""
     commands = preflight.report.get("commands") if preflight is not None else None
-    named = [one for one in _SYSTEMS if isinstance(commands, Mapping) and one in commands]
-    used = named or [one for one in _SYSTEMS if one in told.modes] or ["G54"]
+    named = [one for one in SYSTEMS if isinstance(commands, Mapping) and one in commands]
+    used = named or [one for one in SYSTEMS if one in told.modes] or ["G54"]
     found = {one: shift_of(told.offsets, one) for one in used}
     if any(zero is None for zero in found.values()):
         return {}

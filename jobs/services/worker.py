@@ -128,6 +128,39 @@ def resume(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, o
     )
 
 
+def place(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Hold a program's way, with the offsets of a moment, against what stands in the machine.
+
+    Asks for `limits`, `dialect`, `zeros`, `before`, `stored`, `at`, `low` and `high` (of its
+    reach) [mm]; files `stream` and `index`.
+    """
+    import numpy as np
+
+    from jobs.analysis.keepout import Moment, judge_way
+    from jobs.domain.machine import MachineLimits
+    from jobs.domain.placing import Box
+
+    del out
+    low, high = (np.asarray(request[end], np.float64).tolist() for end in ("low", "high"))
+    moment = Moment(
+        zeros=np.asarray(request["zeros"], np.float64),
+        before=np.asarray(request["before"], np.float64),
+        stored={
+            int(code): np.asarray(at, np.float64)
+            for code, at in _mapping(request, "stored").items()
+        },
+        at=np.asarray(request["at"], np.float64),
+    )
+    return judge_way(
+        files["stream"],
+        files["index"],
+        MachineLimits.from_json(_mapping(request, "limits")),
+        str(request["dialect"]),
+        moment,
+        Box(tuple(low), tuple(high)),
+    )
+
+
 def slice_mesh(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Turn a mesh into `program.gcode`; asks for `recipe` and `limits`, both as their to_json."""
     from jobs.analysis.mesh import as_sliceable
@@ -171,6 +204,7 @@ TASKS: Final[dict[Task, TaskFunction]] = {
     Task.COPY: copy,
     Task.PICTURE: picture,
     Task.PREPARE: prepare,
+    Task.PLACE: place,
     Task.RESUME: resume,
     Task.SLICE: slice_mesh,
     Task.MANIFEST: manifest,

@@ -50,6 +50,7 @@ class Task(StrEnum):
     PICTURE = "picture"  # pictures of a mesh or of a program for one machine
     PREPARE = "prepare"  # a program for one machine: stream file, index, report, findings
     SLICE = "slice"  # a mesh and a recipe: program.gcode
+    PLACE = "place"  # a stream and a controller's offsets: what stands in its way
     RESUME = "resume"  # the rest of a stream from a line on: the same, with what comes before it
     MANIFEST = "manifest"  # a design's manifest: what it says, what can be printed, which licence
 
@@ -101,6 +102,7 @@ LIMITS: Final[Mapping[Task, WorkerLimits]] = {
     Task.COPY: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
     Task.PICTURE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=60, wall_s=120.0, output_files=64),
     Task.PREPARE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
+    Task.PLACE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
     Task.RESUME: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=180, wall_s=240.0),
     Task.SLICE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=600, wall_s=900.0),
     Task.MANIFEST: WorkerLimits(memory_bytes=512 * MIB, cpu_s=20, wall_s=30.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ import pytest
 from jobs.domain.errors import RefusedError, UnavailableError
 from jobs.domain.policy import Reason
 from jobs.kinds import LASER, MILL
+from jobs.services.targets import target_of
 from jobs.services.workshop import LiveOffsets
 from jobs.store.tables import Machine, Preflight
 
@@ -93,13 +95,93 @@ def test_a_machine_that_can_home_must_have_and_one_that_cannot_is_not_judged(
     assert not found.can_trace
 
 
-def test_keep_out_boxes_are_machine_data(house, job_id, member, gateway):
-    with house.workshop.database.write() as session:
-        machine = session.get_one(Machine, house.row(Machine, slug="router").id)
-        box = [-200.0, -320.0, -80.0, -180.0, -310.0, 0.0]
-        machine.limits = {**machine.limits, "keep_out_mm": box}
-    found = house.services.cycle.check(member, "router", job_id)
-    assert [one.reason for one in found.reasons] == [Reason.IN_KEEP_OUT]
+AROUND = (
+    "G21 G90",
+    "G0 Z10",
+    "G0 X0 Y0",
+    "G1 Z-5 F300",
+    "G1 Y50",
+    "G1 X100",
+    "G0 Z10",
+)
+
+
+@pytest.fixture
+def milled(house, job_id):
+    """Give the job a real stream, and its machine a box in the middle of the program's bounds."""
+
+    def write(*lines: str, box=(-205.0, -345.0, -80.0, -195.0, -310.0, -40.0)) -> None:
+        folder = house.workshop.work_dir / "programs"
+        stream = "".join(f"{line}\n" for line in lines).encode()
+        (folder / ("b" * 64)).write_bytes(stream)
+        (folder / ("c" * 64)).write_bytes(
+            array("I", [10 * (line + 1) for line in range(len(lines))]).tobytes()
+        )
+        commands = {word: 1 for line in lines for word in line.split() if word[0] == "G"}
+        with house.workshop.database.write() as session:
+            machine = session.get_one(Machine, house.row(Machine, slug="router").id)
+            machine.limits = {**machine.limits, "keep_out_mm": list(box)}
+            preflight = session.get_one(Preflight, house.row(Preflight, job_id=job_id).id)
+            preflight.report = {**REPORT, "commands": commands}
+            target = target_of(machine, None)
+            preflight.target_sha256 = target.sha256()
+        live = house.workshop.live
+        live.put("router", replace(live.get("router"), position_mm=(-250.0, -350.0, -1.0)))
+
+    return write
+
+
+def check(house, job_id, member):
+    return house.services.cycle.check(member, "router", job_id)
+
+
+def test_a_program_that_goes_around_a_keep_out_box_may_start(house, job_id, member, milled):
+    milled(*AROUND)
+    found = check(house, job_id, member)
+    assert found.reasons == []
+    assert found.can_trace
+    assert house.services.cycle.start(member, "router", job_id, ALL, house.now)
+
+
+def test_a_move_through_a_keep_out_box_is_named_by_its_line(house, job_id, member, milled, gateway):
+    milled(*AROUND[:-1], "G1 X0 Y0 (back across it)", AROUND[-1])
+    found = check(house, job_id, member)
+    assert [(one.reason, one.fields) for one in found.reasons] == [
+        (Reason.IN_KEEP_OUT, {"number": 1, "line": 70})
+    ]
+    with pytest.raises(RefusedError):
+        house.services.cycle.start(member, "router", job_id, ALL, house.now)
+    assert not gateway.orders
+    gateway.told = told((-250.0, -330.0, -60.0))  # set zero elsewhere: the verdict is a new one
+    assert check(house, job_id, member).reasons == []
+
+
+def test_moves_in_machine_coordinates_are_judged_too(house, job_id, member, milled, gateway):
+    low = (-205.0, -345.0, -80.0, -195.0, -310.0, -66.0)  # below all that is cut
+    milled(*AROUND, "G53 G0 Z-70", "G53 G0 X-150 Y-310", box=low)
+    assert [one.reason for one in check(house, job_id, member).reasons] == []
+    milled(*AROUND, "G53 G0 Z-70", "G53 G0 X-250 Y-350", "G53 G0 X9", box=low)
+    (house.workshop.work_dir / "programs" / ("b" * 64)).touch()
+    gateway.told = told((-250.0, -350.0, -59.99))
+    assert [
+        (one.reason, one.fields.get("line")) for one in check(house, job_id, member).reasons
+    ] == [
+        (Reason.IN_KEEP_OUT, 90),
+        (Reason.OUTSIDE_NOW, None),
+    ]
+
+
+def test_a_way_that_cannot_be_judged_is_refused(house, job_id, member, milled):
+    milled(*AROUND)
+    (house.workshop.work_dir / "programs" / ("b" * 64)).unlink()
+    assert [one.reason for one in check(house, job_id, member).reasons] == [Reason.WAY_UNKNOWN]
+
+
+def test_an_outline_that_meets_a_keep_out_box_is_not_traced(house, job_id, member, milled):
+    tower = (-205.0, -355.0, -80.0, -195.0, -345.0, 0.0)  # stands in its front edge
+    milled("G21 G90", "G0 Z10", "G0 X0 Y50", "G0 X100", box=tower)
+    found = check(house, job_id, member)
+    assert (found.reasons, found.can_trace) == ([], False)
 
 
 def test_the_check_names_tools_size_and_zero(house, job_id, member):
