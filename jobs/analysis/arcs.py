@@ -127,7 +127,7 @@ def _offset_of(way: Floats, radius: Floats, clockwise: Bools) -> Floats:
 
 def _impossible(end_radius: Floats, radius: Floats, grbl: bool) -> Bools:
     """Return arcs without a centre, and for Grbl those whose ends lie on two circles."""
-    none: Bools = radius < 1e-9
+    none: Bools = ~(radius >= 1e-9)
     if not grbl:
         return none
     off = np.abs(end_radius - radius)

@@ -15,7 +15,7 @@ _STRAIGHT = 0.999999
 # Short moves at blunt corners are limited as if they were an arc.
 # Source: Marlin JD_HANDLE_SMALL_SEGMENTS: moves under 1 mm, angles above 135°.
 _SMALL = 1.0
-_BLUNT = -np.sqrt(0.5)
+_BLUNT = -0.7071067812
 # Marlin keeps the safe speed of a corner if the shared one is not clearly faster.
 _CLEARLY = 0.99
 

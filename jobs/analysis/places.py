@@ -43,8 +43,10 @@ class Places:
         codes = (*_SHIFTS, _CLEARS, _SUSPENDS, _RESTORES, *_HOMES, *_LENGTHS, 530)
         events = commands.lines("G", *codes)
         if blocks.relative.any() or self._touch_axes(blocks, events):
-            self._follow(blocks, moving, at, (start, end))
-            self._pass(blocks, at, homes, start, end)
+            before, after, shift = self._follow(blocks, moving)
+            start[:], end[:] = before[at], after[at]
+            if len(homes):
+                _pass(blocks, homes, (start, end), np.searchsorted(at, homes), shift)
             return start, end
         for axis in range(3):
             self._follow_plain(blocks, axis, at, (start[:, axis], end[:, axis]))
@@ -79,13 +81,17 @@ class Places:
         start[:1] = before + shift
         start[1:] = end[:-1]
 
-    def _follow(self, blocks: Blocks, moving: Bools, at: Ints, out: tuple[Floats, Floats]) -> None:
+    def _follow(self, blocks: Blocks, moving: Bools) -> tuple[Floats, Floats, Floats]:
         """Follow all axes in spans between the lines that depend on all that was before.
 
         A program has a handful of them; all else is done at once for a whole span.
+
+        :returns: places before and after each line, and how far they are shifted from the
+            program's coordinates, shapes (n, 3).
         """
         before = np.empty((blocks.n, 3), order="F")
         after = np.empty((blocks.n, 3), order="F")
+        shift = np.empty((blocks.n, 3), order="F")
         hard = blocks.commands.lines("G", _CLEARS, _SUSPENDS, _RESTORES)
         if not blocks.modal:
             hard = np.union1d(hard, blocks.commands.lines("G", 530))
@@ -95,9 +101,8 @@ class Places:
         for first, until in pairwise(edges):
             if first in jumps:
                 self._jump(jumps[first])
-            self._follow_span(spans, slice(first, until), before, after)
-        out[0][:] = before[at]
-        out[1][:] = after[at]
+            self._follow_span(spans, slice(first, until), (before, after, shift))
+        return before, after, shift
 
     def _jump(self, code: int) -> None:
         """Clear, suspend or restore the shift of G92; the tool stays where it is."""
@@ -109,7 +114,8 @@ class Places:
             self._place[axis] += before - after
             self._offset[axis] = after
 
-    def _follow_span(self, spans: _Spans, span: slice, before: Floats, after: Floats) -> None:
+    def _follow_span(self, spans: _Spans, span: slice, out: tuple[Floats, Floats, Floats]) -> None:
+        before, after, shift = out
         length = hold(spans.n, *spans.lengths, self._tool_length)[span] if spans.lengthens else None
         for axis in range(3):
             was_place, was_offset = self._place[axis], self._offset[axis]
@@ -124,22 +130,13 @@ class Places:
                     lift = length
             place = track(set_at, set_to, step, was_place)
             offset = spans.offset(axis, span, place, (was_place, was_offset))
-            after[span, axis] = place + offset + lift
+            shift[span, axis] = offset + lift
+            after[span, axis] = place + shift[span, axis]
             before[span, axis] = previous(after[span, axis], first)
             self._place[axis] = float(place[-1])
             self._offset[axis] = float(offset[-1]) if isinstance(offset, np.ndarray) else offset
         if length is not None:
             self._tool_length = float(length[-1])
-
-    def _pass(self, blocks: Blocks, at: Ints, homes: Ints, start: Floats, end: Floats) -> None:
-        """Let a move home end at the place that it names, where it turns towards the switches."""
-        rows = np.searchsorted(at, homes)
-        for axis, letter in enumerate(AXES):
-            value = blocks.length(letter)[homes]
-            was = start[rows, axis]
-            # Shifts change at homing only in Marlin, which has no such moves.
-            reach = np.where(blocks.relative[homes], was + value, value + self._shift(axis))
-            end[rows, axis] = np.where(np.isnan(value), was, reach)
 
     def _shift(self, axis: int) -> float:
         return self._offset[axis] + (self._tool_length if axis == 2 else 0.0)
@@ -150,6 +147,17 @@ class Places:
             return 0.0
         low = self._machine.origin_mm[axis]
         return min(max(0.0, low), low + self._machine.envelope_mm[axis])
+
+
+def _pass(
+    blocks: Blocks, homes: Ints, out: tuple[Floats, Floats], rows: Ints, shift: Floats
+) -> None:
+    """Let a move home end at the place that it names, where it turns towards the switches."""
+    start, end = out
+    for axis, letter in enumerate(AXES):
+        value, was = blocks.length(letter)[homes], start[rows, axis]
+        reach = np.where(blocks.relative[homes], was + value, value + shift[homes, axis])
+        end[rows, axis] = np.where(np.isnan(value), was, reach)
 
 
 def _jumps(blocks: Blocks) -> tuple[Ints, Ints]:

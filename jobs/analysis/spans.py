@@ -148,7 +148,7 @@ class SpindleTime(Spans):
     def feed(self, piece: Piece) -> None:
         """Take the next piece."""
         on = piece.blocks.spindle
-        if not self._on and not on.any():
+        if not len(piece) or not (self._on or on.any()):
             return
         states = on.astype(np.int64)
         turns = np.flatnonzero(np.diff(states, prepend=self._on))

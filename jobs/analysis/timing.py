@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
@@ -38,6 +39,8 @@ _NOT_SEEN_GRBL, _NOT_SEEN_MARLIN = 2, 3
 # Homing of one axis of a desktop printer, fast touch and slow touch [s].
 _HOMING_AXIS = 6.0
 _LONGEST_DWELL = 1e6
+# Less than any step of any motor: rounding, not a way [mm].
+_NO_LENGTH = 1e-6
 _MOST_LINES_AT_ONCE = 1 << 16
 _MOTION = 0  # the first of the columns of `Times`
 
@@ -77,6 +80,15 @@ class _Chain:
 _EMPTY = _Chain(np.zeros(0, np.int64), *(np.zeros(0) for _ in range(4)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The last move of a piece, which makes a corner with the first of the next."""
+
+    unit: tuple[float, ...]
+    nominal: float
+    jerk: tuple[float, ...]
+
+
 class Planner:
     """Plans a program's moves as the firmware will, piece by piece.
 
@@ -90,8 +102,8 @@ class Planner:
         self._seen = max(machine.planner_blocks - not_seen, 1)
         self._open = _EMPTY
         self._reached = 0.0
-        # Of the last move: direction, speed asked for, and whether a standstill follows it.
-        self._last: tuple[tuple[float, ...], float] | None = None
+        # Of the last move, unless a standstill follows it: direction, speed, jerk of the axes.
+        self._last: _Before | None = None
 
     def feed(self, first_line: int, blocks: Blocks, moves: Moves) -> tuple[Ints, Floats]:
         """Return lines, in the whole stream, and seconds of the moves that are settled now."""
@@ -127,11 +139,10 @@ class Planner:
     ) -> tuple[_Chain, bool]:
         """Return the moves that have a length, and whether the machine stands after them."""
         way = [moves.end[:, axis] - moves.start[:, axis] for axis in range(3)]
-        travelled = moves.travelled()
-        length = travelled
-        if (extruders := moves.extruded.any() and not blocks.modal) or not travelled.all():
-            length = np.where(travelled > 0.0, travelled, np.abs(moves.extruded))
-        at = np.flatnonzero(length > 0.0)
+        travelled = length = moves.travelled()
+        if extruders := not blocks.modal and bool(moves.extruded.any()):
+            length = np.where(travelled > _NO_LENGTH, travelled, np.abs(moves.extruded))
+        at = np.flatnonzero(length > _NO_LENGTH)
         stands_before = bool(blocks.n) and halts[-1] > 0
         if len(at) == 0:
             read_limits(blocks, self._machine, moves.line[:0])
@@ -150,7 +161,8 @@ class Planner:
         corner[1:][stops[1:] > stops[:-1]] = 0.0
         if stops[0] > 0 or self._last is None:
             corner[0] = 0.0
-        self._last = (tuple(float(one[-1]) for one in unit), float(nominal[-1]))
+        jerk = tuple(_last_of(one) for one in limits.jerk or ())
+        self._last = _Before(tuple(float(one[-1]) for one in unit), float(nominal[-1]), jerk)
         chain = _Chain(line + first_line, length, nominal, own, corner)
         return chain, bool(halts[-1] > stops[-1])
 
@@ -163,29 +175,40 @@ class Planner:
         length: Floats,
         limits: Limits,
     ) -> Floats:
-        before, speed = self._last or ((0.0,) * 4, 0.0)
-        if len(before) > len(unit) and before[3:] != (0.0,):
+        last = self._last or _Before((), 0.0, ())
+        if len(last.unit) > len(unit):
             unit = [*unit, np.zeros(len(nominal))]
-        before = (*before, 0.0)[: len(unit)]
-        directions = [np.concatenate(([was], one)) for was, one in zip(before, unit, strict=True)]
-        speeds = np.concatenate(([speed], nominal))
+        directions = [
+            np.append(was, one) for was, one in zip_longest(last.unit, unit, fillvalue=0.0)
+        ]
+        speeds, count = np.append(last.nominal, nominal), len(nominal)
         if limits.jerk is not None:
-            return by_jerk(directions, speeds, [_led(one) for one in limits.jerk])
-        axes = [_led(one) for one in limits.acceleration]
-        deviation = _led(limits.deviation)
+            jerk = [_led(one, count, was) for one, was in zip_longest(limits.jerk, last.jerk)]
+            return by_jerk(directions, speeds, jerk)
+        axes = [_led(one, count) for one in limits.acceleration]
+        deviation = _led(limits.deviation, count)
         if blocks.modal:
             return by_deviation(directions, speeds, (None, axes), deviation, None)
         if len(directions) > len(AXES) and directions[-1].any():
             # Marlin takes the filament for a direction like any other.
             size = np.sqrt(sum((one * one for one in directions), np.zeros(len(speeds))))
             directions = [one / np.maximum(size, 1e-12) for one in directions]
-        led = (np.concatenate(([0.0], one)) for one in (own, length))
-        return by_deviation(directions, speeds, (next(led), axes), deviation, next(led))
+        own, length = np.append(0.0, own), np.append(0.0, length)
+        return by_deviation(directions, speeds, (own, axes), deviation, length)
 
 
-def _led(column: Column) -> Column:
-    """Return a column with a place for the move before in front; its value is not used."""
-    return column if isinstance(column, float) else np.concatenate((column[:1], column))
+def _led(column: Column, count: int, before: float | None = None) -> Column:
+    """Return a limit of so many moves with that of the move before in front.
+
+    :param before: its value; None where none is used.
+    """
+    if isinstance(column, float) and before in (None, column):
+        return column
+    return np.append(1.0 if before is None else before, np.broadcast_to(column, count))
+
+
+def _last_of(column: Column) -> float:
+    return column if isinstance(column, float) else float(column[-1])
 
 
 def _speeds(
@@ -197,7 +220,7 @@ def _speeds(
 ) -> tuple[Floats, Floats]:
     """Return speed asked for [mm/s] and acceleration [mm/s²] of each move, within all limits."""
     travelled, pushed = amounts
-    alone = travelled <= 0.0
+    alone = travelled <= _NO_LENGTH
     extrudes = pushed != 0.0
     most = np.full(len(travelled), np.inf)
     own = np.where(extrudes, limits.printing, limits.travelling)
