@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from drivers.acts import Act, Order, Reach
+from drivers.acts import Act, Order, Reach, outside
 from drivers.dialects import farmbot, farmbot_lines
 from drivers.dialects.farmbot import Why
-from drivers.engine.base import RUNNING
+from drivers.engine.base import RUNNING, UNHOMED_JOG
 from drivers.engine.farmbot_wire import FarmBotWire, Owed
 from drivers.flow import Line, Part, Program
 from drivers.snapshot import LOCKED, Cancelled, Connected, Finished, Phase, Said, Snapshot
@@ -23,6 +23,8 @@ _CONFIG_OK = 2  # the parameter that approves all others
 _PROOF = b"F42 P13 M0"
 _UNLOCK = "F09"
 _HOME = {"X": "F11", "Y": "F12", "Z": "F13"}
+_HOMING = frozenset(_HOME.values())
+_STEPS_PER_MM = (5.0, 5.0, 25.0)  # of the axes, as delivered
 _CODES = {
     Why.INVALID: "machine.refused",
     Why.LOCKED: "machine.halted",
@@ -102,18 +104,54 @@ class FarmBotEngine(FarmBotWire):
         """Return what a person may have the machine do in its present state."""
         if self._phase is not Phase.IDLE or not self._connected:
             return frozenset()
-        return frozenset({Act.UNLOCK} if self._is_locked else {Act.HOME, Act.OFF})
+        if self._is_locked:
+            return frozenset({Act.UNLOCK})
+        if self._moves_by_hand():
+            return frozenset({Act.JOG_CANCEL})
+        jog = {Act.JOG} if set(self._position) >= {"X", "Y", "Z"} else set()
+        return frozenset({Act.HOME, Act.OFF} | jog)
+
+    def _moves_by_hand(self) -> bool:
+        """Tell whether a jog or homing that a person asked for is under way."""
+        owed = self._owed
+        if owed is None or owed.line.place >= 0:
+            return False
+        return owed.target is not None or farmbot_lines.commands(owed.line.text)[0] in _HOMING
 
     def _act(self, order: Order, reach: Reach, now: float) -> str:  # noqa: ARG002 (the seam)
         match order.act:
             case Act.UNLOCK:
                 lines = [_UNLOCK]
+            case Act.JOG:
+                return self._jog(order, reach)
+            case Act.JOG_CANCEL:
+                self._urgent += b"@"
+                self._is_dirty = self._aborts = True
+                return ""
             case Act.HOME:
                 # The tool goes out of the way first.
                 lines = [_HOME[axis] for axis in "ZYX" if not order.axes or axis in order.axes]
             case _:
                 lines = list(self._profile.switch_off)
         self._extras.extend(self._lines(lines))
+        return ""
+
+    def _jog(self, order: Order, reach: Reach) -> str:
+        """Move to a place that lies so far from here; an axis that is not named would go to 0."""
+        if self._extras or self._owed is not None:
+            return "host.too_far_ahead"
+        if self._homed:
+            if outside(order, self._position, reach):
+                return "host.out_of_reach"
+        elif max(abs(by) for by in order.axes.values()) > UNHOMED_JOG:
+            return "host.not_homed"
+        places = (f"{axis}{self._position[axis] + order.axes.get(axis, 0.0):.2f}" for axis in "XYZ")
+        # Speeds in steps as the robot is delivered; they only ever slow it down.
+        speeds = (
+            f"{letter}{max(1, round(order.feedrate * steps))}"
+            for letter, steps in zip("ABC", _STEPS_PER_MM, strict=True)
+        )
+        self._extras.extend(self._lines([" ".join(("G00", *places, *speeds))]))
         return ""
 
     def _lock(self, now: float) -> None:
@@ -191,7 +229,8 @@ class FarmBotEngine(FarmBotWire):
         owed = self._owed
         if owed is None or owed.q != reply.q:
             return
-        if self._phase is Phase.CANCELLING:
+        if self._phase is Phase.CANCELLING or (self._aborts and owed.line.place < 0):
+            self._aborts = False
             self._settled(owed, now)
         elif owed.line.place >= 0:
             text = f"{self._trouble}R03 V{reply.code}"

@@ -61,6 +61,7 @@ class FarmBotWire(StreamEngine):
         self._stops = 0
         self._unheard = 0  # bytes sent since it last said anything: its ring may hold them all
         self._trouble = ""
+        self._aborts = False  # a person has ended what moves by hand
 
     @abstractmethod
     def _settled(self, owed: Owed, now: float) -> None:

@@ -69,7 +69,7 @@ class Hands:
         has_moved = not state.controller and _far(self._position, state.position)
         is_heating = self._has_risen(state)
         if now < self._ours_until:
-            if is_moving:
+            if is_moving or has_moved:
                 self.ours(now)  # a long jog of ours is ours to its end
         elif is_heating:
             self._begin("heat", now)

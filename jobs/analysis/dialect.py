@@ -14,7 +14,7 @@ _MARLIN_M = (82, 83, 84, 104, 105, 106, 107, 109, 140, 190, 201, 203, 204, 205, 
 _GRBL_G = (40, 43.1, 49, 61, 91.1, 93, 94)
 _GRBL_M = (2, 8, 30)
 _SPINDLE_M = (3, 4, 5)
-FARMBOT = "farmbot"  # it can be told from the others, and no more
+FARMBOT = "farmbot"  # read by a module of its own
 # Its commands on pins and settings; after an F that is a feedrate there is no P.
 _FARMBOT_F = (20, 21, 22, 23, 41, 42, 43, 44, 61)
 

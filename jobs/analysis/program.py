@@ -14,6 +14,8 @@ import numpy as np
 from jobs.analysis.beginning import Beginning
 from jobs.analysis.checks import findings_of, make_checks
 from jobs.analysis.dialect import FARMBOT
+from jobs.analysis.farmbot import LARGEST_BYTES as FARMBOT_BYTES
+from jobs.analysis.farmbot import inspect_farmbot, prepare_farmbot
 from jobs.analysis.piece import Piece, Reader, Times
 from jobs.analysis.reading import DIALECTS, Program, Told
 from jobs.analysis.report import Report
@@ -46,8 +48,12 @@ def inspect_open(file: BinaryIO, machine: MachineLimits | None = None) -> dict[s
     findings = _unreadable(file)
     if findings:
         return {"kind": "program", "findings": [finding.to_json() for finding in findings]}
+    program = Program(file, machine)
+    if program.dialect == FARMBOT:
+        file.seek(0)
+        return inspect_farmbot(file.read(FARMBOT_BYTES)) | {"findings": []}
     report, tools, start, pictures = Report(), Tools(), Beginning(), Thumbnails()
-    told = Program(file, machine).read([report, tools, start, pictures])
+    told = program.read([report, tools, start, pictures])
     result = {**_described(told, report, tools, machine, None), **_started(start)}
     result["thumbnails"] = pictures.table()
     result["findings"] = [finding.to_json() for finding in _of_bytes(told)]
@@ -99,6 +105,8 @@ def prepare_program(
         findings = _unreadable(file)
     if findings:
         return _refused(findings)
+    if dialect == FARMBOT:
+        return prepare_farmbot(path_in, out_dir, machine)
     if dialect and dialect not in DIALECTS:
         return _refused([_not_examined(dialect)])
     names = ("stream", "index.u32", "planned.f32")
@@ -107,7 +115,7 @@ def prepare_program(
         file = stack.enter_context(path_in.open("rb"))
         program = Program(file, machine, dialect)
         if program.dialect == FARMBOT:
-            return _refused([_not_examined(FARMBOT)])
+            return prepare_farmbot(path_in, out_dir, machine)
         target = Target(program.dialect, kind, forbidden, machine)
         guessed: list[str] = []
         checks = make_checks(target, lambda: guessed[0])

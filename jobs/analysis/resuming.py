@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from drivers.engine.bookmark import Bookmark
 from drivers.gcode import words
+from jobs.analysis.dialect import FARMBOT
 from jobs.analysis.piece import Piece, Reader
 from jobs.analysis.program import prepare_program
 from jobs.analysis.reading import Program
@@ -140,6 +141,9 @@ def resume_program(
     at = _begin_at(wish, index, starts)
     if at is None or not 0 < at < len(lines):
         return _refused(FindingCode.RESUME_NO_LINE, wish.line)
+    if dialect == FARMBOT:
+        # Which pins were on and where it stands is nothing that its lines would tell again.
+        return _refused(FindingCode.RESUME_NO_PLACE, int(index[at]))
     if dialect == "marlin":
         preamble = _print_preamble(lines, at, wish, machine)
     else:

@@ -35,6 +35,8 @@ class FindingCode(StrEnum):
     SPINDLE_TOO_FAST = "spindle-too-fast"  # asked_rpm, limit_rpm
     BEAM_TOO_STRONG = "beam-too-strong"  # asked, limit
     BEAM_STANDS = "beam-stands"  # count
+    PIN_LEFT_ON = "pin-left-on"  # command
+    MOVES_UNHOMED = "moves-unhomed"  # count
     FORBIDDEN_COMMAND = "forbidden-command"  # command
     UNKNOWN_COMMAND = "unknown-command"  # command
     WRONG_DIALECT = "wrong-dialect"  # found, wanted

@@ -2,6 +2,7 @@
 
 from jobs.kinds.kinds import (
     FDM,
+    GARDEN,
     KINDS,
     LASER,
     MILL,
@@ -14,6 +15,7 @@ from jobs.kinds.kinds import (
 
 __all__ = [
     "FDM",
+    "GARDEN",
     "KINDS",
     "LASER",
     "MILL",

@@ -127,7 +127,27 @@ LASER: Final = MachineKind(
     has_beam=True,
 )
 
-KINDS: Final[dict[str, MachineKind]] = {kind.name: kind for kind in (FDM, MILL, LASER)}
+GARDEN: Final = MachineKind(
+    name="garden",
+    programs=("farmbot",),
+    program_suffix=".txt",
+    meshes=False,
+    switch_off={"farmbot": ("F41 P8 V0 M0", "F41 P9 V0 M0", "F41 P10 V0 M0")},
+    start=Start.DISPATCH,
+    # E and @ act wherever they stand, F9 unlocks, calibration writes settings.
+    forbidden={"farmbot": ("E", "@", "F9", "F14", "F15", "F16", "F20", "F23", "F32")},
+    findings=frozenset(
+        {
+            FindingCode.OUTSIDE_ENVELOPE, FindingCode.FORBIDDEN_COMMAND,
+            FindingCode.UNKNOWN_COMMAND, FindingCode.MALFORMED_LINE, FindingCode.LINE_TOO_LONG,
+            FindingCode.NOT_TEXT, FindingCode.EMPTY, FindingCode.TOO_LARGE,
+            FindingCode.NOT_FOLLOWED, FindingCode.PIN_SWITCHED, FindingCode.PIN_LEFT_ON,
+            FindingCode.SETTING_STORED, FindingCode.MOVES_UNHOMED,
+        }
+    ),
+)  # fmt: skip
+
+KINDS: Final[dict[str, MachineKind]] = {kind.name: kind for kind in (FDM, MILL, LASER, GARDEN)}
 
 
 def kind_named(name: str) -> MachineKind:

@@ -11,7 +11,8 @@ from jobs.domain.job import InputKind
 
 _HEAD = 16 * 1024
 _STL_HEADER, _STL_TRIANGLE = 84, 50  # bytes of a binary STL
-_BLOCK = re.compile(rb"^\s*(?:N\d+\s*)?[GMT]\d+(?:\.\d+)?(?=[\sA-Z(;*]|$)", re.IGNORECASE)
+# A FarmBot's commands begin with F, which is a feedrate elsewhere.
+_BLOCK = re.compile(rb"^\s*(?:N\d+\s*)?(?:[GMT]\d+(?:\.\d+)?|F\d\d)(?=[\sA-Z(;*]|$)", re.IGNORECASE)
 _MODAL = re.compile(rb"^\s*(?:[XYZEFS][-+]?[\d.]+\s*)+$", re.IGNORECASE)
 _REMARK = re.compile(rb"^\s*(?:;.*|\(.*\)|%)?\s*$")
 _OBJ = re.compile(rb"^(?:v|vn|vt|f|o|g|s|usemtl|mtllib)\s+\S|^#|^\s*$")

@@ -103,7 +103,7 @@ def _show_plan(plan: Mapping[str, Any]) -> None:
 def _start(caller: Caller, job: Mapping[str, Any], slug: str) -> int:
     machine = caller.get(f"/machines/{slug}")
     wish: dict[str, object] = {"job_id": job["id"]}
-    if machine["kind"] == "fdm":
+    if machine["kind"] not in ("mill", "laser"):
         if not _confirmed([text("cli.start-clear", machine=machine["name"])]):
             return _left()
         wish["is_clear"] = True

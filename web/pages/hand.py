@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jobs.domain.machine import Control
+from jobs.kinds import GARDEN
 from jobs.services.hand import HandView
 from jobs.services.views import MachineView
 from web.auth import Visitor
@@ -67,6 +68,8 @@ def _is_needed(view: HandView, machine: MachineView) -> bool:
 
 def _known_to(machine: MachineView) -> frozenset[str]:
     """Return the acts that such a machine has in some state."""
+    if machine.kind == GARDEN.name:
+        return frozenset({"jog", "jog-cancel", "home", "unlock", "off"})
     if machine.controller:  # a firmware of the Grbl family tells its state
         own = {"spindle-toggle", "unlock", "reset", "rapid", "spindle", "hold", "resume"}
         return frozenset({*own, "jog", "jog-cancel", "home", "feed", "off"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+KNOWN = ("G00", "G28", "F09", "F11", "F12", "F13", "F21", "F41", "F42", "F44", "F82", "F83")
+
 
 class FarmBotModel:
     """Moves last `lasts` seconds; idle it reports every `period` seconds.
@@ -103,7 +105,7 @@ class FarmBotModel:
             self._say(f"R87 Q{self._q}")
         elif head == "G00" and not self.configured:
             self._say(f"R88 Q{self._q}")
-        elif head not in ("G00", "G28", "F09", "F11", "F21", "F41", "F42", "F44", "F82", "F83"):
+        elif head not in KNOWN:
             self._say(f"R09 Q{self._q}")
         else:
             bare = " ".join(word for word in words if not word.startswith("Q"))
@@ -114,7 +116,7 @@ class FarmBotModel:
         self._say(f"R01 Q{self._q}")
         end = self.ends_with.get(text, "R02")
         match head:
-            case "G00" | "G28" | "F11":
+            case "G00" | "G28" | "F11" | "F12" | "F13":
                 self._ends = True
                 start, ticks = list(self.place), 5
                 to = [_number(given.get(axis, "0")) for axis in "XYZ"]
@@ -132,6 +134,8 @@ class FarmBotModel:
                     if self._ears == "E":
                         self._lock()
                     self._ears = ""
+                elif head[0] == "F":
+                    self._say(f"R{head[1:]} Q{self._q}")
                 self._say(self._where())
             case "F44":
                 yield _number(given.get("T", "0")) / 1000.0

@@ -539,9 +539,65 @@ def test_a_person_unlocks_and_homes_it_by_hand():
     for _ in range(20):
         bench.turn()
     assert not model.locked
-    assert bench.engine.acts() == {Act.HOME, Act.OFF}
+    assert bench.engine.acts() - {Act.JOG} == {Act.HOME, Act.OFF}
     assert bench.engine.act(Order(Act.HOME, axes={"X": 1.0}), {}, bench.now) == ""
     assert bench.engine.act(Order(Act.OFF), {}, bench.now) == ""
     for _ in range(60):
         bench.turn()
     assert bench.done == ["F11", *OFF]
+
+
+def at_hand(model):
+    """A bench whose robot has told where it is, and is homed."""
+    bench = Bench(model)
+    bench.until("connected")
+    bench.start([b"F13", b"F12", b"F11", b"G00X100Y200Z-50"])
+    assert bench.until("finished", "failed") == "finished"
+    bench.events.clear()
+    return bench
+
+
+REACH = {"X": (0.0, 2700.0), "Y": (0.0, 1200.0), "Z": (-400.0, 0.0)}
+
+
+def test_a_jog_goes_from_where_it_stands_and_moves_no_other_axis():
+    bench = at_hand(FarmBotModel())
+    assert Act.JOG in bench.engine.acts()
+    order = Order(Act.JOG, axes={"Y": -30.0}, feedrate=20.0)
+    assert bench.engine.act(order, REACH, bench.now) == ""
+    for _ in range(60):
+        bench.turn()
+    assert bench.done[-1] == "G00 X100.00 Y170.00 Z-50.00 A100 B100 C500"
+    assert bench.model.place == [100.0, 170.0, -50.0]
+
+
+def test_a_jog_out_of_reach_or_too_far_unhomed_is_refused():
+    bench = at_hand(FarmBotModel())
+    far = Order(Act.JOG, axes={"Z": 60.0}, feedrate=20.0)
+    assert bench.engine.act(far, REACH, bench.now) == "host.out_of_reach"
+    bench.model.restart()
+    bench.until("connected")
+    for _ in range(40):
+        bench.turn()
+    if Act.JOG in bench.engine.acts():
+        assert bench.engine.act(far, REACH, bench.now) == "host.not_homed"
+
+
+def test_a_jog_is_ended_by_a_person_and_nothing_is_said_to_have_failed():
+    bench = at_hand(FarmBotModel(lasts=5.0))
+    order = Order(Act.JOG, axes={"X": 500.0}, feedrate=20.0)
+    assert bench.engine.act(order, REACH, bench.now) == ""
+    for _ in range(10):
+        bench.turn()
+    assert bench.engine.acts() == {Act.JOG_CANCEL}
+    assert bench.engine.act(order, REACH, bench.now) == "host.not_now"
+    assert bench.engine.act(Order(Act.JOG_CANCEL), REACH, bench.now) == ""
+    for _ in range(40):
+        bench.turn()
+    assert b"@" in bench.sent
+    assert {Act.HOME, Act.OFF} <= bench.engine.acts()
+    assert not [event for event in bench.events if event.kind in ("attention", "failed")]
+    assert bench.engine.act(Order(Act.HOME, axes={"Z": 1.0}), REACH, bench.now) == ""
+    for _ in range(200):
+        bench.turn()
+    assert bench.done[-1] == "F13"

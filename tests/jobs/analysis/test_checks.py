@@ -252,16 +252,7 @@ def test_ten_thousand_different_bad_commands_stay_a_hundred_findings(prepared: P
 FARM = b"F22 P2 V1 Q0\nG00 X10 Y20 Z0 Q1\nF41 P8 V1 M0 Q2\n"
 
 
-@pytest.mark.parametrize("dialect", ["farmbot", ""])
-def test_a_program_that_nobody_here_can_read_is_blocked_in_one_sentence(tmp_path, dialect) -> None:
-    upload = tmp_path / "upload.gcode"
-    upload.write_bytes(FARM)
-    made = prepare_program(upload, tmp_path / "out", ROUTER, dialect, (), None, "mill")
-    assert _codes(made) == {"not-examined": ("block", None)}
-    assert (made["verdict"], made["stream_sha256"]) == ("block", "")
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["fdm", "mill", "laser"])
 def test_a_program_for_a_farmbot_runs_on_nothing_else(prepared: Prepare, kind: str) -> None:
     assert "wrong-dialect" in _codes(prepared(FARM, kind))
 

@@ -33,7 +33,7 @@ def test_what_a_person_starts_is_looked_at_first() -> None:
 def test_an_unknown_kind_names_those_there_are() -> None:
     with pytest.raises(InvalidError) as error:
         kind_named("lathe")
-    assert error.value.fields == {"name": "lathe", "known": "fdm, mill, laser"}
+    assert error.value.fields == {"name": "lathe", "known": "fdm, mill, laser, garden"}
 
 
 def test_switching_off_never_moves_the_machine() -> None:

@@ -119,12 +119,17 @@ def test_settings_that_nobody_approved_are_named_in_one_sentence(fabnode, quick_
         assert executed(machine) == []
 
 
-def test_a_check_says_that_nobody_can_examine_it(fabnode, program, tmp_path):
+def test_a_check_says_what_a_person_must_allow_and_what_nobody_can(fabnode, program, tmp_path):
     machine = tmp_path / "garden.toml"
     machine.write_text(
-        'kind = "mill"\nprofile = "farmbot"\nport = "/dev/serial/by-id/usb-none"\n'
-        "envelope_mm = [2500, 1200, 400]\n"
+        'kind = "garden"\nprofile = "farmbot"\nport = "/dev/serial/by-id/usb-none"\n'
+        "envelope_mm = [2500, 1200, 400]\norigin_mm = [0, 0, -400]\n"
     )
     said = fabnode("check", program, "--machine", machine, "--json")
+    assert (said.code, said.json["verdict"]) == (0, "person")
+    assert {one["code"] for one in said.json["findings"]} >= {"pin-switched"}
+    far = tmp_path / "far.farm"
+    far.write_text("F11\nF12\nF13\nG00 X2600\n")
+    said = fabnode("check", far, "--machine", machine, "--json")
     assert said.code == 1
-    assert [finding["code"] for finding in said.json["findings"]] == ["not-examined"]
+    assert [one["code"] for one in said.json["findings"]] == ["outside-envelope"]
