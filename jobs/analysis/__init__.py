@@ -5,10 +5,14 @@ that speaks against running it; `inspect_file` names any file by its content. Ev
 runs in a worker process: the node process never imports this package, nor numpy.
 """
 
+from typing import TYPE_CHECKING
+
 from jobs.analysis.inspect import inspect_file
-from jobs.analysis.mesh import inspect_mesh
 from jobs.analysis.program import inspect_program, prepare_program
 from jobs.analysis.stream import Stream, make_stream
+
+if TYPE_CHECKING:
+    from jobs.analysis.mesh import inspect_mesh
 
 __all__ = [
     "Stream",
@@ -18,3 +22,12 @@ __all__ = [
     "make_stream",
     "prepare_program",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Whoever reads programs shall not wait for what only meshes need.
+    if name != "inspect_mesh":
+        raise AttributeError(name)
+    from jobs.analysis import mesh
+
+    return mesh.inspect_mesh

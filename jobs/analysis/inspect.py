@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jobs.analysis.mesh import Wish, inspect_mesh
 from jobs.analysis.program import inspect_open
 from jobs.analysis.sniff import FileKind, sniff
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity
+
+if TYPE_CHECKING:
+    from jobs.analysis.mesh import Wish
 
 _MESHES = (FileKind.STL, FileKind.STL_ASCII, FileKind.THREE_MF, FileKind.OBJ, FileKind.STEP)
 
@@ -25,6 +28,9 @@ def inspect_file(
     """
     kind = sniff(path)
     if kind in _MESHES:
+        # With all that it needs it takes longer to load than a million lines to read.
+        from jobs.analysis.mesh import inspect_mesh
+
         return inspect_mesh(path, wish)
     if kind is not FileKind.PROGRAM:
         finding = Finding(FindingCode.UNREADABLE, Severity.BLOCK, None, {"reason": kind.value})

@@ -18,7 +18,7 @@ from jobs.analysis.piece import Piece, Reader, Times
 from jobs.analysis.stream import CHUNK_BYTES, Feature, Lines, Stream, bare_runs
 from jobs.analysis.target import Check
 from jobs.analysis.timing import Clock
-from jobs.analysis.words import read_words
+from jobs.analysis.words import Words, read_words
 from jobs.domain.machine import MachineLimits
 
 DIALECTS = ("marlin", "grbl")
@@ -99,8 +99,7 @@ class Program:
         motion = Motion(self._machine)
         clock = Clock(self._machine, self.dialect) if readers else None
         for run in chain(_emptied(self._early), self._runs):
-            for part in _parts(run):
-                words = read_words(part.data)
+            for part, words in _parts(run):
                 self._guess.add(words)
                 blocks = Blocks(words, self.dialect, carried)
                 moves = motion.feed(blocks)
@@ -123,7 +122,7 @@ class Program:
 
     def _tell(self) -> str:
         """Return the dialect that the beginning tells, or more of it while nothing tells."""
-        named = flavored(self._ends.head + b"\n" + self._ends.tail)
+        named = self._ends.named
         guess = Guess()
         for run in self._runs:
             self._early.append(run)
@@ -135,23 +134,20 @@ class Program:
                 return told
         return guess.tell(named)
 
-    def _watched(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+    def _watched(self, lines: Lines) -> Iterator[bytes]:
         """Look for hidden bytes in what the stream may not show."""
-        done = 0
         for chunk in lines:
             for byte in _HIDDEN:
                 if (at := chunk.find(byte)) >= 0:
                     first, count = self._hidden.get(byte[0], (0, 0))
-                    line = first or done + chunk.count(b"\n", 0, at) + 1
+                    line = first or lines.given + chunk.count(b"\n", 0, at) + 1
                     self._hidden[byte[0]] = (line, count + chunk.count(byte))
-            done += chunk.count(b"\n")
             yield chunk
 
     def _told(self) -> Told:
-        named = flavored(self._ends.head + b"\n" + self._ends.tail)
         return Told(
             self.dialect,
-            self._guess.tell(named),
+            self._guess.tell(self._ends.named),
             self._ends.head,
             self._ends.tail,
             self._source_lines,
@@ -183,14 +179,16 @@ class _Ends:
         file.seek(max(size - _END_BYTES, 0))
         self.tail = file.read(_END_BYTES)
         file.seek(0)
+        self.named = flavored(self.head) or flavored(self.tail)
 
 
-def _parts(run: Stream) -> Iterator[Stream]:
+def _parts(run: Stream) -> Iterator[tuple[Stream, Words]]:
     """Return a run whole, or cut where it has so many arcs that their pieces would fill memory."""
-    arcs = run.data.count(b"I") + run.data.count(b"J") + run.data.count(b"R")
-    if arcs <= _MOST_ARCS:
-        yield run
+    words = read_words(run.data)
+    if sum(len(words.of(letter).line) for letter in "IJKR") <= _MOST_ARCS:
+        yield run, words
         return
+    del words
     ends = _line_ends(run.data)
     raw_ends = _line_ends(run.upload)
     lines_before = run.source_lines - len(raw_ends) + 1
@@ -207,7 +205,8 @@ def _parts(run: Stream) -> Iterator[Stream]:
             if first <= one.line < until or (last and one.line == until)
         )
         upload = run.upload[begin:begun]
-        yield Stream(data, run.source_line[first:until], source_lines, features, upload)
+        part = Stream(data, run.source_line[first:until], source_lines, features, upload)
+        yield part, read_words(data)
 
 
 def _line_ends(lines: bytes) -> Ints:

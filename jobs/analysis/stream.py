@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from itertools import accumulate
 from typing import BinaryIO
@@ -79,15 +80,15 @@ class Lines:
 
     :param overlong: 1-based number of the first line of which only `LONGEST_LINE_BYTES` were
         kept; 0 while there is none.
+    :param given: how many lines the chunks given so far have.
     """
 
     def __init__(self, file: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._file = file
         self._chunk_bytes = chunk_bytes
-        self.overlong = 0
+        self.overlong = self.given = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        line = 1
         rest = b""
         skipping = False
         first = True
@@ -106,12 +107,13 @@ class Lines:
             at = _line_end(whole)
             chunk, rest = _with_newlines(whole[:at]), whole[at:]
             if chunk:
-                line += chunk.count(b"\n")
+                count = chunk.count(b"\n")
                 yield chunk
+                self.given += count
             if len(rest) > LONGEST_LINE_BYTES:
                 rest = rest[:LONGEST_LINE_BYTES].rstrip(b"\r")
                 skipping = True
-                self.overlong = self.overlong or line
+                self.overlong = self.overlong or self.given + 1
         if rest:
             chunk = _with_newlines(rest)
             yield chunk if chunk.endswith(b"\n") else chunk + b"\n"
@@ -160,9 +162,10 @@ def _bare_run(chunk: bytes, lines_before: int) -> Stream:
     else:
         line = (np.flatnonzero(filled) + (lines_before + 1)).astype(np.uint32)
         squeezed = _without_blanks(squeezed, ends, filled)
-    features = tuple(
-        Feature(int(np.searchsorted(line, lines_before + at + 1)), name) for at, name in named
-    )
+    features: tuple[Feature, ...] = ()
+    if named:
+        at = np.searchsorted(line, np.array([number for number, _ in named]) + lines_before + 1)
+        features = tuple(map(Feature, at.tolist(), (name for _, name in named)))
     return Stream(squeezed, line, lines_before + count, features, chunk)
 
 
@@ -189,24 +192,22 @@ def _without_comments(chunk: bytes) -> tuple[bytes, list[tuple[int, str]]]:
     else:
         return chunk, []
     bare = b"".join(parts[::2])
-    named = [
-        index for index, comment in enumerate(parts[1::2]) if comment.startswith(_FEATURE_HEADS)
-    ]
-    if not named:
+    comments = parts[1::2]
+    at = [index for index, one in enumerate(comments) if one.startswith(_FEATURE_HEADS)]
+    if not at:
         return bare, []
-    places = list(accumulate(map(len, parts[::2])))
-    features = []
-    line = at = 0
-    for index in named:
-        line += bare.count(b"\n", at, places[index])
-        at = places[index]
-        if (found := _FEATURE.match(parts[2 * index + 1])) and (name := _readable(found[1])):
-            features.append((line, name))
-    return bare, features
+    places = np.fromiter(accumulate(map(len, parts[::2])), np.int64)[at]
+    lines = np.searchsorted(np.flatnonzero(np.frombuffer(bare, np.uint8) == 10), places)
+    names = (_feature(comments[index]) for index in at)
+    return bare, [(line, name) for line, name in zip(lines.tolist(), names, strict=True) if name]
 
 
-def _readable(text: bytes) -> str:
-    printable = bytes(byte for byte in text[: 4 * LONGEST_MARK] if 32 <= byte < 127)
+@lru_cache(maxsize=256)
+def _feature(comment: bytes) -> str:
+    """Return what a slicer's comment names, nothing where it names nothing."""
+    found = _FEATURE.match(comment)
+    text = found[1][: 4 * LONGEST_MARK] if found else b""
+    printable = bytes(byte for byte in text if 32 <= byte < 127)
     return printable.decode("ascii").strip()[:LONGEST_MARK].strip()
 
 

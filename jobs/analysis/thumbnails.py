@@ -19,7 +19,6 @@ _WITHIN_BYTES = 4 * 1024 * 1024  # of the upload's beginning: pictures come befo
 # "; png begin 200*200 3456 3 25 1800"; the size is what the slicer claims, and not used.
 _BEGIN = re.compile(rb"(?i);\s*(?:thumbnail(?:_[a-z]{3,4})?|png|jpg|jpeg|qoi) begin\b")
 _END = re.compile(rb"(?i);\s*(?:thumbnail(?:_[a-z]{3,4})?|png|jpg|jpeg|qoi) end\b")
-_ANY = re.compile(rb"(?i)(?:thumbnail\w*|png|jpg|jpeg|qoi) begin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Thumbnails(Reader):
         if self._seen >= _WITHIN_BYTES or len(self.found) + self.refused >= MOST:
             return
         self._seen += len(piece.upload)
-        if self._open is None and not _ANY.search(piece.upload):
+        if self._open is None and not _BEGIN.search(piece.upload):
             return
         for line in piece.upload.splitlines():
             self._take(line.strip())
