@@ -15,6 +15,7 @@ from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, Ref
 from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
+from jobs.domain.promise import Promise
 from jobs.domain.switching import Switching
 from jobs.services.armings import withdraw_armings
 from jobs.services.board import read_board
@@ -22,7 +23,7 @@ from jobs.services.facts import give_back
 from jobs.services.machine_specs import MachineSpec as MachineSpec
 from jobs.services.machine_specs import parse_machine as parse_machine
 from jobs.services.meshes import mesh_machines
-from jobs.services.promising import Calibration, calibration_of
+from jobs.services.promising import Calibration, calibration_of, history_of, promised_of
 from jobs.services.renewing import renew
 from jobs.services.turns import take_turn
 from jobs.services.views import MachineView
@@ -68,6 +69,14 @@ class Machines:
         with self._database.read() as session:
             machine = _machine(session, slug)
             return read_board(session, self._workshop, [machine], viewer, now)[0]
+
+    def promised(self, slug: str, report: Mapping[str, object]) -> Promise:
+        """Return how long a program takes on a machine, by that machine's past.
+
+        :param report: what inspection says of it, planned with the machine's limits.
+        """
+        with self._database.read() as session:
+            return promised_of(report, history_of(session, _machine(session, slug).id))
 
     def calibrations(self, slugs: Collection[str]) -> dict[str, Calibration]:
         """Return how the promises of some machines have turned out."""

@@ -82,6 +82,15 @@ def promised(preflight: Preflight, history: History) -> Promise:
     return promise(_plan_of(preflight), _slicer_of(preflight), history)
 
 
+def promised_of(report: Mapping[str, object], history: History) -> Promise:
+    """Return what may be promised of a program that was only looked at.
+
+    :param report: what inspection says of it, planned with the machine's limits.
+    """
+    whole = sum(_seconds(report, key) for key in ("time_s", "heatup_s", "homing_s"))
+    return promise(_split(whole, report), _maker(report), history)
+
+
 def note_promise(
     session: Session, attempt: Attempt, preflight: Preflight, made: Promise, now: datetime
 ) -> None:
@@ -179,15 +188,25 @@ class Extent:
 
 
 def _plan_of(preflight: Preflight) -> Plan:
-    whole = preflight.planned_ms / 1000
-    said = preflight.report.get("start_s")
-    start = float(said) if isinstance(said, int | float) else 0.0
-    start = min(max(start, 0.0), whole)
+    return _split(preflight.planned_ms / 1000, preflight.report)
+
+
+def _split(whole: float, report: Mapping[str, object]) -> Plan:
+    start = min(max(_seconds(report, "start_s"), 0.0), whole)
     return Plan(start, whole - start)
 
 
+def _seconds(report: Mapping[str, object], key: str) -> float:
+    value = report.get(key)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
 def _slicer_of(preflight: Preflight) -> str:
-    said = preflight.report.get("slicer")
+    return _maker(preflight.report)
+
+
+def _maker(report: Mapping[str, object]) -> str:
+    said = report.get("slicer")
     name = said.get("name") if isinstance(said, Mapping) else None
     return name[:_LONGEST_NAME] if isinstance(name, str) else ""
 

@@ -31,10 +31,11 @@ def inspect(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, 
     """Tell what the one file is: a report of a mesh or of a program, with its findings.
 
     May bring `machines` (`slug`, `name`, `limits`, `wanted`) for a mesh to fit, and `material`
-    with `density_g_cm3` for its mass.
+    with `density_g_cm3` for its mass; `limits` to plan a program with.
     """
     from jobs.analysis import inspect_file
     from jobs.analysis.mesh import Machine, Wish
+    from jobs.domain.machine import MachineLimits
 
     del out
     machines, density = request.get("machines"), request.get("density_g_cm3")
@@ -42,7 +43,8 @@ def inspect(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, 
         [Machine.from_json(one) for one in machines] if isinstance(machines, list) else [],
         (str(request["material"]), float(density)) if isinstance(density, int | float) else None,
     )
-    return inspect_file(_only(files), wish=wish)
+    limits = MachineLimits.from_json(_mapping(request, "limits")) if "limits" in request else None
+    return inspect_file(_only(files), limits, wish)
 
 
 def copy(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:

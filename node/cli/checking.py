@@ -19,12 +19,15 @@ from jobs.kinds import forbidden_commands
 from jobs.services.sniff import sniff
 from jobs.services.workers import Task, WorkerResult, run_worker
 from node.cli.meshes import say_mesh, say_repair
+from node.cli.programs import Promised, say_program
 from node.cli.words import out, print_json, say, text
 from node.home import find_home
 
 
 def inspect(args: argparse.Namespace) -> int:
     """Say what a G-code or mesh file is; write a repaired copy of a mesh where one is wanted."""
+    if not is_mesh(args.file) and not args.repaired:
+        return _inspect_program(args)
     done = _work(Task.INSPECT, args.file, _mesh_wish(args))
     report = _without_findings(done.result)
     findings = _findings(done)
@@ -42,6 +45,47 @@ def inspect(args: argparse.Namespace) -> int:
         if copied is not None:
             say_repair("cli.inspect.repaired", copied, file=str(args.repaired))
     return 0 if done.ok else 1
+
+
+def _inspect_program(args: argparse.Namespace) -> int:
+    """Say what a program is; on machines that are named, also how long it takes there."""
+    machines = [(named, _machine(named)[2]) for named in args.machine or ()]
+    wishes = [{"limits": limits.to_json()} for _, limits in machines] or [{}]
+    answers = [_work(Task.INSPECT, args.file, wish) for wish in wishes]
+    done = answers[0]
+    report, findings = _without_findings(done.result), _findings(done)
+    promises = [
+        _promised(named, answer.result)
+        for (named, _), answer in zip(machines, answers, strict=False)
+        if answer.ok and "time_s" in answer.result
+    ]
+    if args.json:
+        told = {"promises": [one.to_json() for one in promises]} if promises else {}
+        print_json({**report, **told, "findings": [finding.to_json() for finding in findings]})
+    elif report.get("kind") == "program" and "lines" in report:
+        say_program(args.file.name, report, promises, is_clean=not findings)
+        _say_findings(findings)
+    else:
+        for key in ("kind", "format"):
+            if isinstance(value := report.get(key), str):
+                say(f"cli.inspect.{key}", value=value)
+        _say_findings(findings)
+    return 0 if done.ok else 1
+
+
+def _promised(named: str, report: Mapping[str, object]) -> Promised:
+    """Return how long a program takes on a machine: by its past, where the house knows one."""
+    from jobs.services.promising import promised_of
+
+    if named.endswith(".toml"):
+        made = promised_of(report, ())
+    else:
+        from node.cli.machines import known_slug
+        from node.cli.offline import opened
+
+        with opened() as node:
+            made = node.services.machines.promised(known_slug(named), report)
+    return Promised(named, made.whole.p50, made.whole.p90, made.runs)
 
 
 def _mesh_wish(args: argparse.Namespace) -> dict[str, object]:
