@@ -97,20 +97,22 @@ def _filament(report: Mapping[str, object]) -> Iterator[str]:
         said = tools[tool] if isinstance(tools, list) and tool < len(tools) else {}
         mass = masses[tool] if isinstance(masses, list) else said.get("filament_g")
         material = " ".join(str(said[key]) for key in ("material", "color") if key in said)
-        amount = f"{length / 1000.0:.2f} m" + (f", {mass:.1f} g" if mass else "")
+        amount = text("cli.program.metres", value=f"{length / 1000.0:.2f}")
+        if mass:
+            amount += ", " + text("cli.program.grams", value=f"{mass:.1f}")
         tail = f" {material}" if material else ""
         yield (f"T{tool}: " if several else "") + amount + tail
 
 
 def _heat(report: Mapping[str, object]) -> Iterator[str]:
-    for part, key, unit in (
-        ("nozzle", "max_nozzle_c", "°C"),
-        ("bed", "max_bed_c", "°C"),
-        ("chamber", "max_chamber_c", "°C"),
-        ("spindle-speed", "spindle_max_rpm", "1/min"),
+    for part, key in (
+        ("nozzle", "max_nozzle_c"),
+        ("bed", "max_bed_c"),
+        ("chamber", "max_chamber_c"),
+        ("spindle-speed", "spindle_max_rpm"),
     ):
         if value := _number(report, key):
-            yield f"{text(f'cli.program.{part}')} {value:,.0f} {unit}"
+            yield text(f"cli.program.{part}", value=f"{value:,.0f}")
 
 
 def _place(report: Mapping[str, object], key: str) -> str:
@@ -119,7 +121,8 @@ def _place(report: Mapping[str, object], key: str) -> str:
     if not isinstance(bounds, Mapping):
         return ""
     spans = zip(_AXES, bounds["min"], bounds["max"], strict=True)
-    return ", ".join(f"{axis} {low:.2f} … {high:.2f}" for axis, low, high in spans) + " mm"
+    box = ", ".join(f"{axis} {low:.2f} … {high:.2f}" for axis, low, high in spans)
+    return text("cli.program.box", value=box)
 
 
 def _slicer(report: Mapping[str, object]) -> Iterator[str]:
