@@ -3,15 +3,18 @@
 A whole node serves `POST /api/v1/machines/…/stop` to a keep-alive connection with a key; behind it
 a real host keeps a pty. A process of its own is the machine: it answers each line after a
 millisecond and notes when the first byte of a stop can be read (the end of line before M112).
+Takes less than two minutes: so many stops as fit into that, at most STOPS of each kind.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,8 +26,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
-from drivers.client import HostClient
-from drivers.errors import HostError
 from jobs.domain.people import Role
 from jobs.services import build_services
 from jobs.services.live import LiveBoard
@@ -35,6 +36,9 @@ from node.runtime import build_workshop, prepare_home
 from node.supervisor import Layout, Supervisor
 
 STOPS = 200
+AT_REST_S, IN_A_JOB_S = 20.0, 70.0  # for all stops of a kind
+BOUND_MS = 50.0  # of 99 in 100 stops
+HOST_ENDS_S = 15.0
 ANSWER_S = 0.001
 SLUG = "bench"
 
@@ -166,11 +170,30 @@ def node(home: Path, port: int) -> Iterator[None]:
     finally:
         running.terminate()
         running.wait(20)
-        try:
-            with HostClient.connect(home / "run" / f"{SLUG}.sock", "bench", 2.0) as client:
-                client.retire()
-        except HostError:
-            sys.stderr.write("the host was gone already\n")
+        end_host(home)
+
+
+def end_host(home: Path) -> None:
+    """End the machine's host for certain: it outlives its node, and would take the next pty."""
+    lock = home / "machines" / SLUG / "state" / "lock"
+    if not lock.exists() or not (text := lock.read_text().strip()):
+        return
+    told = Path(f"/proc/{int(text)}/cmdline")
+    until = time.monotonic() + HOST_ENDS_S
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        while is_host(told, home) and time.monotonic() < until:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(text), number)
+            time.sleep(0.2)
+        until += HOST_ENDS_S
+
+
+def is_host(told: Path, home: Path) -> bool:
+    """Tell whether a process is still the host that lives in *home*."""
+    try:
+        return str(home).encode() in told.read_bytes()
+    except OSError:
+        return False
 
 
 def answers(port: int) -> bool:
@@ -199,8 +222,9 @@ def ready(api: Api) -> None:
 
 
 def stops_at_rest(api: Api, times: int) -> list[float]:
-    delays = []
-    for _ in range(STOPS):
+    delays: list[float] = []
+    until = time.monotonic() + AT_REST_S
+    while len(delays) < STOPS and time.monotonic() < until:
         delays.append(stop(api, times))
         ready(api)
     return delays
@@ -210,7 +234,11 @@ def stops_in_a_job(api: Api, times: int) -> list[float]:
     """Stop runs of one program, each at another place."""
     moves = [f"G1 X{20 + n % 150} Y{20 + n % 140} F6000\n" for n in range(20_000)]
     api.upload(("G21\nG90\nG28\nG1 Z1 F600\n" + "".join(moves)).encode())
-    return [stop_in_a_job(api, times, 30 + 7 * (number % 10)) for number in range(STOPS)]
+    delays: list[float] = []
+    until = time.monotonic() + IN_A_JOB_S
+    while len(delays) < STOPS and time.monotonic() < until:
+        delays.append(stop_in_a_job(api, times, 30 + 7 * (len(delays) % 10)))
+    return delays
 
 
 def stop_in_a_job(api: Api, times: int, after_lines: int) -> float:
@@ -248,13 +276,11 @@ def ended(api: Api, job: str) -> bool:
     return "retry" in detail["job"]["may"]
 
 
-def figures(name: str, delays: list[float]) -> dict[str, float]:
+def figures(delays: list[float]) -> dict[str, float]:
     ranked = sorted(1000.0 * delay for delay in delays)
-    at = {"p50": 0.50, "p99": 0.99}
-    told = {
-        f"{name}_{key}_ms": round(ranked[int(rank * len(ranked))], 2) for key, rank in at.items()
-    }
-    return told | {f"{name}_max_ms": round(ranked[-1], 2)}
+    at = {"p50_ms": 0.50, "p99_ms": 0.99}
+    told = {key: round(ranked[int(rank * len(ranked))], 2) for key, rank in at.items()}
+    return {"stops": len(ranked), **told, "max_ms": round(ranked[-1], 2)}
 
 
 def wake_ups() -> list[float]:
@@ -282,14 +308,23 @@ def main() -> None:
             with node(home, port):
                 api = Api(port, key)
                 wait_for(lambda: api.machine()["state"] == "idle", "the machine")
-                at_rest = figures("idle", stops_at_rest(api, times))
-                in_a_job = figures("streaming", stops_in_a_job(api, times))
+                at_rest = figures(stops_at_rest(api, times))
+                in_a_job = figures(stops_in_a_job(api, times))
     finally:
         machine.kill()
         machine.wait()
-    late = figures("wake_up", wake_ups())  # what is noise of this computer, not ours
-    result = {"bench": "stop_http", "stops_each": STOPS, **at_rest, **in_a_job, **late}
-    print(json.dumps(result | {"load_1min": round(os.getloadavg()[0], 1)}))
+    late = figures(wake_ups())
+    result = {
+        "bench": "stop_http",
+        "idle": at_rest,
+        "streaming": in_a_job,
+        "bound_p99_ms": BOUND_MS,
+        "is_within": max(at_rest["p99_ms"], in_a_job["p99_ms"]) <= BOUND_MS,
+        # What is noise of this computer, not ours.
+        "wake_up": {"times": late.pop("stops"), **late},
+        "load_1min": round(os.getloadavg()[0], 1),
+    }
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
