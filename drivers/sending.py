@@ -21,7 +21,7 @@ from drivers.session import Session
 from drivers.snapshot import LOCKED, Cancelled, Event, Failed, Finished, Phase, Snapshot
 from drivers.transport import open_transport
 
-_TICK = 0.1  # between two looks at `should_stop` and the progress [s]
+_TICK = 0.2  # between two looks at `should_stop` and the progress [s]
 _PATIENCE = 30.0  # for the first answer, on top of the boot [s]
 _SAFE_WAIT = 15.0  # for the machine to be made safe after a failure [s]
 
@@ -148,7 +148,7 @@ def send_file(
     """Stream a file and return how it went.
 
     :param baud: None takes the profile's.
-    :param on_progress: called about ten times a second.
+    :param on_progress: called about five times a second.
     :param should_stop: True ends the run in an orderly way, heaters and spindle off.
     :param attend: answers what the machine asks a person; a code that it returns is why the run
         ends, in an orderly way as well.

@@ -83,8 +83,11 @@ class Session:
         if self._log is not None:
             self._log.at(now)
             self._log.rx(data)
-        self._pending = out
-        self._hand_over(now)
+        if len(out) > self._queue_max - self._queued:
+            self._pending = out
+            self._hand_over(now)
+        elif out:
+            self._put(out)
         if not self._engine.is_smooth:
             # What comes next is no move, and may go out now: in the same call of the log, too.
             self._is_asked = self._log is not None
@@ -268,16 +271,21 @@ class Session:
         if room <= 0:
             self._look_at = now + _LOOK_AGAIN
             return False
-        portion = self._pending[:room]
+        portion, rest = self._pending[:room], self._pending[room:]
+        self._put(portion)
+        self._pending += rest
+        if rest and not self.wants_write:
+            self._look_at = now + _LOOK_AGAIN
+        return len(portion) >= _MUCH and not self._pending
+
+    def _put(self, portion: bytes) -> None:
+        """Give the kernel bytes for which its queue has room; what it does not take is pending."""
         written = self._transport.write(portion)
         self._queued += written
         if self._log is not None and written:
             self._log.tx(portion[:written])
-        self._pending = self._pending[written:]
-        self.wants_write = written < len(portion)
-        if self._pending and not self.wants_write:
-            self._look_at = now + _LOOK_AGAIN
-        return written >= _MUCH and not self._pending
+        self._pending = portion[written:]
+        self.wants_write = bool(self._pending)
 
     def _write_urgent(self, now: float) -> None:
         flush = self._engine.flush_first

@@ -91,6 +91,7 @@ class StreamEngine(ABC):
         self._starvation = 0.0
         self._starved_since: float | None = None
         self._rate: deque[tuple[float, int]] = deque()
+        self._count_at = 0.0  # when the next of them is due [s]
         self._dialect = DIALECTS[profile.dialect]
         self._may_wait = suspect(profile.waits)
         self._may_last = suspect(profile.expected_s)
@@ -119,7 +120,7 @@ class StreamEngine(ABC):
                     self._hear(line, now)
         if self._timers and min(self._timers.values()) <= now:
             self._ring_all(now)
-        if self._acked != acked:
+        if self._acked != acked and now >= self._count_at:
             self._count_rate(now)
         events, self._events = self._events, []
         return events
@@ -174,6 +175,7 @@ class StreamEngine(ABC):
         self._position = {}
         self._starvation, self._starved_since = 0.0, None
         self._rate.clear()
+        self._count_at = now
         self._phase = Phase.STREAMING
         self._events.append(RunStarted(len(program)))
         self._begin(now)
@@ -473,8 +475,7 @@ class StreamEngine(ABC):
             self._starved_since = None
 
     def _count_rate(self, now: float) -> None:
-        if self._rate and now - self._rate[-1][0] < _RATE_STEP:
-            return
+        self._count_at = now + _RATE_STEP
         self._rate.append((now, self._acked))
         while len(self._rate) > 2 and now - self._rate[0][0] > _RATE_WINDOW:
             self._rate.popleft()

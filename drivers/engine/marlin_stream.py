@@ -33,7 +33,8 @@ class MarlinStreaming(MarlinPausing):
         for _ in range(count):
             self._time_answer(now)
         out = self._send_moves(b"", now)
-        self._count_rate(now)
+        if now >= self._count_at:
+            self._count_rate(now)
         if not self.is_smooth:
             self._look_whether_smooth()
         return out

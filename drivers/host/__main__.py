@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import os
 import sys
@@ -35,7 +36,11 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{_sentence(error)}\n")
         return REFUSED
     try:
-        Host(config, open_session).run()
+        host = Host(config, open_session)
+        # What is there now stays: no later collection has to look at it, in mid-run.
+        gc.collect()
+        gc.freeze()
+        host.run()
     except (DriverError, OSError) as error:
         sys.stderr.write(f"{_sentence(error)}\n")
         return REFUSED
