@@ -185,9 +185,15 @@ class Malformed:
 
 
 def _contradictions(piece: Piece) -> Ints:
-    """Return lines that give a letter twice, an impossible arc, or in Marlin a second command."""
+    """Return lines that contradict themselves.
+
+    A letter twice, a motion's letter without a number, an impossible arc, in Marlin a second
+    command. In Grbl every letter has a number.
+    """
     blocks = piece.blocks
     bad: list[Ints] = [piece.moves.impossible]
+    alone = piece.words.line[np.isnan(piece.words.value)]
+    bad.append(alone if blocks.modal else alone[blocks.motion[alone] >= 0])
     bad.extend(words.line[1:][np.diff(words.line) == 0] for words in blocks.letters("XYZEFIJKRPSB"))
     if not blocks.modal:
         texts = blocks.commands.lines("M", 0, 10, 4860)

@@ -20,17 +20,14 @@ from jobs.analysis.piece import Piece, Reader, Times
 from jobs.analysis.reading import DIALECTS, Program, Told
 from jobs.analysis.report import Report
 from jobs.analysis.slicers import read_slicer
+from jobs.analysis.sniff import BGCODE, UTF_16
 from jobs.analysis.stream import LONGEST_LINE_BYTES
 from jobs.analysis.target import Target
 from jobs.analysis.thumbnails import Thumbnails
 from jobs.analysis.tools import Tools
 from jobs.domain.machine import MachineLimits
-from jobs.domain.preflight import Finding, FindingCode, Severity, verdict
+from jobs.domain.preflight import LARGEST_PROGRAM_BYTES, Finding, FindingCode, Severity, verdict
 
-# More than ten million lines. Memory does not grow with them, but time and the disk do.
-LARGEST_PROGRAM_BYTES = 512 * 1024 * 1024
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_BGCODE = b"GCDE"
 _HEAD_BYTES = 4096
 
 
@@ -203,14 +200,14 @@ def _unreadable(file: BinaryIO) -> list[Finding]:
         return [Finding(FindingCode.TOO_LARGE, Severity.BLOCK, None, limits)]
     head = file.read(_HEAD_BYTES)
     file.seek(0)
-    if head.startswith(_BGCODE):
-        return [Finding(FindingCode.NOT_TEXT, Severity.BLOCK, None, {"format": "bgcode"})]
-    if head.startswith(_UTF_16):
-        return [Finding(FindingCode.NOT_TEXT, Severity.BLOCK, None, {"format": "UTF-16"})]
-    if b"\x00" in head or head.startswith(b"PK\x03\x04"):
-        at = max(head.find(b"\x00"), 0)
-        fields: dict[str, str | int | float] = {"format": "binary", "at_byte": at}
-        return [Finding(FindingCode.NOT_TEXT, Severity.BLOCK, head.count(b"\n", 0, at) + 1, fields)]
+    if head.startswith(BGCODE):
+        return [Finding(FindingCode.BINARY_GCODE, Severity.BLOCK)]
+    if head.startswith(UTF_16):
+        return [Finding(FindingCode.WIDE_TEXT, Severity.BLOCK)]
+    at = 0 if head.startswith(b"PK\x03\x04") else head.find(b"\x00")
+    if at >= 0:
+        line = head.count(b"\n", 0, at) + 1
+        return [Finding(FindingCode.NOT_TEXT, Severity.BLOCK, line, {"at_byte": at})]
     return []
 
 

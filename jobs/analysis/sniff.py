@@ -10,6 +10,8 @@ from pathlib import Path
 
 STL_HEADER = 84
 STL_TRIANGLE = 50
+BGCODE = b"GCDE"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _HEAD_BYTES = 65_536
 _MOST_LINES = 400
 _GCODE = re.compile(
@@ -33,6 +35,8 @@ def sniff(path: Path) -> FileKind:
     """Return what a file is. Never raises for its content."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
+    if head.startswith((BGCODE, *UTF_16)):
+        return FileKind.PROGRAM  # which says how it must be written instead
     if head.startswith(b"PK\x03\x04"):
         return FileKind.THREE_MF if _holds_model(path) else FileKind.UNKNOWN
     if _is_binary_stl(head, path.stat().st_size):

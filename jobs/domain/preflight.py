@@ -9,6 +9,9 @@ from typing import Final
 
 from jobs.domain.people import Role
 
+# More than ten million lines. The memory of the analysis does not grow with them, but time and
+# disk do. No larger file is taken in.
+LARGEST_PROGRAM_BYTES: Final = 512 * 1024 * 1024
 TEXT_MOST: Final = 120  # characters of a line that a finding shows
 
 
@@ -45,7 +48,9 @@ class FindingCode(StrEnum):
     REALTIME_BYTE = "realtime-byte"  # byte
     MALFORMED_LINE = "malformed-line"  # count
     LINE_TOO_LONG = "line-too-long"  # bytes, limit_bytes
-    NOT_TEXT = "not-text"
+    NOT_TEXT = "not-text"  # at_byte
+    BINARY_GCODE = "binary-gcode"
+    WIDE_TEXT = "wide-text"
     EMPTY = "empty"
     TOO_LARGE = "too-large"  # bytes, limit_bytes
     COLD_EXTRUSION = "cold-extrusion"

@@ -34,7 +34,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from jobs.domain.preflight import Finding, FindingCode, Severity
+from jobs.domain.preflight import LARGEST_PROGRAM_BYTES, Finding, FindingCode, Severity
 
 MIB: Final = 1024 * 1024
 _POLL_S: Final = 0.05  # how often a child is looked at; a slice takes seconds
@@ -97,13 +97,22 @@ class WorkerLimits:
         }
 
 
+# The largest program has some twenty million lines, which a desktop reads in twenty seconds and
+# a Raspberry Pi in two minutes; with stream, index and times it fills its folder three times.
+_LARGEST: Final = WorkerLimits(
+    memory_bytes=2048 * MIB,
+    cpu_s=300,
+    wall_s=450.0,
+    file_bytes=LARGEST_PROGRAM_BYTES + MIB,
+    folder_bytes=4 * LARGEST_PROGRAM_BYTES,
+)
 LIMITS: Final[Mapping[Task, WorkerLimits]] = {
-    Task.INSPECT: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
+    Task.INSPECT: _LARGEST,
     Task.COPY: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
     Task.PICTURE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=60, wall_s=120.0, output_files=64),
-    Task.PREPARE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
+    Task.PREPARE: _LARGEST,
     Task.PLACE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
-    Task.RESUME: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=180, wall_s=240.0),
+    Task.RESUME: _LARGEST,
     Task.SLICE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=600, wall_s=900.0),
     Task.MANIFEST: WorkerLimits(memory_bytes=512 * MIB, cpu_s=20, wall_s=30.0),
 }

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from drivers.acts import Order
 from drivers.probe import Probed
 from jobs.designs.library import Library
+from jobs.domain.preflight import LARGEST_PROGRAM_BYTES
 from jobs.services.live import LiveBoard
 from jobs.services.workers import WorkerLimits
 from jobs.store.database import Database
@@ -170,4 +171,4 @@ class Workshop:
     profiles_dir: Path | None = None
     devices: Path = Path("/")
     ask_board: Callable[[str], Probed] | None = None
-    upload_limit_bytes: int = 200 * 1024 * 1024
+    upload_limit_bytes: int = LARGEST_PROGRAM_BYTES

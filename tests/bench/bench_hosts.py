@@ -58,7 +58,7 @@ RELOAD_S = 2.0
 LATE_S = 0.005
 BOUND_PERCENT = 0.1  # of its time that a machine may starve
 RESOLUTION_PERCENT = 0.01  # what is less is a few lines in thousands: no difference to the control
-# More than 64 MiB is refused unread, and a worker has memory for some two million lines.
+# Some two million lines: long enough to be worked on while the boards are watched.
 PROGRAM_BYTES = 40 * 1024 * 1024
 LONGEST_S = 110.0  # of one kind of run; what is measured by then counts
 SETTLE_S = 60.0  # for hosts to be ready, or for the analysis to begin

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from jobs.analysis.dialect import Guess
-from jobs.analysis.program import LARGEST_PROGRAM_BYTES, prepare_program
+from jobs.analysis.program import prepare_program
 from jobs.analysis.stream import make_stream
 from jobs.analysis.words import read_words
 from jobs.domain.machine import MachineLimits
+from jobs.domain.preflight import LARGEST_PROGRAM_BYTES
 from jobs.kinds import KINDS
 
 PRINTER = MachineLimits(
@@ -204,8 +205,8 @@ def test_a_cut_without_a_feedrate_is_blocked_and_of_a_print_it_is_noted(prepared
     [
         (b"", "empty"),
         (b"; nothing\n\n", "empty"),
-        (b"GCDE\x01\x00", "not-text"),
-        ("G28\n".encode("utf-16"), "not-text"),
+        (b"GCDE\x01\x00", "binary-gcode"),
+        ("G28\n".encode("utf-16"), "wide-text"),
         (b"G28\x00\n", "not-text"),
     ],
 )
