@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
+from drivers.beside import Beside
 from drivers.gcode import numbered
 
 
@@ -30,6 +30,7 @@ class Part(Enum):
     EXTRA = auto()  # a single command between program lines
     ASK = auto()  # M105: its answer is known by its look and so proves all before it
     LAST = auto()  # the line that ends a procedure
+    PLACE = auto()  # M114: known by its look, too, but a plain answer follows
 
 
 class Line(NamedTuple):
@@ -45,6 +46,9 @@ class Line(NamedTuple):
     place: int = -1
     alone: bool = False
     is_plain: bool = False
+
+
+_ASKS = (Part.ASK, Part.LAST)
 
 
 class Sent(NamedTuple):
@@ -129,6 +133,7 @@ class NumberedWindow:
     :param numbered: False for a firmware that would not look at numbers and checksums; the
         lines are counted all the same.
     :param gap: goes before each checksum.
+    :param kept: bytes of the ring that stay free for the emergency stop.
 
     *Source:* MarlinFirmware/Marlin:Marlin/src/gcode/queue.cpp; `manage_inactivity` in
     Marlin/src/MarlinCore.cpp, which reads the ring also while a command waits.
@@ -147,12 +152,16 @@ class NumberedWindow:
         *,
         numbered: bool = True,
         gap: bytes = b"",
+        kept: int = 0,
     ) -> None:
         self._rx_bytes = rx_bytes
+        self._kept_free = kept
         self._numbered = numbered
         self._gap = gap
         self._slots = slots
-        self._budget = rx_bytes if slots > 1 else max(rx_bytes - self.RESERVE, rx_bytes // 2)
+        reserve = kept if slots > 1 else kept + self.RESERVE
+        self._budget = max(rx_bytes - reserve, rx_bytes // 2)
+        self.beside = Beside()
         self._sent: deque[Sent] = deque()
         self._again: deque[Line] = deque()
         self._widen_after = self._WIDEN_FIRST
@@ -184,8 +193,8 @@ class NumberedWindow:
 
     @property
     def is_asking(self) -> bool:
-        """Tell whether an M105 is on its way."""
-        return any(part in (Part.ASK, Part.LAST) for part in self._unanswered_parts())
+        """Tell whether a question is on its way."""
+        return any(part in (*_ASKS, Part.PLACE) for part in self._unanswered_parts())
 
     @property
     def only_asks(self) -> bool:
@@ -197,19 +206,26 @@ class NumberedWindow:
         """The line that must go out before any other."""
         return self._again[0] if self._again else None
 
-    def restart(self) -> None:
-        """Begin to count anew, as after `M110 N0`; nothing is owed."""
+    def restart(self, *, merges: bool = True) -> None:
+        """Begin to count anew, as after `M110 N0`; what is unanswered stands beside from now on.
+
+        :param merges: an answer to M105 is known by its temperatures.
+        """
+        start = len(self._sent) - self.unanswered
+        left = [self._sent[at] for at in range(start, len(self._sent))]
+        self.beside.strand(
+            (entry.number, entry.size, merges and entry.line.part in _ASKS) for entry in left
+        )
         self._sent.clear()
         self._again.clear()
         self.next, self.unanswered, self.bytes, self._alone, self._placed = 1, 0, 0, 0, 0
 
-    def drop_program(self) -> None:
-        """Put M105 in the place of program lines to be sent again: nobody wants them now.
+    def drop_program(self, instead: Line) -> None:
+        """Put *instead* in the place of program lines to be sent again: nobody wants them now.
 
         Their numbers stay taken, for the firmware may have had those lines all the same.
         """
-        ask = Line(b"M105", Part.ASK)
-        self._again = deque(ask if line.part is Part.PROGRAM else line for line in self._again)
+        self._again = deque(instead if line.part is Part.PROGRAM else line for line in self._again)
 
     @property
     def is_full(self) -> bool:
@@ -218,14 +234,14 @@ class NumberedWindow:
 
     def may_send(self, line: Line) -> bool:
         """Tell whether *line* fits beside what is unanswered."""
-        if not self.unanswered:
+        if not self.unanswered and not self.beside.bytes:
             return True
         if self.narrow:
             # Lines known to be accepted may still be unanswered; they are out of the buffer.
-            return not self.bytes
+            return not self.bytes and self.has_room(len(self._wire(line)))
         if self.unanswered >= self.lines_max or self._alone >= self.first:
             return False
-        size = len(self._wire(line))
+        size = len(self._wire(line)) + self.beside.bytes
         return self.bytes + size <= self._budget or self._fits_beyond(size)
 
     def send_moves(self, ahead: deque[Line]) -> tuple[list[Line], bytes]:
@@ -238,7 +254,7 @@ class NumberedWindow:
         wires: list[bytes] = []
         if self.narrow or self._again or self._alone >= self.next - self.unanswered:
             return taken, b""
-        ready, sent = self._ready, self._sent
+        ready, sent, beside = self._ready, self._sent, self.beside.bytes
         while ahead and self.unanswered < self.lines_max:
             if not ready or ready[0][0].number != self.next or ready[0][0].line is not ahead[0]:
                 self._make_ready(ahead)
@@ -246,8 +262,8 @@ class NumberedWindow:
                     break
             entry, wire = ready[0]
             size = entry.size
-            fits = not self.unanswered or self.bytes + size <= self._budget
-            if not fits and not self._fits_beyond(size):
+            fits = self.bytes + beside + size <= self._budget or not (self.unanswered or beside)
+            if not fits and not self._fits_beyond(beside + size):
                 break
             ready.popleft()
             taken.append(ahead.popleft())
@@ -264,16 +280,29 @@ class NumberedWindow:
         """Note that lines up to *number* find a place in the command queue as they come."""
         self._placed = max(self._placed, number)
 
-    def may_ask(self, line: Line) -> bool:
+    def may_ask(self, line: Line, *, taken: bool) -> bool:
         """Tell whether *line* fits behind lines of which the firmware has had time to take.
 
-        Not behind an earlier question without answer: it may be stalled, and take none.
+        :param taken: it has, even if an earlier question has no answer yet; else it may be
+            stalled, and take none.
         """
-        if self.is_asking:
-            return self.bytes + self._size_at_most(line) <= self._rx_bytes
-        first = len(self._sent) - self.unanswered + self._slots
-        left = sum(self._sent[at].size for at in range(first, len(self._sent)))
-        return left + self._size_at_most(line) <= self._rx_bytes
+        size = self._size_at_most(line)
+        return self.has_room(size, taken=taken or not self.is_asking)
+
+    def has_room(self, size: int, *, taken: bool = False) -> bool:
+        """Tell whether *size* bytes fit into the ring, and the emergency stop behind them.
+
+        :param taken: the firmware has had time to fill its command queue.
+        """
+        room = self._rx_bytes - self._kept_free - size
+        if self.bytes + self.beside.bytes <= room:
+            return True
+        return taken and not self.beside and self._beyond_queue() <= room
+
+    def keep_free(self, kept: int) -> None:
+        """Keep room in the ring for an emergency stop of *kept* bytes."""
+        self._budget += self._kept_free - kept
+        self._kept_free = kept
 
     def send(self, line: Line) -> bytes:
         """Return the bytes of *line* under the next number, and count them."""
@@ -328,17 +357,33 @@ class NumberedWindow:
         """Return all unanswered lines up to *number*, which was answered by name."""
         if not self.first <= number < self.next:
             return []
+        self.beside.read_before(number)
         return self._take(number - self.first + 1)
 
     def answered_ask(self) -> list[Line] | None:
         """Return all unanswered lines up to the oldest M105; None if there is none."""
-        if not self.unanswered:
+        if self.beside and self.beside.answered_ask():
             return None
-        start = len(self._sent) - self.unanswered
-        for place in range(start, len(self._sent)):
-            if self._sent[place].line.part in (Part.ASK, Part.LAST):
-                return self._take(place - start + 1)
+        for number, line in self._owed():
+            if line.part in _ASKS:
+                return self.answered_through(number)
         return None
+
+    def answered_before(self, text: bytes, *, only_asks: bool) -> list[Line]:
+        """Return all unanswered lines before the oldest of that *text*, whose answer was heard.
+
+        :param only_asks: none if anything but M105 is among them.
+        """
+        number = self.number_of(text)
+        before = [line.part for at, line in self._owed() if at < number]
+        if not number or (only_asks and any(part is not Part.ASK for part in before)):
+            return []
+        self.beside.read_before(number)
+        return self._take(number - self.first)
+
+    def number_of(self, text: bytes) -> int:
+        """Return the number of the oldest unanswered line of that *text*; 0 if there is none."""
+        return next((number for number, line in self._owed() if line.text == text), 0)
 
     def resend(self, number: int) -> int | None:
         """Go back: *number* and what followed it will be sent again, under those numbers.
@@ -368,12 +413,19 @@ class NumberedWindow:
             self._alone = 0
         self._placed = 0  # what was told is no more true; the next answer tells anew
         # What is still unanswered was accepted, so it has left the receive buffer.
-        self._forget_bytes()
+        self.beside.drop_from(number)
+        self.flushed()
         if not self.narrow:
             self._widen_after = min(self._widen_after * 2, self._WIDEN_LAST)
         self.narrow = True
         self._good = 0
         return stale
+
+    def flushed(self) -> None:
+        """Count no bytes more: the firmware has read its ring or thrown it away."""
+        self._sent = deque(Sent(entry.number, 0, entry.line) for entry in self._sent)
+        self.bytes = 0
+        self.beside.flushed()
 
     def insist(self, line: Line) -> None:
         """Put *line* before all that was not sent yet."""
@@ -381,17 +433,19 @@ class NumberedWindow:
 
     def ask_last(self, line: Line) -> None:
         """Put *line* behind what is sent again, unless the same waits there."""
-        if not (self._again and self._again[-1].part in (Part.ASK, Part.LAST)):
+        if not (self._again and self._again[-1].part in _ASKS):
             self._again.append(line)
 
     def waiting(self) -> list[Line]:
         """Return the lines whose answers are owed, the oldest first."""
+        return [line for _, line in self._owed()]
+
+    def _owed(self) -> list[tuple[int, Line]]:
         start = len(self._sent) - self.unanswered
-        return [self._sent[at].line for at in range(start, len(self._sent))]
+        return [self._sent[at][::2] for at in range(start, len(self._sent))]
 
     def _unanswered_parts(self) -> list[Part]:
-        start = len(self._sent) - self.unanswered
-        return [self._sent[at].line.part for at in range(start, len(self._sent))]
+        return [line.part for _, line in self._owed()]
 
     def _take(self, count: int) -> list[Line]:
         return [line for _ in range(count) if (line := self.answered()) is not None]
@@ -411,15 +465,15 @@ class NumberedWindow:
             return True
         return self._placed >= self.first and self._beyond_places() + size <= self._budget
 
+    def _beyond_queue(self) -> int:
+        """Return how many bytes its command queue cannot hold, if nothing else is in it [bytes]."""
+        first = len(self._sent) - self.unanswered + self._slots
+        return sum(self._sent[at].size for at in range(first, len(self._sent)))
+
     def _beyond_places(self) -> int:
         """Return how many unanswered bytes may be in the RX buffer [bytes]."""
         count = self.next - 1 - max(self._placed, self.first - 1)
         return sum(self._sent[-back].size for back in range(1, count + 1))
-
-    def _forget_bytes(self) -> None:
-        kept: Iterable[Sent] = self._sent
-        self._sent = deque(Sent(entry.number, 0, entry.line) for entry in kept)
-        self.bytes = 0
 
     def _wire(self, line: Line) -> bytes:
         made = self._made

@@ -289,11 +289,12 @@ class Session:
 
     def _write_urgent(self, now: float) -> None:
         flush = self._engine.flush_first
-        if not (urgent := self._engine.urgent_to_send(now)):
-            return
+        urgent = self._engine.urgent_to_send(now)
         if flush:
             self._pending = b""
             self._transport.discard_output()
+        if not urgent:
+            return
         written = self._transport.write(urgent)
         self._queued += written
         if self._log is not None and written:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from drivers.engine.base import RUNNING
 from drivers.engine.marlin_replies import RECOVER
 from drivers.engine.marlin_stream import MarlinStreaming
-from drivers.engine.marlin_wire import ASK, HELLO_LATE, NUDGE, Goal
+from drivers.engine.marlin_wire import HELLO_LATE, NUDGE, Goal
 from drivers.snapshot import Phase
 
 _STRIKES_MAX = 8  # questions without an answer although something is heard
@@ -17,6 +17,11 @@ class MarlinEngine(MarlinStreaming):
 
     def connect(self, now: float) -> None:
         """Begin the conversation anew; a running program fails."""
+        self._window.flushed()  # whatever was in it: the port was opened anew
+        self._window.beside.clear()
+        self._connect_again(now)
+
+    def _connect_again(self, now: float) -> None:
         self._fail("machine.reconnected", -1, "", now)
         self._phase = Phase.CONNECTING
         self._connected = False
@@ -40,16 +45,16 @@ class MarlinEngine(MarlinStreaming):
         self._break_wait()
         self._forget_pause()
         self._prompting.close()
-        self._window.drop_program()
+        self._window.drop_program(self._poll_line)
         park = self._profile.park if self._homed else ()
         lines = self._lines([*park, *self._profile.switch_off])
         self._procedure(Goal.CANCEL, lines, now)
 
     def _emergency(self, now: float) -> None:
         self._reset_wire()
-        self._urgent += b"\n" + self._profile.emergency.encode("latin-1")
+        self._stop_at_once()
         # Should the stop be lost on the way, these are not.
-        self._send_raw(self._profile.switch_off)
+        self._switch_off_when_it_fits(breaks=False)
         self._stops, self._stopped_at = 1, now
         self._after("stopped", _STOP_AGAIN, now)
 
@@ -57,11 +62,7 @@ class MarlinEngine(MarlinStreaming):
         self._reset_wire()
         self._connected = False
         self._owes_off = True
-        self._break_wait()
-        self._send_raw(self._profile.switch_off)
-        # Before all that still waits on this side of the wire.
-        self._urgent += self._raw
-        self._raw.clear()
+        self._switch_off_when_it_fits(breaks=True)
         self._after("recover", RECOVER, now)
 
     def _ring(self, name: str, now: float) -> None:
@@ -99,7 +100,7 @@ class MarlinEngine(MarlinStreaming):
         self._after("poll", self._profile.poll_s, now)
         quiet = now - self._heard_at > 2.0 * self._profile.poll_s
         if not self._extras and (not self._reports_itself or quiet):
-            self._extras.append(ASK)
+            self._extras.append(self._poll_line)
 
     def _unanswered(self, now: float, strikes: int = 1) -> None:
         """Ask what became of the lines; an M105 behind them also brings lost ones to light.
@@ -108,12 +109,6 @@ class MarlinEngine(MarlinStreaming):
         """
         window = self._window
         if not window.unanswered:
-            return
-        heard_at = self._answered_at if self._is_taken_only else self._ask_heard_at
-        if window.only_asks and heard_at >= self._asked_at:
-            # Several were asked, one answer was lost: the others would wait for ever. If it
-            # was the question that was lost, the next number will tell.
-            self._settled(window.answered_through(window.next - 1), now)
             return
         if strikes:
             self._asked += 1
@@ -127,9 +122,9 @@ class MarlinEngine(MarlinStreaming):
         elif window.is_asking and window.unanswered >= self._lines_max + (not window.oldest_alone):
             return  # asked already, and a stop or M108 must find room in the command queue
         # What has to be sent again is a question, too, and must keep its number.
-        question = window.again or ASK
-        # Beyond what fits only as a last resort: one that is stalled gets all of them at once.
-        if window.may_ask(question) or self._strikes >= _STRIKES_MAX - 1:
+        question = window.again or self._question()
+        # Behind a question without answer only as a last resort, for it may take none at all.
+        if window.may_ask(question, taken=self._strikes >= _STRIKES_MAX - 1):
             self._clean = True
             self._forced = question
 
@@ -143,26 +138,24 @@ class MarlinEngine(MarlinStreaming):
         elif self._phase in (Phase.IDLE, Phase.CONNECTING):
             if self._connected:
                 self._note("machine.silent")
-            self.connect(now)
+            self._connect_again(now)
 
     def _nudge(self, now: float) -> None:
         """A cancel is not confirmed yet."""
         if now >= self._give_up_at:
             self._unconfirmed(now)
             return
-        # A firmware that reads nothing meanwhile must still have room for what comes after.
-        if self._window.bytes + self._nudged + self._nudge_size <= self._profile.rx_bytes:
-            self._break_wait()
-            self._nudged += self._nudge_size
+        self._break_wait()
         self._after("cancel", NUDGE, now)
 
     def _unconfirmed(self, now: float) -> None:
         # Nobody can tell whether the heaters are off, and a person wanted an end.
         self._fail("machine.cancel_unconfirmed", -1, "", now)
-        self._urgent += b"\n" + self._profile.emergency.encode("latin-1")
+        self._stop_at_once()
 
     def _stop_again(self, now: float) -> None:
         if self._heard_at > self._stopped_at + _STOP_AGAIN / 4 and self._stops < 5:
-            self._urgent += b"\n" + self._profile.emergency.encode("latin-1")
+            if self._sees_stop or self._window.has_room(0):
+                self._stop_at_once()
             self._stops, self._stopped_at = self._stops + 1, now
             self._after("stopped", _STOP_AGAIN, now)

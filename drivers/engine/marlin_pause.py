@@ -76,8 +76,8 @@ class MarlinPausing(MarlinActs):
         if self._message == WAITS or (oldest is not None and oldest.alone):
             # Raw and beside the window: the line that waits holds up all numbered ones. The M105
             # behind it keeps the surplus answer from being counted for a line of the program.
-            self._raw += b"\n" + word + b"\n"
-            self._extras.appendleft(ASK)
+            self._raw += self._aside(b"\n" + word + b"\n")
+            self._extras.appendleft(self._token() if self._echoes else ASK)
         else:
             self._extras.appendleft(self._line(word, Part.EXTRA))
         answer = prompt.choices[choice] if prompt.choices else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import assert_never
@@ -10,7 +11,7 @@ from drivers.dialects import marlin
 from drivers.dialects.actions import Action
 from drivers.engine.base import RUNNING
 from drivers.engine.marlin_resends import MarlinResends
-from drivers.engine.marlin_wire import GUARD, NUDGE, Goal
+from drivers.engine.marlin_wire import ECHO, GUARD, NUDGE, WHERE, Goal
 from drivers.flow import Line, Part
 from drivers.profile import Flow
 from drivers.snapshot import (
@@ -22,7 +23,9 @@ from drivers.snapshot import (
     TemperatureRead,
 )
 
+_ECHOED = re.compile(r"(?:Echo:|N\d+ M118 +)S(\d+)(?:\.0*)?")  # 0.92 does not know M118
 RECOVER = 2.0  # from a failure to the next hello [s]
+_UNTOLD_MAX = 3  # the place asked for at an end in vain: then it is believed without
 _SETTLE = 0.3  # quiet after a boot banner before the first word to it [s]
 
 
@@ -52,8 +55,6 @@ class MarlinReplies(MarlinResends):
             case marlin.Measured():
                 self._unasked_at = now
                 self._measured(reply.temperatures)
-                if not self._merges and not self._reports_itself:
-                    self._ask_heard_at = now  # else it may be a report that nobody asked for
             case marlin.Busy():
                 self._busy(reply, now)
             case marlin.Waiting():
@@ -69,8 +70,10 @@ class MarlinReplies(MarlinResends):
                 self._capability(reply)
             case marlin.Position():
                 self._placed(reply.axes)
+                self._told_place(now)
             case marlin.UnknownCommand():
-                self._note("machine.unknown_command", reply.command)
+                if not self._echoed(reply.command, now):
+                    self._note("machine.unknown_command", reply.command)
             case marlin.Complaint():
                 self._note("machine.complaint", reply.text)
                 self._doubt(now)
@@ -98,24 +101,28 @@ class MarlinReplies(MarlinResends):
         """Act on the end of the way back."""
 
     def _answered(self, now: float) -> None:
-        oldest = self._window.oldest
+        window = self._window
+        if window.beside and window.beside.answered(window.first):
+            self._taken_at, self._knocks = now, 0
+            return
+        oldest = window.oldest
         if oldest is None:
             return
-        if not oldest.is_plain and oldest.part in (Part.ASK, Part.LAST) and self._merges:
+        asks = not oldest.is_plain and oldest.part in (Part.ASK, Part.LAST)
+        if asks and (self._merges or self._echoes):
             # Not the answer to M105, so one too many: of M110, of M108, of a garbled line.
             self._bare += 1
             return
-        self._window.answered()
+        window.answered()
         self._settled([oldest], now)
 
     def _ok(self, reply: marlin.Ok, now: float) -> None:
-        self._nudged = max(0, self._nudged - self._nudge_size)
+        self._taken_at = now
         if reply.temperatures:
             self._measured(reply.temperatures)
             if self._is_taken_only:
                 self._doubt(now)  # an answer that has lost its newline before a report
                 return
-            self._ask_heard_at = now
             lines = self._window.answered_ask()
             if lines is not None:
                 self._link.lost += len(lines) - 1  # it proves them, for they were not answered
@@ -132,8 +139,11 @@ class MarlinReplies(MarlinResends):
             self._firmware = reply.firmware
         if reply.axes:
             self._placed(reply.axes)
+            self._told_place(now)
         if reply.number is not None:
             lines = self._window.answered_through(reply.number)
+            if not lines and self._window.beside:
+                self._window.beside.answered(self._window.first)
             self._link.lost += max(len(lines) - 1, 0)
             self._numbers_told += bool(lines)
             self._proven = max(self._proven, reply.number if lines else 0)
@@ -183,13 +193,16 @@ class MarlinReplies(MarlinResends):
 
     def _greeted(self, now: float) -> None:
         """Be ready for work: the firmware has answered all that it was asked."""
-        if self._is_taken_only and not self._tells_numbers:
-            self._window.lines_max = 1  # nothing would cure a count that has gone wrong
+        self._echoes = self._is_taken_only and not self._tells_numbers
+        if self._echoes:
+            # Surplus answers would let lines go before their time; what an M118 echoes tells.
+            self._window.lines_max = 1
         self._connected = True
         self._owes_off = False
         self._phase = Phase.IDLE
-        self._hellos = self._bare = 0
+        self._hellos = self._bare = self._knocks = 0
         self._timers.pop("hello", None)
+        self._window.beside.clear()
         self._events.append(Connected(self._firmware))
         self._after("poll", self._profile.poll_s, now)
         if self._reports_itself:
@@ -197,10 +210,13 @@ class MarlinReplies(MarlinResends):
 
     def _guard(self, line: Line) -> None:
         """Let nothing follow a command that waits before it is over, not only taken."""
-        if line is GUARD:
+        if line is GUARD or line.text.startswith(ECHO):
             self._guarded = None
         elif line.alone:
             self._guarded = line
+            if self._echoes:
+                self._window.insist(self._token())
+                return
             for _ in range(self._queue_places):
                 self._window.insist(GUARD)
 
@@ -232,6 +248,12 @@ class MarlinReplies(MarlinResends):
     def _reached(self, now: float) -> None:
         """Act on the end of a procedure: all lines before its M105 are done."""
         goal, self._goal = self._goal, Goal.NOTHING
+        if self._merges and goal in (Goal.FINISH, Goal.CANCEL) and not self._place_told:
+            self._untold += 1
+            if self._untold < _UNTOLD_MAX:
+                self._procedure(goal, [], now)
+                return
+        self._untold = 0
         match goal:
             case Goal.HELLO if self._is_taken_only or self._hellos > 1:
                 # Answers that nobody waited for would be taken for those of later lines.
@@ -264,6 +286,25 @@ class MarlinReplies(MarlinResends):
             self._settled(self._window.answered_through(number), now)
         self._doubt(now)
 
+    def _told_place(self, now: float) -> None:
+        """Act on the answer to an M114, in their order: what stands before it is done."""
+        if not self._places:
+            return  # nobody asked: some firmwares tell it after homing
+        self._place_told = self._places.popleft() or self._place_told
+        # Where nothing is asked for again, a line may just as well be lost.
+        only_asks = not self._profile.resends and self._goal is not Goal.HELLO
+        if lines := self._window.answered_before(WHERE.text, only_asks=only_asks):
+            self._settled(lines, now)
+
+    def _echoed(self, text: str, now: float) -> bool:
+        """Act on what a firmware says to M118, or to one that it does not know."""
+        found = _ECHOED.fullmatch(text) if self._echoes else None
+        if found is None:
+            return False
+        number = self._window.number_of(b"%s%d" % (ECHO, int(found[1])))
+        self._settled(self._window.answered_through(number), now)
+        return True
+
     def _placed(self, axes: Mapping[str, float]) -> None:
         # In mid-program it is old before anyone has read it.
         self._position = {} if self._phase is Phase.STREAMING else dict(axes)
@@ -275,6 +316,7 @@ class MarlinReplies(MarlinResends):
     def _busy(self, reply: marlin.Busy, now: float) -> None:
         self._busy_seen = True
         self._strikes = 0
+        self._taken_at = now
         self._patience_until = max(self._patience_until, now + 2.0 * self._profile.answer_s)
         later = max(self._give_up_at, now + self._profile.answer_s + NUDGE)
         self._give_up_at = min(later, self._give_up_last)
@@ -283,6 +325,9 @@ class MarlinReplies(MarlinResends):
             self._note("machine.waits_for_person")
 
     def _started(self, now: float) -> None:
+        self._window.flushed()
+        self._window.restart()
+        self._window.beside.clear()
         if self._phase in RUNNING:
             self._fail("machine.reset", self._acked - 1, "start", now)
         elif self._phase in (Phase.STOPPED, Phase.FAULT):
@@ -320,11 +365,15 @@ class MarlinReplies(MarlinResends):
             self._emergency_parser = reply.present
             # It sees a stop even behind a full command queue.
             self._window.lines_max = 1_000 if reply.present else self._lines_max
+            if reply.present:
+                self._window.keep_free(0)
         elif reply.name == "THERMAL_PROTECTION":
             told = {"thermal_protection": reply.present}
             self._settings_told = {**self._settings_told, **told}
 
     def _said(self, text: str, now: float) -> None:
+        if self._echoed(text, now):
+            return
         self._events.append(Said(text))
         if self._looks_damaged(text) or text.startswith(("ok", "o", "k")):
             self._doubt(now)  # probably a damaged ok

@@ -18,6 +18,7 @@ class MarlinResends(MarlinWire):
     def _resend(self, number: int, taken: int | None, now: float) -> None:
         self._ok_is_of_resend = self._profile.resend_ok
         if self._phase in (Phase.FAULT, Phase.STOPPED):
+            self._window.beside.clear()  # thrown away with the line, and never answered
             return
         if taken is not None and taken + 1 != number:
             # One of the two numbers was damaged on the way; the next one will tell.
@@ -27,6 +28,7 @@ class MarlinResends(MarlinWire):
             self._doubt(now)
             return
         if self._has_restarted(number, taken):
+            self._window.flushed()
             self._fail("machine.reset", self._acked - 1, f"Resend: {number}", now)
             return
         if self._phase is Phase.IDLE and number < self._window.first:
@@ -52,7 +54,7 @@ class MarlinResends(MarlinWire):
             self._message = self._message or "machine.bad_link"
             self._note("machine.bad_link", f"{self._link.resends} of {self._cursor}")
         if self._phase is Phase.CANCELLING:
-            self._window.drop_program()
+            self._window.drop_program(self._poll_line)
         again = self._window.again
         if again is not None and again.place >= 0:
             self._acked = min(self._acked, again.place)
@@ -62,7 +64,7 @@ class MarlinResends(MarlinWire):
             self._fail("machine.resend_loop", index, f"Resend: {number}", now)
             return
         self._clean = True
-        self._window.ask_last(ASK)
+        self._window.ask_last(self._token() if self._echoes else ASK)
         if stale:
             # Stale lines still arrive and are refused one by one. Let them pass, or the
             # firmware throws the repeated line away together with them.

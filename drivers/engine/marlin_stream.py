@@ -46,6 +46,7 @@ class MarlinStreaming(MarlinPausing):
             and self._window.has_only_moves
             and bool(self._ahead)
             and self._ahead[0].is_plain
+            and not (self._window.beside or self._off_due)
             and not (self._extras or self._raw or self._urgent or self._events or self._partial)
             and not (self._clean or self._forced or self._guarded or self._link.is_narrow)
             and not (self._ok_is_of_resend or self._numbers_told or self._prompting.open)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections import deque
 from enum import Enum, auto
 
 from drivers.dialects.marlin_texts import Texts
@@ -14,9 +14,13 @@ from drivers.profile import FirmwareProfile, Flow, OkMeans
 from drivers.snapshot import Phase
 
 ASK = Line(b"M105", Part.ASK)
+ECHO = b"M118 S"  # with a number of its own; Repetier says "Echo:S<n>" when it executes it
+# Answered otherwise than M105, so it tells whether those before it are still to be answered.
+WHERE = Line(b"M114", Part.PLACE)
+_FINAL = Line(b"M114", Part.PLACE, -2)  # before the end of what must not seem over too early
+POLL = Line(b"M105", Part.EXTRA)  # of no meaning for the count
 GUARD = Line(b"M105", Part.EXTRA, alone=True)  # its `ok` shows that what waited is over
 NUDGE = 5.0  # between two M108 while a cancel waits [s]
-_SPARE = 3  # questions before the last one of a procedure, against answers counted twice
 _CHUNK = 4096  # most bytes handed out at a time
 _HELLO_HOLD = 0.1  # for M110 to be executed [s]
 _HELLO_AGAIN = 3.0  # patience with a board that does not say hello [s]
@@ -59,6 +63,7 @@ class MarlinWire(StreamEngine):
             0 if one else profile.command_queue,
             numbered=profile.numbered,
             gap=gap,
+            kept=0 if profile.stop_overtakes else len(profile.emergency) + 1,
         )
         self._texts = Texts(re.compile(profile.banner), profile.fatal, profile.refusal)
         self._is_taken_only = profile.ok_means is OkMeans.TAKEN
@@ -77,8 +82,9 @@ class MarlinWire(StreamEngine):
         self._reports_itself = False
         self._hello_at: float | None = None  # of the last one to this board since it has booted
         self._done_before_run = 0  # number of the last line that was answered before it
-        self._nudge_size = len(profile.break_wait) + 1
-        self._nudged = 0  # bytes to end a wait that may still be in its buffer
+        self._off_due: deque[bytes] = deque()  # what makes it safe and waits for room in its ring
+        self._taken_at = now  # it has answered a line or was busy with one
+        self._knocks = 0  # hellos for which there may have been no room, since it took a line
         self._hellos = self._bare = 0
         self._procedures = 0
         self._give_up_at = self._give_up_last = 0.0
@@ -87,9 +93,13 @@ class MarlinWire(StreamEngine):
         self._answered_at = now
         self._unasked_at = now  # a report of temperatures came by itself
         self._asked = 0
-        self._asked_at = self._ask_heard_at = now
         self._pace = 0.05  # smoothed time from answer to answer [s]
         self._merges = not self._is_taken_only  # the answer to M105 is one line, "ok T:…"
+        self._echoes = False  # told what is done by M118, for its `ok` has neither number nor look
+        self._tokens = 0
+        self._places: deque[bool] = deque()  # of each M114 without its answer: is it the final one?
+        self._place_told = False
+        self._untold = 0  # ends of a procedure without a place, although it was asked for
         self._guarded: Line | None = None  # waits in the firmware although it was answered
         self._busy_seen = False
         self._emergency_parser = False
@@ -100,12 +110,19 @@ class MarlinWire(StreamEngine):
         self._owes_off = False  # a failure was not followed by a confirmed switch-off yet
 
     @property
+    def _sees_stop(self) -> bool:
+        """Tell whether an emergency stop is obeyed on arrival, even where its ring is full."""
+        return self._emergency_parser or self._profile.stop_overtakes
+
+    @property
     def _tells_numbers(self) -> bool:
         """Tell whether an `ok` names its line; one alone may be a damaged text."""
         return self._numbers_told > 1
 
     def data_to_send(self, now: float) -> bytes:
         """Return bytes of the ordinary lane that fit the firmware; the caller writes all."""
+        if self._off_due:
+            self._raw += self._off_that_fits()
         out = bytes(self._raw)
         self._raw.clear()
         if now < self._hold_until:
@@ -154,11 +171,9 @@ class MarlinWire(StreamEngine):
         parts = [out]
         size = len(out)
         while size < _CHUNK and (line := self._next(now)) is not None:
-            wire = self._window.send(line)
-            if line.part is Part.ASK:
-                self._asked_at = now
             if self._clean and not self._profile.empty_ok:
-                wire = b"\n" + wire
+                parts.append(self._aside(b"\n", answers=False))
+            wire = self._window.send(line)
             self._clean = False
             parts.append(wire)
             size += len(wire)
@@ -169,13 +184,13 @@ class MarlinWire(StreamEngine):
         window = self._window
         if self._forced is not None:
             line, self._forced = self._forced, None
-            return line
+            return self._noted(line)
         if window.is_full:
             return None
         if (again := window.again) is not None:
             return again if window.may_send(again) else None
         if self._extras:
-            return self._extras.popleft() if window.may_send(self._extras[0]) else None
+            return self._noted(self._extras.popleft()) if window.may_send(self._extras[0]) else None
         if not self._streams():
             return None
         fetched = self._next_of_program()
@@ -186,16 +201,24 @@ class MarlinWire(StreamEngine):
             return None
         return self._take_of_program()
 
+    def _noted(self, line: Line) -> Line:
+        """Note a question for the place; a repeated line was noted when it first went."""
+        if line.text == WHERE.text and line is not self._window.again:
+            self._places.append(line is _FINAL)
+        return line
+
     def _procedure(self, goal: Goal, lines: list[Line], now: float) -> None:
         """Send *lines* after all else, and come to `_reached` when they are done."""
         self._goal = goal
         self._extras.extend(lines)
-        if self._is_taken_only:
-            # Where the count of answers may be wrong, some more than it takes.
-            spare = 0 if self._tells_numbers else _SPARE
-            self._extras.extend([GUARD] * (self._queue_places - 1 + spare))
+        if self._is_taken_only and not self._echoes:
+            self._extras.extend([GUARD] * (self._queue_places - 1))
+        if self._merges and goal in (Goal.FINISH, Goal.CANCEL):
+            # "ok T:" may be heard once too often: said twice, or an ok joined to a report.
+            self._place_told = False
+            self._extras.append(_FINAL)
         self._extras.append(self._last())
-        if goal is Goal.CANCEL:
+        if goal is Goal.CANCEL and "cancel" not in self._timers:
             self._give_up_at = now + self._profile.cancel_s
             # Busy or not: beyond what the command at hand may take, somebody is left waiting.
             self._give_up_last = self._give_up_at + self._expected_time(self._window.oldest)
@@ -204,21 +227,49 @@ class MarlinWire(StreamEngine):
     def _last(self) -> Line:
         # Told apart by a number of its own: that of a pause given up must not end a program.
         self._procedures += 1
-        return Line(b"M105", Part.LAST, -1 - self._procedures)
+        place = -1 - self._procedures
+        return self._token(Part.LAST, place) if self._echoes else Line(b"M105", Part.LAST, place)
+
+    def _token(self, part: Part = Part.ASK, place: int = -1) -> Line:
+        """Return a line whose echo, told from all others, proves it and all before it done."""
+        self._tokens += 1
+        return Line(b"%s%d" % (ECHO, self._tokens), part, place, alone=True)
+
+    @property
+    def _poll_line(self) -> Line:
+        """What asks for temperatures, in passing."""
+        return POLL if self._echoes else ASK
+
+    def _question(self) -> Line:
+        """Return what to ask so that a doubtful count is cured."""
+        if self._echoes:
+            return self._token()
+        if self._is_taken_only:
+            return ASK
+        # One answer may have been lost: then that to another M105 would be taken for it.
+        doubtful = self._window.only_asks or self._goal is Goal.HELLO
+        return WHERE if doubtful and not self._window.number_of(WHERE.text) else ASK
 
     def _hello(self, now: float) -> None:
+        due, self._off_due = self._off_due, deque()
         self._reset_wire()
-        self._raw += b"\n"
-        if self._profile.numbered:
-            # Numbered 0 and checksummed: boot noise before it cannot change its meaning.
-            self._raw += b"N0 M110 N0*125\n"
+        # Numbered 0 and checksummed: boot noise before it cannot change its meaning.
+        first = b"\nN0 M110 N0*125\n" if self._profile.numbered else b"\n"
+        texts = [self._profile.uncounted(text) for text in self._profile.hello]
+        if not self._may_knock(len(first) + sum(map(len, texts)), now):
+            self._off_due = due
+            self._after("hello", _HELLO_AGAIN, now)
+            return
         # Their answers are not waited for; that to M105 proves them.
-        self._send_raw(self._profile.hello)
+        self._raw += self._aside(first, answers=self._profile.numbered or self._profile.empty_ok)
+        for text in texts:
+            self._raw += self._aside(text)
         self._reports_itself = False
         self._goal = Goal.HELLO
         # Two plain answers to each hello: this one does not say "ok T:" to M105.
         self._merges = self._merges and not (self._hellos > 1 and self._bare >= 2 * self._hellos)
         self._guarded = None
+        self._echoes = self._is_taken_only  # until it has shown that its `ok` tells a number
         self._hellos += 1
         self._hello_at = now
         if self._owes_off:
@@ -231,8 +282,24 @@ class MarlinWire(StreamEngine):
         # More and more seldom: one that is at work only collects what it cannot answer yet.
         self._after("hello", _HELLO_AGAIN * min(self._hellos, 4), now)
 
+    def _may_knock(self, size: int, now: float) -> bool:
+        """Tell whether a hello may go out: it fits, or waiting for room would be in vain.
+
+        A board that has answered nothing for so long has lost its answers or its memory, or it
+        hangs. Only the last one can lose bytes of a hello, which has a number and a checksum: what
+        is left of it is refused, whatever it is joined to. Hence no more than this is risked.
+        """
+        if self._window.has_room(size):
+            return True
+        patience = self._profile.silence_s if self._knocks else self._profile.answer_s
+        if now < max(self._taken_at, self._answered_at, self._hello_at or 0.0) + patience:
+            return False
+        self._knocks += 1
+        return True
+
     def _reset_wire(self) -> None:
-        self._window.restart()
+        self._window.restart(merges=self._merges)
+        self._off_due.clear()
         self._done_before_run = 0
         self._extras.clear()
         self._raw.clear()
@@ -244,6 +311,7 @@ class MarlinWire(StreamEngine):
         self._asked_back = self._resent = -1
         self._numbers_told = self._proven = self._places_told = 0
         self._ok_is_of_resend = False
+        self._places.clear()
 
     def _at_work(self) -> str:
         oldest = self._window.oldest
@@ -283,14 +351,43 @@ class MarlinWire(StreamEngine):
         usual = max(_RTO * self._pace, _RTO_MIN) * 2.0 ** min(self._asked, 8)
         return min(usual, self._profile.answer_s)
 
-    def _send_raw(self, texts: Iterable[str]) -> None:
-        """Send lines that nobody counts, past all that waits."""
-        self._raw += b"".join(self._profile.uncounted(text) for text in texts)
+    def _aside(self, wire: bytes, *, answers: bool = True) -> bytes:
+        """Return *wire*, a line past all that waits, and count its bytes."""
+        window = self._window
+        window.beside.add(len(wire), window.next, answers=answers)
+        return wire
+
+    def _switch_off_when_it_fits(self, *, breaks: bool) -> None:
+        """Have the lines that make it safe go out, each as soon as the ring has room for it.
+
+        They have neither number nor checksum, so that they are obeyed whatever the firmware
+        counts; of such a line no part may get lost: the rest could mean something else.
+
+        :param breaks: a command that waits is ended first.
+        """
+        lines = [self._profile.uncounted(text) for text in self._profile.switch_off]
+        if breaks and self._profile.break_wait:
+            lines.insert(0, self._profile.break_wait.encode("latin-1"))
+        self._off_due = deque([b"\n" + line if not at else line for at, line in enumerate(lines)])
+
+    def _off_that_fits(self) -> bytes:
+        out = b""
+        while self._off_due and self._window.has_room(len(self._off_due[0])):
+            out += self._aside(self._off_due.popleft())
+        return out
+
+    def _stop_at_once(self) -> None:
+        """Put the emergency stop on the wire; the window has kept room for it."""
+        self._urgent += self._aside(
+            b"\n" + self._profile.emergency.encode("latin-1"), answers=False
+        )
 
     def _break_wait(self) -> None:
         """End a command that waits; raw, for a firmware may know it only at a line's start."""
-        if self._profile.break_wait:
-            self._raw += b"\n" + self._profile.break_wait.encode("latin-1")
+        wire = b"\n" + self._profile.break_wait.encode("latin-1")
+        # Half of one would be joined to what follows, and M1 waits for a person.
+        if self._profile.break_wait and self._window.has_room(len(wire)):
+            self._raw += self._aside(wire, answers=self._profile.resends)
 
     def _doubt(self, now: float) -> None:
         """Something may have been lost: ask soon rather than wait for the deadline."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from enum import Enum
 
+from drivers.beside import Beside
 from drivers.engine.base import StreamEngine
 from drivers.engine.prompting import Prompting
 from drivers.flow import CharacterCounting, Line, NumberedWindow, Part, Sent
@@ -18,7 +19,7 @@ from drivers.quality import LinkQuality
 # Not memory of the conversation, or lines of a program, which may be somebody else's.
 _OWN = frozenset({"_profile", "_program", "_dialect", "_events", "_ahead", "_made", "_ready"})
 _PLAIN = (bool, int, float, str, type(None))
-_INSIDE = (CharacterCounting, NumberedWindow, LinkQuality, Prompting)
+_INSIDE = (Beside, CharacterCounting, NumberedWindow, LinkQuality, Prompting)
 
 
 def dump(engine: StreamEngine) -> dict[str, object]:

@@ -272,6 +272,9 @@ class RepetierSimulator(MarlinCommands):
                     "Printed filament:0.00m Printing time:0 days 0 hours 0 min\n"
                     "PrinterMode:FFF\n"
                 )
+            case "118":
+                words = text.partition("118")[2].split()
+                self._say(f"Echo:{words[0] if words else ''}\n")
             case "999":
                 self._is_fatal = False
                 self._say("info:Continue from fatal state\n")

@@ -62,7 +62,7 @@ class Joined:
             heard = self.machine.read(self.now)
             self.events += self.engine.receive(heard, self.now)
             flush, urgent = self.engine.flush_first, self.engine.urgent_to_send(self.now)
-            if flush and urgent:
+            if flush:
                 self.machine._incoming.clear()  # as the session empties the kernel's queue
             out = urgent + self.engine.data_to_send(self.now)
             if out:

@@ -37,24 +37,8 @@ def test_no_misfortune_breaks_a_promise(name: str) -> None:
     assert [str(run) for run in runs if run.broken] == []
 
 
-# Where a promise is known not to hold yet; see drivers/README.md, "Known limits".
-_FULL = "questions to a board that reads nothing, and what makes it safe, fill its ring"
-OPEN = {
-    "repetier": "without a number in its ok, nothing cures a count that has gone wrong",
-    "smoothieware": _FULL,
-    "reprapfirmware": _FULL,
-    "prusa-mk3": _FULL,
-    "prusa-buddy": _FULL,
-    "marlin-1": _FULL,
-}
-LONG = [
-    pytest.param(name, marks=pytest.mark.xfail(reason=OPEN[name])) if name in OPEN else name
-    for name in SIMULATORS
-]
-
-
 @pytest.mark.soak
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", SIMULATORS)
 def test_no_misfortune_breaks_a_promise_in_a_long_campaign(
     name: str, record_property, capsys
 ) -> None:

@@ -94,6 +94,8 @@ class MarlinModel:
         if line == b"M115":
             self.out += b"FIRMWARE_NAME:Marlin test SOURCE_CODE_URL:x\nCap:AUTOREPORT_TEMP:0\n"
         answer = b"ok\n"
+        if line == b"M114":
+            self.out += b"X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0\n"
         if line == b"M105":
             answer = b"ok T:20.00 /0.00 B:20.00 /0.00 @:0 B@:0\n"
         elif line[:1] not in b"GM" or not line[1:2].isdigit():
