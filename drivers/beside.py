@@ -59,6 +59,11 @@ class Beside:
                 return True
         return False
 
+    def asks_next(self, first: int) -> bool | None:
+        """Tell whether the next answer has temperatures; None if it is that of line *first*."""
+        line = next((line for line in self._lines if line[2]), None)
+        return line[3] if line is not None and line[0] <= first else None
+
     def answered_ask(self) -> bool:
         """Tell whether an answer with temperatures belongs to one of these; it does if it can."""
         if not any(asks for *_, asks in self._lines):

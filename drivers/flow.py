@@ -197,6 +197,13 @@ class NumberedWindow:
         return any(part in (*_ASKS, Part.PLACE) for part in self._unanswered_parts())
 
     @property
+    def asks_next(self) -> bool:
+        """Tell whether the next answer is one to M105."""
+        beside = self.beside.asks_next(self.first)
+        oldest = self.oldest
+        return (oldest is None or oldest.part in _ASKS) if beside is None else beside
+
+    @property
     def only_asks(self) -> bool:
         """Tell whether nothing is unanswered but M105 of no further meaning."""
         return all(part is Part.ASK for part in self._unanswered_parts())

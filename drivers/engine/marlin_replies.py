@@ -123,6 +123,13 @@ class MarlinReplies(MarlinResends):
             if self._is_taken_only:
                 self._doubt(now)  # an answer that has lost its newline before a report
                 return
+            if self._reports_itself and not self._window.asks_next:
+                # Just an ok that has lost its newline before a report, or others were lost: to
+                # be told apart by a question with an answer that is nothing of the kind.
+                self._answered(now)
+                self._place_wanted = True
+                self._doubt(now)
+                return
             lines = self._window.answered_ask()
             if lines is not None:
                 self._link.lost += len(lines) - 1  # it proves them, for they were not answered
@@ -290,6 +297,7 @@ class MarlinReplies(MarlinResends):
         """Act on the answer to an M114, in their order: what stands before it is done."""
         if not self._places:
             return  # nobody asked: some firmwares tell it after homing
+        self._place_wanted = False
         self._place_told = self._places.popleft() or self._place_told
         # Where nothing is asked for again, a line may just as well be lost.
         only_asks = not self._profile.resends and self._goal is not Goal.HELLO

@@ -98,7 +98,7 @@ class MarlinWire(StreamEngine):
         self._echoes = False  # told what is done by M118, for its `ok` has neither number nor look
         self._tokens = 0
         self._places: deque[bool] = deque()  # of each M114 without its answer: is it the final one?
-        self._place_told = False
+        self._place_told = self._place_wanted = False
         self._untold = 0  # ends of a procedure without a place, although it was asked for
         self._guarded: Line | None = None  # waits in the firmware although it was answered
         self._busy_seen = False
@@ -247,7 +247,7 @@ class MarlinWire(StreamEngine):
         if self._is_taken_only:
             return ASK
         # One answer may have been lost: then that to another M105 would be taken for it.
-        doubtful = self._window.only_asks or self._goal is Goal.HELLO
+        doubtful = self._place_wanted or self._window.only_asks or self._goal is Goal.HELLO
         return WHERE if doubtful and not self._window.number_of(WHERE.text) else ASK
 
     def _hello(self, now: float) -> None:
@@ -312,6 +312,7 @@ class MarlinWire(StreamEngine):
         self._numbers_told = self._proven = self._places_told = 0
         self._ok_is_of_resend = False
         self._places.clear()
+        self._place_wanted = False
 
     def _at_work(self) -> str:
         oldest = self._window.oldest

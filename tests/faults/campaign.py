@@ -114,12 +114,16 @@ def moved(bench, lines: list[bytes]) -> list[str]:
     order = [_close(line.decode()) for line in lines[1:]]
     wanted = set(order)
     done: list[str] = []
-    for text in bench.executed():
-        line = _close(text)
+    for fact in bench.machine.record.of("executed"):
+        line = _close(str(fact["line"]))
         due = order[len(done)] if len(done) < len(order) else ""
         if line in wanted:
             done.append(line)
-        elif _sum(line) == _sum(due) and SequenceMatcher(None, line, due).ratio() > _ALIKE:
+        elif (
+            fact.get("number") is not None
+            and _sum(line) == _sum(due)
+            and SequenceMatcher(None, line, due).ratio() > _ALIKE
+        ):
             done.append(due)
     return done
 

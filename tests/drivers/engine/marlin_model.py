@@ -96,7 +96,7 @@ class MarlinModel:
         answer = b"ok\n"
         if line == b"M114":
             self.out += b"X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0\n"
-        if line == b"M105":
+        elif line == b"M105":
             answer = b"ok T:20.00 /0.00 B:20.00 /0.00 @:0 B@:0\n"
         elif line[:1] not in b"GM" or not line[1:2].isdigit():
             self.out += b'echo:Unknown command: "%s"\n' % line

@@ -1,0 +1,91 @@
+"""Nothing overflows the ring of a board that reads nothing, and a stop goes out all the same."""
+
+import pytest
+
+from drivers.profile import load_profile
+from drivers.simulators import SIMULATORS
+from drivers.snapshot import Phase
+
+LINES = [b"G28", *(b"G1 X%d Y%d F6000" % (n % 180, n % 7) for n in range(60))]
+BUSY = ("busy-at-line=20",)
+NAMES = [name for name in sorted(SIMULATORS) if load_profile(name).dialect == "marlin"]
+
+
+def stuck(joined, name, **wishes):
+    """Return a board that is at one line for 20 minutes, with all sent that may be."""
+    bench = joined(name, faults=BUSY, **wishes)
+    bench.start(LINES)
+    while not bench.machine.record.of("fault"):
+        bench.turn()
+    bench.live(8.0)
+    return bench
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cancel_that_nobody_hears_ends_without_one_byte_too_many(joined, name):
+    bench = stuck(joined, name)
+    bench.engine.cancel(bench.now)
+    bench.until("cancelled", "failed", longest=300.0)
+    bench.live(120.0)
+    assert not bench.machine.overflowed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stop_goes_out_at_once_and_finds_room(joined, name):
+    bench = stuck(joined, name)
+    assert bench.engine.stop(bench.now)
+    assert bench.engine.urgent_to_send(bench.now) == b"\n" + bench.profile.emergency.encode()
+    bench.machine.write(b"\n" + bench.profile.emergency.encode(), bench.now)
+    bench.live(60.0)
+    assert not bench.machine.overflowed
+
+
+def test_the_switch_off_list_waits_for_room_and_then_goes(joined):
+    """After a failure the ring is full; each answer makes room for some of it."""
+    bench = stuck(joined, "marlin-1")
+    bench.engine._fail("machine.silent", -1, "", bench.now)
+    bench.turn()
+    assert bench.engine.phase is Phase.FAULT
+    full = bench.machine.board.rx_bytes
+    assert len(bench.machine.ring.data) + len(bench.machine._incoming) <= full
+    sent = len(bench.sent)
+    bench.machine._pause = bench.machine._pause._replace(until=bench.now)  # it goes on
+    bench.until("connected", longest=60.0)
+    assert b"M140 S0" in bytes(bench.sent[sent:])
+    assert bench.machine.record.of("executed")[-1]["line"] in ("M105", "M155 S2")
+    assert "M104 S0" in bench.executed()
+    assert not bench.machine.overflowed
+
+
+def test_a_board_that_has_forgotten_all_is_found_although_its_ring_counted_as_full(joined):
+    """It restarted, its banner was lost, and with it the answers that would have made room."""
+    bench = stuck(joined, "marlin-1")
+    bench.machine.faults._number.clear()  # once is enough
+    bench.machine.reset(bench.now)
+    bench.machine._speaks_from = bench.now + 3.0
+    bench.until("failed", longest=120.0)
+    bench.until("connected", longest=60.0)
+
+
+@pytest.mark.parametrize("name", ["marlin-2", "prusa-mk3"])
+def test_an_ok_joined_to_a_report_does_not_end_a_program_too_early(joined, name):
+    bench = joined(name)
+    bench.start(LINES[:12])
+    while b"M400" not in bench.sent:
+        bench.turn()
+    for _ in range(3):
+        bench.events += bench.engine.receive(b"ok T:21.9 /0.0 B:21.9 /0.0\n", bench.now)
+        out = bench.engine.data_to_send(bench.now)
+        bench.sent += out
+        bench.machine.write(out, bench.now)
+    assert bench.until("finished") == "finished"
+    assert bench.machine.planner.is_idle
+
+
+def test_surplus_answers_without_number_do_not_end_a_program_too_early(joined):
+    bench = joined("repetier", options=("plain-ok",), faults=("doubled-ok=0.3",), seed=3)
+    bench.start(LINES)
+    bench.until("finished")
+    done = [line for line in bench.executed() if line.startswith("G1")]
+    assert len(done) == len(LINES) - 1
+    assert bench.machine.planner.is_idle
