@@ -1,3 +1,3 @@
-"""The scripts of `link` run in processes of their own, some of them in other environments."""
+"""The scripts in folders run in processes of their own, some of them in other environments."""
 
-collect_ignore_glob = ["link/*.py"]
+collect_ignore_glob = ["*/*.py"]
