@@ -161,6 +161,7 @@ class Runtime:
         self._timers.every(60.0, "renew", preparation.renew)
         self._timers.every(3600.0, "sweep", services.sweep.tick)
         self._timers.loop("prepare", lambda: preparation.prepare_next(_now), idle_s=0.5)
+        self._timers.loop("pictures", services.pictures.draw_next, idle_s=5.0)
         self._timers.start()
         # The probe is a child of its own and takes a third of a second: pages do not wait for it.
         threading.Thread(target=self._probe_namespaces, name="probe", daemon=True).start()

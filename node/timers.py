@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Timers:
-    """APScheduler for the clock, and one thread that prepares jobs as they come."""
+    """APScheduler for the clock, and threads of their own for what takes long."""
 
     def __init__(self) -> None:
         # The default grace of one second silently drops late runs on a busy small computer.

@@ -27,9 +27,20 @@ class Examining:
         self._workshop = workshop
         self._programs = programs
 
-    def inspect(self, path: Path, suffix: str) -> WorkerResult:
-        """Say what a file is."""
-        return self._work(Task.INSPECT, {}, {f"input{suffix}": path}, None)
+    def inspect(self, path: Path, suffix: str, wish: Mapping[str, object]) -> WorkerResult:
+        """Say what a file is.
+
+        :param wish: what a mesh is held against: `machines`, `material`, `density_g_cm3`.
+        """
+        return self._work(Task.INSPECT, wish, {f"input{suffix}": path}, None)
+
+    def material(self, name: str | None) -> dict[str, object]:
+        """Return a recipe's material and its density, for the mass of a solid part."""
+        try:
+            recipe = load_recipe(name or DEFAULT_RECIPE)
+        except InvalidError:
+            return {}  # said as a finding when it is sliced
+        return {"material": recipe.material, "density_g_cm3": recipe.density_g_cm3}
 
     def lacks_slicer(self, given: Given) -> bool:
         """Tell whether the recipe asks for a slicer that is not installed."""

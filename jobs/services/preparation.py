@@ -31,6 +31,7 @@ from jobs.services.examined import (
     write_preflights,
 )
 from jobs.services.examining import Examining
+from jobs.services.meshes import mesh_machines
 from jobs.services.programs import Programs
 from jobs.services.queueing import enqueue
 from jobs.services.renewing import any_outdated, renew
@@ -111,6 +112,10 @@ class Preparation:
             kept = [Finding.from_json(one) for one in job.findings if is_about_licence(one)]
             kind, recipe, mesh = job.kind, job.recipe, is_mesh(job)
             sha256, name = job.input_sha256, job.input_name
+            wish: dict[str, object] = {}
+            if mesh:
+                wanted = {machine.id for machine in candidates(session, job)}
+                wish = {"machines": mesh_machines(session, wanted)}
         try:
             path = self._workshop.library.path(sha256)
         except NotFoundError:
@@ -119,7 +124,9 @@ class Preparation:
             return None
         sniffed = sniff(path)
         suffix = sniffed.suffix if sniffed else Path(name).suffix
-        report, findings = split(self._examining.inspect(path, suffix))
+        if mesh:
+            wish |= self._examining.material(recipe)
+        report, findings = split(self._examining.inspect(path, suffix, wish))
         kind = kind or kind_of(report, mesh)
         self._note_check(job_id, report, [*kept, *findings], kind, now)
         if verdict([*kept, *findings]) is Verdict.BLOCK:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jobs.services.attendance import Attendance
 from jobs.services.bookings import Bookings
+from jobs.services.copies import Copies
 from jobs.services.cycle_start import CycleStart
 from jobs.services.designs import Designs
 from jobs.services.dispatch import Dispatch
@@ -16,6 +17,7 @@ from jobs.services.ledger import Ledger
 from jobs.services.machines import Machines
 from jobs.services.outbox import Outbox
 from jobs.services.people import People
+from jobs.services.pictures import Pictures
 from jobs.services.ports import Ports
 from jobs.services.preparation import Preparation
 from jobs.services.programs import Programs
@@ -53,6 +55,8 @@ class Services:
     outbox: Outbox
     sweep: Sweep
     wire_logs: WireLogs
+    pictures: Pictures
+    copies: Copies
 
 
 def build_services(workshop: Workshop) -> Services:
@@ -82,4 +86,6 @@ def build_services(workshop: Workshop) -> Services:
         outbox=Outbox(workshop),
         sweep=Sweep(workshop, programs),
         wire_logs=WireLogs(workshop),
+        pictures=Pictures(workshop),
+        copies=Copies(workshop),
     )

@@ -68,6 +68,7 @@ class Fit:
             "machine": self.machine.slug,
             "name": self.machine.name,
             "envelope_mm": list(self.machine.limits.envelope_mm),
+            "wanted": self.machine.wanted,
             "fits": self.fits,
             "as_is": self.as_is,
             "orientations": self.orientations,
