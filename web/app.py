@@ -37,6 +37,7 @@ from web.pages import (
     jobs,
     lab,
     machines,
+    pictures,
     ports,
     resuming,
     sign_in,
@@ -105,6 +106,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         hand_form,
         resuming,
         cycle,
+        pictures,
     )
     for routes in pages:
         app.include_router(routes.router, include_in_schema=False)

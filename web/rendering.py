@@ -87,6 +87,10 @@ class Clockwork:
         """Return a number in the locale's way."""
         return str(format_decimal(round(value, digits), locale=self.locale))
 
+    def dimension(self, value: float) -> str:
+        """Return a length, an area or a volume: two digits behind the point where they matter."""
+        return self.number(value, 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2)
+
 
 class Sentences:
     """The catalogue, with the codes that pages ask for by value."""
@@ -322,6 +326,7 @@ class Renderer:
             promise=self.sentences.promise,
             rests=self.sentences.rests,
             mass=self.sentences.mass,
+            dimension=self.clockwork.dimension,
             refusal=self.sentences.refusal,
             finding=self.sentences.finding,
             message=self.sentences.message,

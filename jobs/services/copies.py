@@ -28,6 +28,7 @@ _CHANGES: Final = (
     "filled_holes", "volume_before_mm3", "volume_after_mm3",
 )  # fmt: skip
 _LONGEST_NAME: Final = 200
+OFFERS_COPIES: Final = (JobState.HELD, JobState.WAITING, JobState.FAILED)
 
 
 class Copy(StrEnum):
@@ -181,25 +182,57 @@ def _written(origin: Origin) -> dict[str, str | int | float]:
     }
 
 
+def offers_of(report: Mapping[str, object]) -> list[tuple[Copy, dict[str, str | int | float]]]:
+    """Return the copies that an inspection offers, each with the numbers of its sentence."""
+    offers: list[tuple[Copy, dict[str, str | int | float]]] = []
+    repair = report.get("repair")
+    if isinstance(repair, Mapping):
+        numbers = {
+            key: value for key in _CHANGES if isinstance(value := repair.get(key), int | float)
+        }
+        offers.append((Copy.REPAIRED, all_changes(numbers)))
+    guesses = report.get("units_guesses")
+    if isinstance(guesses, list) and guesses:
+        guess = guesses[0]
+        offers.append((Copy.UNIT, {"unit": str(guess["unit"]), "size_mm": float(guess["size_mm"])}))
+    fits = [fit for fit in _fits(report) if fit.get("wanted")]
+    if fits and not any(fit.get("as_is") for fit in fits):
+        for fit in fits:
+            if fit.get("fits"):
+                up, turn = str(fit["up"]).upper(), float(str(fit["turn_deg"]))
+                named = str(fit["name"])
+                offers.append((Copy.TURNED, {"machine": named, "up": up, "turn_deg": turn}))
+                break
+    return offers
+
+
+def _fits(report: Mapping[str, object]) -> list[Mapping[str, object]]:
+    fits = report.get("fits")
+    return [fit for fit in fits if isinstance(fit, Mapping)] if isinstance(fits, list) else []
+
+
+def all_changes(numbers: Mapping[str, object]) -> dict[str, str | int | float]:
+    """Return every number that a sentence about a repair names."""
+    kept = {
+        key: value if isinstance(value := numbers.get(key), int | float) else 0 for key in _CHANGES
+    }
+    return {**kept, "removed": kept["removed_collapsed"] + kept["removed_duplicates"]}
+
+
 def _offered(report: Mapping[str, object], copy: Copy) -> dict[str, object]:
     """Return what a worker is asked for.
 
     :raises InvalidError: the inspection did not offer it.
     """
-    match copy:
-        case Copy.REPAIRED if isinstance(report.get("repair"), Mapping):
-            return {}
-        case Copy.UNIT:
-            guesses = report.get("units_guesses")
-            if isinstance(guesses, list) and guesses and isinstance(guesses[0], Mapping):
-                return {"scale": _SCALES[str(guesses[0]["unit"])]}
-        case Copy.TURNED:
-            fits = report.get("fits")
-            for fit in fits if isinstance(fits, list) else ():
-                if fit.get("fits") and fit.get("wanted") and not fit.get("as_is"):
-                    return {"up": str(fit["up"]), "turn_deg": float(fit["turn_deg"])}
-        case _:
-            pass
+    for offer, numbers in offers_of(report):
+        if offer is copy:
+            match copy:
+                case Copy.UNIT:
+                    return {"scale": _SCALES[str(numbers["unit"])]}
+                case Copy.TURNED:
+                    return {"up": str(numbers["up"]).lower(), "turn_deg": numbers["turn_deg"]}
+                case _:
+                    return {}
     raise InvalidError("copy.not-offered", field="copy")
 
 
@@ -211,7 +244,7 @@ def _open_job(session: Session, actor: Actor, job_id: str) -> Job:
         raise NotAllowedError("job.not-yours")
     if job.input_kind != InputKind.MESH:
         raise InvalidError("copy.not-offered", field="copy")
-    if job.state not in (JobState.HELD, JobState.WAITING, JobState.FAILED):
+    if job.state not in OFFERS_COPIES:
         raise _wrong_state(job)
     return job
 

@@ -49,6 +49,38 @@ class _Subject:
     request: dict[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramPictures:
+    """Which pictures there are of a job's program for one machine.
+
+    :param version: changes with what they show.
+    :param prints: it has layers and an overview; else one picture of the whole cut.
+    :param layers: height [mm] and time [s] of each, of the first 2,000.
+    :param features: words of what the slicer names, None until a picture has been drawn.
+    :param speed: slowest and fastest of what is made [mm/s], likewise.
+    """
+
+    machine_slug: str
+    machine_name: str
+    version: str
+    prints: bool
+    layer_count: int
+    layers: Sequence[tuple[float, float]]
+    features: Sequence[str] | None
+    speed: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPictures:
+    """Which pictures there are of a job.
+
+    :param mesh: version of the mesh's picture; "" where there is none.
+    """
+
+    mesh: str
+    programs: Sequence[ProgramPictures]
+
+
 class Pictures:
     """Gives pictures as files; one worker draws at a time."""
 
@@ -59,6 +91,50 @@ class Pictures:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._turn = threading.Lock()
         self._failed: set[str] = set()
+
+    def of(self, job_id: str) -> JobPictures:
+        """Return which pictures there are of a job; draws nothing."""
+        with self._workshop.database.read() as session:
+            job = _job(session, job_id)
+            mesh = ""
+            if job.input_kind == InputKind.MESH:
+                key = _key("mesh", job.input_sha256)
+                mesh = "" if key in self._failed else key[:12]
+            rows = session.execute(
+                select(Preflight, Machine)
+                .join(Machine, Machine.id == Preflight.machine_id)
+                .where(Preflight.job_id == job_id, Preflight.superseded_at.is_(None))
+                .order_by(Machine.name, Machine.slug)
+            ).all()
+            return JobPictures(mesh, [one for row in rows for one in self._told(*row)])
+
+    def _told(self, preflight: Preflight, machine: Machine) -> Iterator[ProgramPictures]:
+        try:
+            subject = self._program_of(preflight, machine, by_speed=False)
+        except NotFoundError:
+            return
+        if preflight.stream_sha256 is None or subject.key in self._failed:
+            return
+        about = self._about(subject)
+        features, speed = about.get("features"), about.get("speed_mm_s")
+        yield ProgramPictures(
+            machine.slug,
+            machine.name,
+            subject.key[:12],
+            machine.kind == "fdm",
+            _count(preflight.report.get("layer_count")),
+            layer_rows(preflight.report),
+            [str(word) for word in features] if isinstance(features, list) else None,
+            (float(speed[0]), float(speed[1])) if isinstance(speed, list) else None,
+        )
+
+    def _about(self, subject: _Subject) -> dict[str, object]:
+        """Return what was learned when the first picture was drawn; empty before."""
+        try:
+            about = json.loads(self._told_place(subject).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return about if isinstance(about, dict) else {}
 
     def mesh(self, job_id: str) -> Path:
         """Return the picture of a job's mesh, a PNG on clear ground.
@@ -119,7 +195,7 @@ class Pictures:
                     continue
                 machine = session.get_one(Machine, preflight.machine_id)
                 try:
-                    subject = self._program(session, job.id, machine.slug, by_speed=False)
+                    subject = self._program_of(preflight, machine, by_speed=False)
                 except NotFoundError:
                     continue
                 middle = max(1, _count(preflight.report.get("layer_count")) // 2)
@@ -147,7 +223,9 @@ class Pictures:
         ).first()
         if row is None:
             raise NotFoundError("picture.none")
-        preflight, machine = row
+        return self._program_of(row[0], row[1], by_speed=by_speed)
+
+    def _program_of(self, preflight: Preflight, machine: Machine, *, by_speed: bool) -> _Subject:
         target = target_of(machine, self._workshop.profiles_dir)
         path = program_path(self._workshop.work_dir, preflight.program_sha256)
         if target is None or not path.is_file():
@@ -192,6 +270,11 @@ class Pictures:
             )
             for path in made.outputs.values():
                 path.replace(self._place(subject, path.stem))
+            if made.outputs and subject.request:
+                about = {key: made.result.get(key) for key in ("features", "speed_mm_s")}
+                beside = Path(folder, "about")
+                beside.write_text(json.dumps(about), encoding="utf-8")
+                beside.replace(self._told_place(subject))
         if not made.outputs and not wanted.get("layers"):
             # Never twice: a file that kills a worker would do so at each look.
             if len(self._failed) >= _MOST_FAILED:
@@ -201,6 +284,9 @@ class Pictures:
 
     def _place(self, subject: _Subject, file: str) -> Path:
         return self._folder / f"{subject.key}-{file}.png"
+
+    def _told_place(self, subject: _Subject) -> Path:
+        return self._folder / f"{subject.key}.json"
 
     def _trim(self) -> None:
         """Let the pictures go that nobody has looked at for longest, down to the quota."""

@@ -558,6 +558,8 @@ PAGES = (
     "/jobs/{by-hand}/sheet?machine=old-printer",
     "/jobs/{done}",
     "/jobs/{asking}",
+    "/jobs/{running}/toolpath",
+    "/jobs/{milling}/toolpath",
     "/jobs/{lost}",
     "/jobs/{lost}/resume",
     "/designs",

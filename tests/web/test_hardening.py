@@ -62,6 +62,7 @@ FILES = {
     "/feeds/{token}/bookings.ics",
     "/feeds/{token}/machines/{slug}.ics",
     "/healthz",
+    "/jobs/{job_id}/picture/{name}.png",
     "/jobs/{job_id}/program",
     "/jobs/{job_id}/runs/{run}/wire-log",
     "/jobs/{job_id}/thumbnails/{number}",

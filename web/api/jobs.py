@@ -7,10 +7,13 @@ from typing import Literal
 from starlette.responses import FileResponse, StreamingResponse
 
 from jobs.domain.errors import InvalidError
+from jobs.services.copies import Copy
 from jobs.services.resuming import ResumeWish
 from web.api.jobs_json import JobDetailOut, JobOut, ResumeOfferOut, ResumeOut
+from web.api.pictures_json import PicturesOut
 from web.api.wishes import (
     ByHandIn,
+    CopyIn,
     JobFromDesignIn,
     ResumeConfirmIn,
     ResumeIn,
@@ -20,6 +23,7 @@ from web.api.wishes import (
 from web.auth import ApiVisitorDep, FormDep, Visitor
 from web.context import Web, WebDep
 from web.pages.jobs import PURPOSES, carried, packed_log, picture_file
+from web.pages.pictures import sent
 
 router = api_router("jobs")
 
@@ -179,6 +183,39 @@ def thumbnail(web: WebDep, visitor: ApiVisitorDep, job_id: str, number: int) -> 
 def resume_offer(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> ResumeOfferOut:
     """Where an interrupted job may be gone on with."""
     return ResumeOfferOut.of(web.services.resuming.offered(visitor.actor, job_id))
+
+
+@router.get("/jobs/{job_id}/pictures")
+def pictures(web: WebDep, _visitor: ApiVisitorDep, job_id: str) -> PicturesOut:
+    """Which pictures there are; each is drawn when it is first asked for."""
+    return PicturesOut.of(job_id, web.services.pictures.of(job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/pictures/{name}.png",
+    response_class=FileResponse,
+    responses={200: {"content": {"image/png": {}}}},
+)
+def picture(
+    web: WebDep,
+    _visitor: ApiVisitorDep,
+    job_id: str,
+    name: str,
+    machine: str = "",
+    theme: Literal["light", "dark"] = "light",
+    by: Literal["feature", "speed"] = "feature",
+) -> FileResponse:
+    """One picture: `mesh`, `overview`, `layer-12`, or `cut` of a mill or laser."""
+    if name == "mesh":
+        return sent(web.services.pictures.mesh(job_id), "")
+    return sent(web.services.pictures.program(job_id, machine, name, theme, by), "")
+
+
+@router.post("/jobs/{job_id}/copy")
+def copy(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: CopyIn) -> JobDetailOut:
+    """Make the job of a copy of its mesh that its inspection offers, or of the original again."""
+    web.services.copies.use(visitor.actor, job_id, Copy(wish.copy_of_mesh), web.clock())
+    return _detail(web, visitor, job_id)
 
 
 @router.post("/jobs/{job_id}/resume-plan")

@@ -133,6 +133,13 @@ class WaiveIn(_In):
     findings: Annotated[list[FindingIn], Field(max_length=100)]
 
 
+class CopyIn(_In):
+    """Which copy of the mesh takes its place; `original` goes back."""
+
+    # `copy` is a method of every model.
+    copy_of_mesh: Literal["repaired", "unit", "turned", "original"] = Field(alias="copy")
+
+
 class ByHandIn(_In):
     """At which machine it was done."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from starlette.responses import (
@@ -14,10 +15,11 @@ from starlette.responses import (
 )
 
 from jobs.domain.errors import InvalidError
-from jobs.domain.job import JobState, StepState
+from jobs.domain.job import JobState, StepName, StepState
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
 from jobs.domain.preflight import Verdict
+from jobs.services.copies import OFFERS_COPIES, Origin, all_changes, offers_of, origin_from
 from jobs.services.views import CarriedProgram, JobDetail, MachineView, PreflightView, Thumbnail
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
@@ -153,6 +155,8 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         unsettled=detail.job.state not in ENDED
         or any(step.state in (StepState.WAITING, StepState.RUNNING) for step in detail.steps),
         may_steer=detail.job.mine or visitor.may(Role.OPERATOR),
+        pictures=web.services.pictures.of(job_id),
+        copying=_copying(web, visitor, detail),
         bookable_min=_bookable_min(web, detail),
         may_waive={
             one.id: [
@@ -172,6 +176,38 @@ def _bookable_min(web: Web, detail: JobDetail) -> dict[str, int]:
     fitting = [one.machine_slug for one in detail.preflights if one.verdict is not Verdict.BLOCK]
     lengths = ((slug, booking_min(detail, slug)) for slug in fitting)
     return {slug: length for slug, length in lengths if length is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """Which copies of its mesh a job could be made of, and of which it is made.
+
+    :param changes: a sentence: what was changed in the copy that is used.
+    :param offers: word and sentence of each copy; empty where it is too late, or not this
+        person's to choose.
+    """
+
+    origin: Origin | None
+    changes: str
+    may: bool
+    offers: Sequence[tuple[str, str]]
+
+
+def _copying(web: Web, visitor: Visitor, detail: JobDetail) -> Copying:
+    sentences = web.renderer.sentences
+    fetched = next((one.detail for one in detail.steps if one.name is StepName.FETCH), {})
+    origin = origin_from(fetched) if "original_sha256" in fetched else None
+    may = (detail.job.mine or visitor.may(Role.OPERATOR)) and detail.job.state in OFFERS_COPIES
+    changes = sentences.text("page.copy.changes", **all_changes(origin.changes)) if origin else ""
+    return Copying(
+        origin,
+        changes,
+        may,
+        [
+            (copy.value, sentences.text(f"page.copy.{copy.value}", **numbers))
+            for copy, numbers in (offers_of(detail.report) if may else ())
+        ],
+    )
 
 
 def _sheets(

@@ -21,6 +21,7 @@ SAID = frozenset(
         "cancelled",
         "changed",
         "checked",
+        "copied",
         "created",
         "disarmed",
         "enabled",

@@ -161,4 +161,14 @@ document.addEventListener("change", (event) => {
   target.reportValidity();
 });
 
+// A slider shows what it is at; without this its form has a button.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest?.("form[data-swap]");
+  if (!form || !window.htmx) return;
+  const address = `${form.getAttribute("action")}?${new URLSearchParams(new FormData(form))}`;
+  const select = form.dataset.swap;
+  history.replaceState(null, "", address);
+  window.htmx.ajax("GET", address, { target: select, select, swap: "outerHTML" });
+});
+
 watch();
