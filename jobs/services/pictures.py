@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -268,6 +268,7 @@ class Pictures:
                 outputs=Path(folder),
                 limits=limits,
             )
+            fresh = {self._place(subject, path.stem) for path in made.outputs.values()}
             for path in made.outputs.values():
                 path.replace(self._place(subject, path.stem))
             if made.outputs and subject.request:
@@ -280,7 +281,7 @@ class Pictures:
             if len(self._failed) >= _MOST_FAILED:
                 self._failed.clear()
             self._failed.add(subject.key)
-        self._trim()
+        self._trim(fresh)
 
     def _place(self, subject: _Subject, file: str) -> Path:
         return self._folder / f"{subject.key}-{file}.png"
@@ -288,16 +289,19 @@ class Pictures:
     def _told_place(self, subject: _Subject) -> Path:
         return self._folder / f"{subject.key}.json"
 
-    def _trim(self) -> None:
-        """Let the pictures go that nobody has looked at for longest, down to the quota."""
+    def _trim(self, fresh: Collection[Path]) -> None:
+        """Let the pictures go that nobody has looked at for longest, down to the quota.
+
+        :param fresh: those that somebody waits for.
+        """
         with os.scandir(self._folder) as entries:
             files = [
                 (about.st_mtime, about.st_size, entry.path)
                 for entry in entries
-                if entry.is_file(follow_symlinks=False)
+                if entry.is_file(follow_symlinks=False) and Path(entry.path) not in fresh
                 for about in (entry.stat(follow_symlinks=False),)
             ]
-        held = sum(size for _, size, _ in files)
+        held = sum(size for _, size, _ in files) + sum(path.stat().st_size for path in fresh)
         for _, size, path in sorted(files):
             if held <= self._quota:
                 break
