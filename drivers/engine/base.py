@@ -85,6 +85,7 @@ class StreamEngine(ABC):
         self._controller = ""
         self._overrides: dict[str, int] = {}
         self._homed = False
+        self._homed_axes: set[str] = set()
         self._laser: bool | None = None
         self._settings_told: dict[str, bool | float] = {}
         self._jog_until = 0.0  # when what was jogged so far is done, by its feedrate

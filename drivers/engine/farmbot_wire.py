@@ -56,7 +56,7 @@ class FarmBotWire(StreamEngine):
         self._is_dirty = True  # bytes may stand in its line buffer
         self._is_locked = False
         self._is_configured = True
-        self._homed_axes: set[str] = set()
+        self._settings_told = {"homes_axes": True}
         self._pause_due = False
         self._stops = 0
         self._unheard = 0  # bytes sent since it last said anything: its ring may hold them all

@@ -164,8 +164,7 @@ class GrblActs(StreamEngine):
                 self._urgent += self._byte("jog_cancel")
                 self._jog_until = now
             case Act.HOME:
-                self._homed = False
-                self._extras.extend(self._lines(self._profile.homing))
+                return self._home(order, now)
             case Act.ZERO:
                 words = " ".join(f"{axis}0" for axis in order.axes or ("Z",))
                 self._extras.append(self._line(f"G10 L20 P0 {words}".encode(), Part.EXTRA))
@@ -177,6 +176,19 @@ class GrblActs(StreamEngine):
                 self._extras.extend(self._lines(self._profile.switch_off))
             case _:
                 return "host.not_now"
+        self._soon(now)
+        return ""
+
+    def _home(self, order: Order, now: float) -> str:
+        if not order.axes:
+            self._homed = False
+            self._extras.extend(self._lines(self._profile.homing))
+        elif not self._settings_told.get("homes_axes"):
+            return "host.not_now"
+        else:
+            # What the others know of their place is not touched.
+            axes = (axis for axis in "ZXY" if axis in order.axes)
+            self._extras.extend(self._lines(f"$H{axis}" for axis in axes))
         self._soon(now)
         return ""
 
@@ -306,6 +318,8 @@ class GrblActs(StreamEngine):
 
     def _take_options(self, options: grbl.Options) -> None:
         self._letters = options.letters
+        # A build with HOMING_SINGLE_AXIS_COMMANDS. Source: gnea/grbl:doc/csv/build_option_codes.
+        self._settings_told = {**self._settings_told, "homes_axes": "H" in options.letters}
         if not options.rx_bytes:
             return
         told = max(options.rx_bytes - 1, 16)

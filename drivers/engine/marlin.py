@@ -35,6 +35,7 @@ class MarlinEngine(MarlinStreaming):
         self._end_jog()
         self._done_before_run = self._window.first - 1
         self._homed = False
+        self._homed_axes.clear()
         self._goal = Goal.NOTHING
 
     def _go_on(self, now: float) -> None:

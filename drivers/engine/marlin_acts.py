@@ -35,6 +35,7 @@ class MarlinActs(MarlinReplies):
         self._steps: deque[dict[str, float]] = deque()
         self._feedrate = 0.0
         self._modes = {"relative": False, "e-relative": False, "inches": False}
+        self._settings_told = {"homes_axes": True}
 
     # -- what is legal ----------------------------------------------------------------------
 
@@ -86,8 +87,10 @@ class MarlinActs(MarlinReplies):
                 self._extras.extend(self._lines(self._profile.switch_off))
             case Act.HOME:
                 self._homed = False
+                self._homed_axes -= set(order.axes or "XYZ")
                 self._position = {}
-                self._say("G28", "M114")
+                axes = "".join(f" {axis}" for axis in "XYZ" if axis in order.axes)
+                self._say(f"G28{axes}", "M114")
             case Act.SKIP_WAIT:
                 self._break_wait()
             case Act.QUICK_STOP:
@@ -178,6 +181,7 @@ class MarlinActs(MarlinReplies):
 
     def _started(self, now: float) -> None:
         self._homed = False
+        self._homed_axes.clear()
         self._steps.clear()
         self._modes = dict.fromkeys(self._modes, False)
         self._overrides = {"feed": 100, "flow": 100}

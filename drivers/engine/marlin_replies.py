@@ -192,9 +192,12 @@ class MarlinReplies(MarlinResends):
     def _note_done(self, line: Line) -> None:
         """Learn from an answered line; not asked about plain moves while no prompt is open."""
         if line.text.startswith(b"G28"):
-            self._homed = True
+            named = {axis for axis in "XYZ" if axis in line.text[3:].decode("ascii", "ignore")}
+            self._homed_axes |= named or set("XYZ")
+            self._homed = len(self._homed_axes) == 3
         elif line.text.startswith((b"M84", b"M18")):
             self._homed = False
+            self._homed_axes.clear()
         if self._is_taken_only:
             self._guard(line)
 

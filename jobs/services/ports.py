@@ -51,6 +51,11 @@ class Ports:
         found = find_ports(self._profiles(), self._workshop.devices)
         return [_view(port, taken) for port in found]
 
+    def profiles(self) -> Sequence[tuple[str, str]]:
+        """Return name and title of every firmware profile, by title; the lab's own among them."""
+        known = [(one.name, one.title) for one in self._profiles()]
+        return sorted(known, key=lambda each: each[1].casefold())
+
     def probe(self, actor: Actor, port: str) -> None:
         """Begin to ask the board at *port* who it is; opening it may reset the board.
 

@@ -180,3 +180,14 @@ def test_a_machine_file_names_switches_and_a_typo_is_refused(browse, lab):
     assert otto.api("POST", "/machines", json=mill).status_code == 201
     wrong = otto.api("POST", "/machines", json=mill | {"slug": "x", "spindle_switch": "hand"})
     assert (wrong.status_code, wrong.json()["field"]) == (422, "spindle_switch")
+
+
+def test_one_axis_can_be_homed_where_the_firmware_says_so(browse, lab):
+    mia = browse("mia")
+    assert 'value="X"' not in mia.get("/machines/router").text
+    live = lab.workshop.live
+    live.put("ender", replace(live.get("ender"), told={"homes_axes": True}))
+    page = mia.get("/machines/ender").text
+    assert re.findall(r">(Home [XYZ])<", page) == ["Home X", "Home Y", "Home Z"]
+    mia.post("/machines/ender/hand", {"act": "home", "axes": "Z"})
+    assert lab.gateway.acts[-1] == ("ender", Order(Act.HOME, axes={"Z": 0.0}), "Mia")

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from jobs.domain.job import JobState
-from tests.web.conftest import PROGRAM, run_one_job
+from tests.web.conftest import PROGRAM, Browser, run_one_job
 
 STL = b"solid empty\nendsolid empty\n"
 
@@ -371,3 +371,48 @@ def test_a_stopped_machine_asks_for_somebody_to_look_at_it(browse, lab, read):
     assert browse("gus").post("/machines/ender/inspected").status_code == 403
     assert mia.post("/machines/ender/inspected").status_code == 303
     assert lab.gateway.calls == [("reconnect", "ender")]
+
+
+def test_a_paused_run_says_so_on_its_jobs_page(browse, lab):
+    run_one_job(lab)
+    live = lab.workshop.live
+    live.put("ender", replace(live.get("ender"), phase="paused", step="parked"))
+    fact = {"run": lab.gateway.orders[-1].run, "at_us": int(lab.now.timestamp() * 1e6)}
+    lab.services.runs.apply("ender", {**fact, "seq": 2, "kind": "paused"}, lab.now)
+    page = browse("mia").get(f"/jobs/{lab.jobs['running']}").text
+    head = page[page.index('id="job"') : page.index('id="run-h"')]
+    assert 'data-state="paused"' in head
+    assert ">paused<" in head
+
+
+@pytest.mark.parametrize(
+    ("broker", "said"),
+    [
+        ("none", "kept here, for no broker is set up"),
+        ("away", "kept until the broker can be reached"),
+        ("connected", "under way"),
+    ],
+)
+def test_a_jobs_last_word_says_for_what_it_waits(lab, read, monkeypatch, broker, said):
+    run_one_job(lab)
+    health = replace(lab.health(), broker=broker)
+    monkeypatch.setattr(lab, "health", lambda: health)
+    with Browser(lab, lab.app()).sign_in("mia").http as http:
+        page = read(http.get(f"/jobs/{lab.jobs['done']}").text)
+    assert f"Tell the network {said}" in page
+
+
+def test_what_is_done_comes_before_what_may_be_booked(browse, lab):
+    page = browse("mia").get("/machines/ender").text
+    places = [page.index(f'id="{one}"') for one in ("now", "by-hand", "book", "calendar")]
+    assert places == sorted(places)
+
+
+def test_a_firmware_is_chosen_from_those_that_are_known(browse, lab, read):
+    page = browse("ada").get("/machines/new").text
+    chosen = page[page.index('id="f-profile"') : page.index('id="f-port"')]
+    assert 'value="grbl-1.1"' in chosen
+    assert "(fluidnc)" in chosen
+    assert chosen.count("<option") > 12
+    kept = browse("ada").get("/machines/ender/edit").text
+    assert re.search(r'<option value="marlin-2"[^>]* selected>', kept)

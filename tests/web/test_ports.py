@@ -58,7 +58,7 @@ def test_a_chosen_board_is_asked_and_its_answer_fills_the_form(otto, computer, r
         time.sleep(0.01)
     assert "Profile and baud rate are filled in below" in read(page)
     assert 'http-equiv="refresh"' not in page
-    assert re.search(r'name="profile"[^>]*value="grbl-1.1"', page)
+    assert re.search(r'<option value="grbl-1.1"[^>]* selected>', page)
     assert re.search(r'name="baud"[^>]*value="115200"', page)
     assert re.search(r'name="kind" value="mill"', page)
 

@@ -40,6 +40,8 @@ class Panel:
         known = _known_to(machine)
         self.simple = [act for act in _SIMPLE if act in known]
         self.overrides = [name for name in _OVERRIDES if name in known]
+        # Whether one axis can be homed alone, the firmware tells.
+        self.homes = ("X", "Y", "Z") if machine.told.get("homes_axes") else ()
         self.jogs = "jog" in known
         self.heaters = _heaters(machine) if "heat" in known else []
         self.step = query.get("step", "1") if query.get("step", "1") in STEPS_MM else "1"

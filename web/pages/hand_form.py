@@ -47,7 +47,7 @@ def _wish(form: Form) -> dict[str, object]:
         sign = -1.0 if way.endswith("-") else 1.0
         wish["axes_mm"] = {way[:1]: sign * _number(form, "step")}
         wish["feedrate_mm_s"] = _number(form, "feed") / 60.0
-    if (axes := form.text("axes")) in ("Z", "XY"):
+    if (axes := form.text("axes")) in ("X", "Y", "Z", "XY"):
         wish["axes_mm"] = dict.fromkeys(axes, 0.0)
     if form.text("heater"):
         wish |= {"heater": form.text("heater"), "target_c": _number(form, "target_c")}

@@ -158,6 +158,7 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         pictures=web.services.pictures.of(job_id),
         copying=_copying(web, visitor, detail),
         bookable_min=_bookable_min(web, detail),
+        broker=web.health().broker if _is_announcing(detail) else "",
         may_waive={
             one.id: [
                 finding
@@ -166,6 +167,13 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
             ]
             for one in detail.preflights
         },
+    )
+
+
+def _is_announcing(detail: JobDetail) -> bool:
+    """Return whether its last word is still to leave the house."""
+    return any(
+        step.name is StepName.ANNOUNCE and step.state is StepState.RUNNING for step in detail.steps
     )
 
 

@@ -274,6 +274,7 @@ def _edit(
         "machine_edit.html",
         status=422 if error else 200,
         values=values,
+        profiles=web.services.ports.profiles(),
         ports=[] if slug else web.services.ports.list(visitor.actor),
         probe=probe,
         slug=slug,

@@ -399,3 +399,12 @@ def test_a_tool_change_is_told_and_goes_on_when_a_person_says_so() -> None:
     assert bench.engine.snapshot(bench.now).message == "machine.tool_change"
     assert bench.act(Act.RESUME) == ""
     bench.until(lambda: any(event.kind == "finished" for event in bench.events), 10.0)
+
+
+def test_one_axis_is_homed_alone_only_where_the_build_can() -> None:
+    bench = Bench(settings=HOMING).ready()
+    assert bench.act(Act.HOME, axes={"X": 0.0}) == "host.not_now"
+    bench.engine.receive(b"[OPT:VH,15,128]\n", bench.now)
+    assert bench.engine.snapshot(bench.now).told["homes_axes"] is True
+    assert bench.act(Act.HOME, axes={"X": 0.0, "Z": 0.0}) == ""
+    assert bench.engine.data_to_send(bench.now) == b"$HZ\n", "the tool goes up first"

@@ -222,3 +222,13 @@ def test_whatever_a_person_does_the_conversation_goes_on_and_modes_stay(acts, pa
     bench.until(lambda: any(event.kind == "finished" for event in bench.events))
     assert bench.executed("G1 X30") == ["G1 X30"]
     assert not [event for event in bench.events if event.kind == "failed"]
+
+
+def test_one_axis_is_homed_alone_and_the_machine_is_homed_when_all_are() -> None:
+    bench = Bench()
+    bench.until(lambda: bench.acts)
+    for axes, homed in (({"X": 0.0}, False), ({"Z": 0.0, "Y": 0.0}, True), ({"X": 0.0}, True)):
+        assert bench.act(Act.HOME, axes=axes) == ""
+        bench.until(lambda: "home" in bench.acts and bench.engine.snapshot(bench.now).position)
+        bench.run(1.0)
+        assert bench.engine.snapshot(bench.now).homed is homed
