@@ -15,6 +15,8 @@ LONGEST_NAME = 80
 # "T2 M6 (drill)", "M6 T2 ; drill", and the table that CAM writes: "(T2 D=3. - drill)".
 _BESIDE = re.compile(rb"(?i)[^(;]*\bT0*(\d{1,3})(?!\d)[^(;]*[(;]([^)]*)")
 _TABLE = re.compile(rb"(?im)^[ \t]*[(;][ \t]*T0*(\d{1,3})(?!\d)[ \t:=-]*([^)\n]*)")
+# Vectric's table: "(1 = End Mill {6 mm})".
+_VECTRIC = re.compile(rb"(?m)^[ \t]*\([ \t]*0*(\d{1,3}) = ([^)\n]*)")
 # CAM writes its table before the first move.
 _TABLE_BYTES = 200_000
 
@@ -30,8 +32,9 @@ class Tools(Reader):
     def feed(self, piece: Piece) -> None:
         """Take the next piece."""
         if piece.upload_line == 1:
-            for match in _TABLE.finditer(piece.upload[:_TABLE_BYTES]):
-                _note(self._table, match)
+            for pattern in (_TABLE, _VECTRIC):
+                for match in pattern.finditer(piece.upload[:_TABLE_BYTES]):
+                    _note(self._table, match)
         lines, codes = piece.blocks.commands.choose("T")
         if len(lines) == 0 or len(self._seen) >= MOST_TOOLS:
             return

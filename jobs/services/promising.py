@@ -37,6 +37,14 @@ class Calibration:
         """Of 1; None where nothing has finished yet."""
         return self.within_p90 / self.runs if self.runs else None
 
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "runs": self.runs,
+            "within_p90": self.within_p90,
+            "share_within_p90": self.share_within_p90,
+        }
+
 
 def history_of(session: Session, machine_id: str) -> History:
     """Return the newest finished runs of one machine that teach something."""

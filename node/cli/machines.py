@@ -56,6 +56,7 @@ def known_slug(text: str) -> str:
 def _list(args: argparse.Namespace) -> int:
     with opened() as node:
         board = node.services.machines.board(datetime.now(UTC), None)
+        kept = node.services.machines.calibrations([machine.slug for machine in board])
     rows = [
         {
             "slug": machine.slug,
@@ -68,7 +69,9 @@ def _list(args: argparse.Namespace) -> int:
         for machine in board
     ]
     if args.json:
-        print_json({"machines": rows})
+        promises = (kept[str(row["slug"])].to_json() for row in rows)
+        told = [{**row, "promises": one} for row, one in zip(rows, promises, strict=True)]
+        print_json({"machines": told})
     elif not rows:
         say("cli.no-machines")
     else:

@@ -41,3 +41,11 @@ def test_any_bytes_give_short_plain_names(data: bytes) -> None:
     for tool in tools:
         assert len(tool["name"]) <= LONGEST_NAME
         assert tool["name"].isascii()
+
+
+def test_vectric_s_table_is_read() -> None:
+    data = b"(Tools used:)\n(1 = End Mill {6 mm})\n(2 = V-Bit)\nG21\nT1 M6\nG1 X1 F9\n"
+    assert inspect_program(data)["tools"] == [
+        {"number": 1, "name": "End Mill {6 mm}"},
+        {"number": 2, "name": "V-Bit"},
+    ]

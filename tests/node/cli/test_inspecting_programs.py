@@ -62,6 +62,15 @@ def test_a_machine_that_is_named_gives_a_promise(fabnode, program, tmp_path):
     assert "no finished job on this machine yet" in said.out
 
 
+def test_a_machine_of_the_house_promises_by_its_own_past(fabnode, program, printer):
+    assert fabnode("machine", "add", "mk1", "--from", printer).code == 0
+    (made,) = fabnode("inspect", program, "--machine", "mk1", "--json").json["promises"]
+    assert (made["machine"], made["runs"]) == ("mk1", 0)
+    said = fabnode("inspect", program, "--machine", "mk7")
+    assert said.code == 1
+    assert "mk7" in said.complaint
+
+
 def test_a_router_program_says_what_it_cuts(fabnode, tmp_path):
     path = tmp_path / "tag.nc"
     path.write_text("G21\nG90\nM3 S9000\nG1 Z-1 F200\nG1 X20 F600\nG0 Z5\nM5\nM2\n")

@@ -80,6 +80,7 @@ def test_a_machine_is_added_listed_and_retired(fabnode, printer):
     assert "No node runs now" in said.out
     (row,) = fabnode("machine", "list", "--json").json["machines"]
     assert (row["slug"], row["profile"], row["control"]) == ("mk1", "marlin-2", "serial")
+    assert row["promises"] == {"runs": 0, "within_p90": 0, "share_within_p90": None}
     assert "mk1" in fabnode("machine", "list").out
     again = fabnode("machine", "add", "mk1", "--from", printer)
     assert again.code == 1

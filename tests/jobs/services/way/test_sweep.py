@@ -7,6 +7,7 @@ from dataclasses import astuple
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.events import EventType
@@ -51,9 +52,9 @@ def end(house, job_id: str, ago: timedelta) -> None:
 @pytest.mark.parametrize(
     ("state", "ago", "left"),
     [
-        (JobState.WAITING, None, set("abcf")),
-        (JobState.HELD, None, set("abcf")),
-        (JobState.DONE, 29 * DAY, set("abcf")),
+        (JobState.WAITING, None, set("abcdf")),
+        (JobState.HELD, None, set("abcdf")),
+        (JobState.DONE, 29 * DAY, set("abcdf")),
         (JobState.DONE, 31 * DAY, set()),
         (JobState.FAILED, 31 * DAY, set()),
     ],
@@ -62,16 +63,18 @@ def test_files_stay_as_long_as_a_job_may_ask_for_them(
     house, add_waiting, printer, member, state, ago, left
 ):
     job_id = add_waiting(member, printer)
-    for sign in "abcf":  # program, stream, index, plan
+    for sign in "abcdf":  # program, stream, index, a slicer's picture, plan
         put(house, sign * 64, 40 * DAY)
     put(house, "e" * 64, 40 * DAY)  # nobody's
     put(house, "e.new", 40 * DAY)  # of a node that was killed while it copied
     with house.workshop.database.write() as session:
         job = session.get_one(Job, job_id)
         job.state, job.ended_at = state.value, house.now - ago if ago else None
+        examined = session.scalars(select(Preflight).filter_by(job_id=job_id)).one()
+        examined.report = {"thumbnails": [{"sha256": "d" * 64}]}
     swept = house.services.sweep.tick(house.now)
     assert files(house) == left
-    assert swept.files == 6 - len(left)
+    assert swept.files == 7 - len(left)
 
 
 def test_a_file_another_job_shares_stays(house, add_waiting, printer, member):
