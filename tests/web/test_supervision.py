@@ -219,7 +219,10 @@ def test_a_plug_is_a_key_of_a_machine_and_a_wrong_one_is_refused_by_its_field(br
 def test_the_pages_say_whether_a_plug_has_confirmed_that_it_is_off(browse, lab, read):
     mia = browse("mia")
     show(lab, "router", power=False, plugs={"spindle": "off", "mains": "not-off"})
-    page = read(mia.post("/machines/router/stop").text)
+    stopped = mia.post("/machines/router/stop").text
+    assert 'class="turns"><span translate="no">Router</span>: Mains: the plug was told' in stopped
+    assert '<p class="turns">Mains: the plug was told' in mia.get("/stop").text
+    page = read(stopped)
     said = "the plug was told to switch off and does not confirm it. Switch it off by hand."
     assert page.index(said) < page.index("Spindle: the plug is off and has confirmed it.")
     assert "Spindle: the plug is off and has confirmed it." in page

@@ -78,8 +78,10 @@ def test_each_pause_is_looked_at_anew():
         assert words(plant)[-1] == "M3"
 
 
-def test_a_beam_that_cannot_be_stopped_in_a_pause_ends_the_run():
+@pytest.mark.parametrize("toggle", ["", "?"], ids=["unknown", "without effect"])
+def test_a_beam_that_cannot_be_stopped_in_a_pause_ends_the_run(toggle):
     bytes_ = {name: byte for name, byte in PROFILE.realtime.items() if name != "spindle_toggle"}
+    bytes_ |= {"spindle_toggle": toggle} if toggle else {}
     plant = burning("keeps-beam", profile=replace(PROFILE, realtime=bytes_))
     plant.engine.pause(plant.now)
     for _ in range(20_000):
