@@ -128,6 +128,8 @@ class FirmwareProfile:
     refusal: str = ""  # beginning of a text that refuses a line; its `ok` follows all the same
     break_wait: str = "M108\n"  # what ends a command that waits
     revive: tuple[str, ...] = ()  # lines that end a halt, when a person asks for it
+    family: str = ""  # rules for its programs, a file of firmware_profiles/rules; "": the dialect's
+    macros: tuple[str, ...] = ()  # commands of this machine's own that the lab vouches for
     forbidden: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()  # commands that hold up all that follows
     homing: tuple[str, ...] = ()

@@ -11,20 +11,21 @@ import numpy as np
 
 from jobs.analysis.arrays import Bools, Floats, Ints
 from jobs.analysis.beam import Beam
+from jobs.analysis.extruding import Cold, Pushes
+from jobs.analysis.heat import HeatLeftOn, Temperatures
 from jobs.analysis.keepout import KeepOuts
 from jobs.analysis.language import Commands, LongLines, Malformed
+from jobs.analysis.limiting import Limits
+from jobs.analysis.odd import Odd
 from jobs.analysis.piece import Piece
 from jobs.analysis.places import AXES
 from jobs.analysis.target import Check, Tally, Target, block, note, person
-from jobs.analysis.timing import target_of
 from jobs.domain.preflight import Finding, FindingCode, Severity
 
 # Rounding of the file's own decimals, and of arcs [mm].
 _SLACK = 0.01
-# Marlin's EXTRUDE_MINTEMP [°C]: below it the firmware refuses to push.
-_COLD_BELOW = 170.0
 _MOST_FINDINGS = 100
-_NOZZLE, _BED = (1040, 1090), (1400, 1900)
+_ORDER = (Severity.BLOCK, Severity.PERSON, Severity.NOTE)
 
 
 def make_checks(target: Target, guessed: Callable[[], str]) -> list[Check]:
@@ -32,19 +33,28 @@ def make_checks(target: Target, guessed: Callable[[], str]) -> list[Check]:
 
     :param guessed: tells at the end which dialect the whole program seems to be written in.
     """
+    odd = Odd(target.rules)
     return [
-        WrongKind(target, guessed), Commands(target), Malformed(), LongLines(target),
-        *(Envelope(target, axis) for axis in range(3)), Temperatures(target), Spindle(target),
-        Beam(target), Cold(target), LeftOn(target), Units(target), Feedrate(target),
-        KeepOuts(target),
+        WrongKind(target, guessed), Commands(target, odd), Malformed(target, odd),
+        LongLines(target), *(Envelope(target, axis) for axis in range(3)),
+        Temperatures(target, odd), Cold(target, odd), HeatLeftOn(target, odd), Pushes(target),
+        Limits(target, odd), Spindle(target), Beam(target), SpindleLeftOn(target), Units(target),
+        Feedrate(target), KeepOuts(target),
     ]  # fmt: skip
 
 
-def findings_of(checks: Iterable[Check]) -> list[Finding]:
-    """Return every finding, what blocks first, at most a hundred."""
-    found = [finding for check in checks for finding in check.finish()]
-    found.sort(key=lambda finding: finding.severity is not Severity.BLOCK)
-    return found[:_MOST_FINDINGS]
+def findings_of(checks: Iterable[Check], others: Iterable[Finding] = ()) -> list[Finding]:
+    """Return every finding, the gravest first, at most a hundred.
+
+    :param others: that no check has made.
+    """
+    found = [*others, *(finding for check in checks for finding in check.finish())]
+    found.sort(key=lambda finding: _ORDER.index(finding.severity))
+    if len(found) <= _MOST_FINDINGS:
+        return found
+    # What is not shown can be let stand by nobody.
+    left = len(found) - _MOST_FINDINGS + 1
+    return [block(FindingCode.TOO_MANY_FINDINGS, count=left), *found[: _MOST_FINDINGS - 1]]
 
 
 class WrongKind:
@@ -180,37 +190,6 @@ class _Range:
             self.count += int(np.count_nonzero(out))
 
 
-class Temperatures:
-    """Hotter than the nozzle or the bed bears."""
-
-    def __init__(self, target: Target) -> None:
-        machine = target.machine
-        self._parts = (
-            (FindingCode.NOZZLE_TOO_HOT, _NOZZLE, machine.nozzle_max_c, _Most()),
-            (FindingCode.BED_TOO_HOT, _BED, machine.bed_max_c, _Most()),
-        )
-
-    def feed(self, piece: Piece) -> None:
-        """Take the next piece."""
-        blocks = piece.blocks
-        for _, commands, limit, most in self._parts:
-            lines = blocks.commands.lines("M", *commands)
-            if len(lines) == 0:
-                continue
-            # S and R both count: whichever the firmware takes must be bearable.
-            asked = np.fmax(blocks.column("S")[lines], blocks.column("R")[lines])
-            # The ceiling of M104's AUTOTEMP, which follows the feedrate.
-            most.add(piece, lines, np.fmax(asked, blocks.column("B")[lines]), limit)
-
-    def finish(self) -> Iterator[Finding]:
-        """Return at most one finding for each part."""
-        for code, _, limit, most in self._parts:
-            if most.tally.count:
-                yield block(
-                    code, most.tally.line, asked_c=most.value, limit_c=limit, count=most.tally.count
-                )
-
-
 class _Most:
     """The largest of the values above a limit, how many, and the first line."""
 
@@ -253,65 +232,27 @@ class Spindle:
             )
 
 
-class Cold:
-    """Filament pushed while the last temperature asked for is too low."""
-
-    def __init__(self, target: Target) -> None:
-        self._applies = target.kind == "fdm"
-        self._in_force = 0.0
-        self._tally = Tally()
-
-    def feed(self, piece: Piece) -> None:
-        """Take the next piece."""
-        if not self._applies:
-            return
-        lines = piece.blocks.commands.lines("M", *_NOZZLE)
-        if len(lines) == 0 and self._in_force >= _COLD_BELOW:
-            return
-        target = np.concatenate(([self._in_force], target_of(piece.blocks, lines)))
-        pushing = piece.moves.line[piece.moves.printing()]
-        in_force = target[np.searchsorted(lines, pushing, side="right")]
-        self._tally.add(piece, pushing[in_force < _COLD_BELOW])
-        self._in_force = float(target[-1])
-
-    def finish(self) -> Iterator[Finding]:
-        """Return at most one finding."""
-        if self._tally.count:
-            yield block(FindingCode.COLD_EXTRUSION, self._tally.line, count=self._tally.count)
-
-
-class LeftOn:
-    """Heat or spindle still on when the program ends."""
+class SpindleLeftOn:
+    """Spindle or laser still on when the program ends."""
 
     def __init__(self, target: Target) -> None:
         # A beam that is left on burns one spot.
         self._finding = block if target.kind == "laser" else person
-        # Source line of the last command, by part, while it asks for heat.
-        self._heat: dict[tuple[int, ...], int | None] = {_NOZZLE: None, _BED: None}
-        self._spindle: int | None = None
+        self._line: int | None = None
         self._on = False
 
     def feed(self, piece: Piece) -> None:
         """Take the next piece."""
-        commands = piece.blocks.commands
-        for part in self._heat:
-            lines = commands.lines("M", *part)
-            if len(lines):
-                hot = target_of(piece.blocks, lines[-1:])[0] > 0.0
-                self._heat[part] = piece.source(lines[-1]) if hot else None
-        lines = commands.lines("M", 30, 40)
+        lines = piece.blocks.commands.lines("M", 30, 40)
         if len(lines):
-            self._spindle = piece.source(lines[-1])
+            self._line = piece.source(lines[-1])
         if len(piece):
             self._on = bool(piece.blocks.spindle[-1])
 
     def finish(self) -> Iterator[Finding]:
-        """Return at most one finding for heat and one for the spindle."""
-        hot = [line for line in self._heat.values() if line is not None]
-        if hot:
-            yield note(FindingCode.HEAT_LEFT_ON, hot[0])
+        """Return at most one finding."""
         if self._on:
-            yield self._finding(FindingCode.SPINDLE_LEFT_ON, self._spindle)
+            yield self._finding(FindingCode.SPINDLE_LEFT_ON, self._line)
 
 
 class Units:

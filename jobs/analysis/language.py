@@ -8,151 +8,100 @@ from collections.abc import Iterator
 import numpy as np
 
 from jobs.analysis.arrays import Ints
-from jobs.analysis.commands import (
-    KNOWN,
-    LINE_BYTES,
-    MARLIN_HEADS,
-    UNTRACEABLE,
-    UNTRACEABLE_GRBL,
-    name_of,
-)
+from jobs.analysis.commands import name_of
+from jobs.analysis.heads import OddLine, named_values
+from jobs.analysis.odd import Odd
 from jobs.analysis.piece import Piece
+from jobs.analysis.ruling import Ruling
 from jobs.analysis.target import Tally, Target, block
-from jobs.domain.preflight import Finding, FindingCode, Severity
+from jobs.domain.preflight import Finding, FindingCode
+from jobs.domain.rulebook import RuleBook
 
-# What nobody has looked at may not pass: further lines of this kind are malformed unread.
-_MOST_ODD_LINES = 200_000
-# A program has some dozen commands; further names that no firmware has are not listed.
-_MOST_NAMES = 500
-_HEAD = re.compile(rb"\$?[A-Z_]*(?:[0-9]{1,6}(?:\.[0-9])?)?")
-_PLAIN = re.compile(rb"([GMT])0*([0-9]{1,6}(?:\.[1-9])?)")
+_NO_NUMBERS, _MOST_NO_NUMBERS = (b"NAN", b"INF"), 1000
 # Marlin's commands that take words for people or names, and do nothing with them but show them.
-_TEXTS = frozenset({"M0", "M1", "M117", "M118", "M486"} | {f"M862.{n}" for n in range(1, 7)})
+_TEXTS = frozenset(
+    {"M0", "M1", "M115", "M117", "M118", "M486"} | {f"M862.{n}" for n in range(1, 7)}
+)
+_ECHO = re.compile(r"\s*((?:[AEP][0-9]+\s*)*)(?:S?\")?(.*)")
+# What a firmware says of itself; said by a program, the host would believe it.
+_REPLY = re.compile(
+    r"\s*(?:ok\b|rs\b|resend|start|error|!!|//|[tbc]\d?\s*:|x\s*:|echo:|wait|busy|done|skip|fatal"
+    r"|halt|cap:|firmware|grbl|alarm|\[|<|klipper|smoothie|reprap|marlin)",
+    re.IGNORECASE,
+)
 
 
 class Commands:
-    """Forbidden commands, and those that the firmware does not have."""
+    """What the rules of the firmware's family say of each command."""
 
-    def __init__(self, target: Target) -> None:
-        self._dialect = target.dialect
-        always = UNTRACEABLE_GRBL if target.dialect == "grbl" else UNTRACEABLE
-        self._rules = [_rule(entry) for entry in (*target.forbidden, *always)]
-        self._named: dict[str, Tally] = {}
-        # By name and rule; the first rule that some line broke is the one to tell.
-        self._broken: dict[tuple[str, int], Tally] = {}
-        self._odd = _Odd()
+    def __init__(self, target: Target, odd: Odd) -> None:
+        self._ruling = Ruling(target.rules, target.macros, target.forbidden)
+        self._allowed = target.rules.letters
+        self._odd = odd
+        self._fakes = Tally()
 
     def feed(self, piece: Piece) -> None:
         """Take the next piece."""
-        found = _by_command(piece, self._odd)
+        blocks = piece.blocks
+        found = _by_command(piece, self._allowed)
         for name, lines in sorted(found.items(), key=lambda item: int(item[1][0])):
-            tally = self._named.get(name)
-            if tally is None:
-                if len(self._named) >= _MOST_NAMES:
-                    continue
-                tally = self._named[name] = Tally()
-            tally.add(piece, lines)
-            for index, (command, words) in enumerate(self._rules):
-                if not _matches(command, name):
-                    continue
-                hit = lines
-                for letter, value in words:
-                    hit = hit[piece.blocks.column(letter)[hit] == value]
-                if len(hit):
-                    self._broken.setdefault((name, index), Tally()).add(piece, hit)
+            sources = piece.source_line[lines].astype(np.int64)
+            self._ruling.words(name, sources, lines, blocks.column, blocks.has)
+        for line, odd in self._odd.lines(piece):
+            if odd.name:
+                named = named_values(odd.rest) or {}
+                self._ruling.text(odd.name, piece.source(line), odd.text, named)
+            if odd.name == "M118" and _fakes_reply(odd.rest):
+                self._fakes.add(piece, np.array([line]))
 
     def finish(self) -> Iterator[Finding]:
-        """Return at most one finding for each command."""
-        known = KNOWN[self._dialect]
-        for name, tally in self._named.items():
-            rules = (self._broken.get((name, index)) for index in range(len(self._rules)))
-            broken = next((hit for hit in rules if hit is not None), None)
-            is_tool = name[0] == "T" and name[1:].isdecimal() and int(name[1:]) < 256
-            if broken is not None:
-                code, tally = FindingCode.FORBIDDEN_COMMAND, broken
-            elif name == "M6" and self._dialect == "grbl":
-                # The host stops before it; a Grbl would refuse it.
-                fields: dict[str, str | int | float] = {"count": tally.count}
-                yield Finding(FindingCode.TOOL_CHANGE, Severity.NOTE, tally.line, fields)
-                continue
-            elif is_tool or name in known:
-                continue
-            else:
-                code = FindingCode.UNKNOWN_COMMAND
-            yield block(code, tally.line, command=name, count=tally.count)
+        """Return at most one finding for each command and rule."""
+        yield from self._ruling.findings()
+        if self._fakes.count:
+            count = self._fakes.count
+            yield block(FindingCode.FAKE_REPLY, self._fakes.line, command="M118", count=count)
 
 
-def _rule(entry: str) -> tuple[str, list[tuple[str, float]]]:
-    """Return a forbidden entry as its command and the words that must stand with it.
+def _fakes_reply(text: str) -> bool:
+    """Tell whether M118 would make the firmware say what only it may say.
 
-    >>> _rule("M302 P1")
-    ('M302', [('P', 1.0)])
+    >>> _fakes_reply(" Layer 3"), _fakes_reply(" ok"), _fakes_reply(" A1 action:pause")
+    (False, True, True)
     """
-    command, *words = entry.upper().split()
-    return command, [(word[0], float(word[1:] or 0)) for word in words]
+    found = _ECHO.match(text)
+    assert found is not None  # it may be empty
+    options = found[1].upper()
+    if "A1" in options:
+        return True  # "//action:…" is an order to the host
+    return _REPLY.match(("echo:" if "E1" in options else "") + found[2]) is not None
 
 
-def _matches(rule: str, name: str) -> bool:
-    return name.startswith("$") if rule == "$" else name == rule
+def _by_command(piece: Piece, allowed: str) -> dict[str, Ints]:
+    """Return the lines of every command in a piece, by its name, ascending.
 
-
-def _by_command(piece: Piece, odd: _Odd) -> dict[str, Ints]:
-    """Return the lines of every command in a piece, by its name, ascending."""
+    :param allowed: letters that the firmware has; another is a command that it has not.
+    """
     named: dict[str, list[Ints]] = {}
     for letter, code, lines in piece.blocks.commands.groups():
         # A letter without a number is nobody's command.
         name = name_of(letter, code) if code >= 0 else letter
         named.setdefault(name, []).append(lines)
-    for name, lines in _strange_heads(piece, odd).items():
-        named.setdefault(name, []).append(lines)
+    if allowed:
+        for byte in np.unique(piece.words.letter).tolist():
+            if (letter := chr(byte)) not in allowed:
+                named.setdefault(letter, []).append(piece.words.of(letter).line)
     return {
         name: lines[0] if len(lines) == 1 else np.sort(np.concatenate(lines))
         for name, lines in named.items()
     }
 
 
-def _strange_heads(piece: Piece, odd: _Odd) -> dict[str, Ints]:
-    """Return the commands of lines that are no words, and Marlin's lines without a command."""
-    heads: dict[str, list[int]] = {}
-    for line, text in odd.texts(piece):
-        if name := _head_name(text):
-            heads.setdefault(name, []).append(line)
-    if not piece.blocks.modal:
-        words = piece.words
-        head = words.heads()
-        bare = head[~np.isin(words.letter[head], np.frombuffer(MARLIN_HEADS, np.uint8))]
-        for letter in np.unique(words.letter[bare]).tolist():
-            lines = words.line[bare[words.letter[bare] == letter]]
-            heads.setdefault(chr(letter), []).extend(lines.tolist())
-    return {name: np.array(lines) for name, lines in heads.items()}
-
-
-def _head_name(text: bytes) -> str:
-    if plain := _PLAIN.match(text):
-        return (plain[1] + plain[2]).decode("ascii")
-    head = _HEAD.match(text)
-    return head[0].decode("ascii")[:32] if head else ""
-
-
-class _Odd:
-    """The lines that are not made of words, as long as there are not too many."""
-
-    def __init__(self) -> None:
-        self._left = _MOST_ODD_LINES
-
-    def texts(self, piece: Piece) -> Iterator[tuple[int, bytes]]:
-        """Return line and text of those of a piece that are to be looked at."""
-        looked = piece.words.odd[: self._left]
-        self._left -= len(looked)
-        for line in looked.tolist():
-            yield line, piece.text(line)
-
-
 class Malformed:
     """Lines that are no words, and words that contradict each other in one line."""
 
-    def __init__(self) -> None:
-        self._odd = _Odd()
+    def __init__(self, target: Target, odd: Odd) -> None:
+        self._rules = target.rules
+        self._odd = odd
         self._realtime: dict[int, Tally] = {}
         self._broken = Tally()
 
@@ -160,18 +109,21 @@ class Malformed:
         """Take the next piece."""
         realtime: dict[int, list[int]] = {}
         broken: list[int] = []
-        looked = 0
-        for line, text in self._odd.texts(piece):
-            looked += 1
-            name = _head_name(text)
-            hidden = [byte for byte in text if byte > 126 or byte in b"\x18!~?" or byte < 32]
-            if hidden and name not in _TEXTS:
+        for line, odd in self._odd.lines(piece):
+            is_text = odd.name in _TEXTS
+            hidden = _hidden(piece.text(line), self._rules, is_text=is_text)
+            if hidden:
                 realtime.setdefault(hidden[0], []).append(line)
-            elif name not in _TEXTS and (_PLAIN.match(text) or not name):
+            elif not is_text and _is_broken(odd, self._rules):
                 broken.append(line)
         for byte, lines in realtime.items():
             self._realtime.setdefault(byte, Tally()).add(piece, np.array(lines))
-        bad = [np.array(broken, np.int64), piece.words.odd[looked:], _contradictions(piece)]
+        bad = [
+            np.array(broken, np.int64),
+            self._odd.unread,
+            _contradictions(piece),
+            _no_numbers(piece),
+        ]
         self._broken.add(piece, np.unique(np.concatenate(bad)))
 
     def finish(self) -> Iterator[Finding]:
@@ -184,6 +136,25 @@ class Malformed:
             yield block(FindingCode.MALFORMED_LINE, self._broken.line, count=self._broken.count)
 
 
+def _hidden(text: bytes, rules: RuleBook, *, is_text: bool) -> list[int]:
+    """Return the bytes of a line that the firmware would obey wherever they stand."""
+    acting = rules.realtime
+    if is_text:
+        return [byte for byte in text if byte in acting]
+    # No line but a text has any use for what is no printable ASCII.
+    return [byte for byte in text if byte > 126 or byte < 32 or byte in acting]
+
+
+def _is_broken(odd: OddLine, rules: RuleBook) -> bool:
+    """Tell whether a line is neither letters and numbers nor anything that has a name."""
+    if odd.is_plain or not odd.name:
+        return True
+    if len(odd.name) == 1:
+        return False  # a command that no firmware has, and said as such
+    is_word = odd.name[0] not in "$["
+    return is_word and rules.words is FindingCode.MACRO and named_values(odd.rest) is None
+
+
 def _contradictions(piece: Piece) -> Ints:
     """Return lines that contradict themselves.
 
@@ -194,7 +165,8 @@ def _contradictions(piece: Piece) -> Ints:
     bad: list[Ints] = [piece.moves.impossible]
     alone = piece.words.line[np.isnan(piece.words.value)]
     bad.append(alone if blocks.modal else alone[blocks.motion[alone] >= 0])
-    bad.extend(words.line[1:][np.diff(words.line) == 0] for words in blocks.letters("XYZEFIJKRPSB"))
+    letters = "ABCDEFHIJKLPQRSUVWXYZ" if not blocks.modal else "ABCEFHIJKLPQRSTUVWXYZ"
+    bad.extend(words.line[1:][np.diff(words.line) == 0] for words in blocks.letters(letters))
     if not blocks.modal:
         texts = blocks.commands.lines("M", 0, 10, 4860)
         bad = [np.setdiff1d(lines, texts) for lines in bad]
@@ -202,11 +174,23 @@ def _contradictions(piece: Piece) -> Ints:
     return np.unique(np.concatenate(bad))
 
 
+def _no_numbers(piece: Piece) -> Ints:
+    """Return lines with what C's strtod takes for a number although it has no digit."""
+    found: list[int] = []
+    for word in _NO_NUMBERS:
+        at = piece.stream.find(word)
+        while at >= 0 and len(found) < _MOST_NO_NUMBERS:
+            found.append(int(np.searchsorted(piece.ends, at)))
+            at = piece.stream.find(word, at + 1)
+    lines = np.unique(np.array(found, np.int64))
+    return np.setdiff1d(lines, piece.words.odd)
+
+
 class LongLines:
     """Lines that the firmware would cut."""
 
     def __init__(self, target: Target) -> None:
-        self._limit = LINE_BYTES[target.dialect]
+        self._limit = target.rules.line_bytes
         self._tally = Tally()
         self._longest = 0
 

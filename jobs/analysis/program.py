@@ -16,6 +16,8 @@ from jobs.analysis.checks import findings_of, make_checks
 from jobs.analysis.dialect import FARMBOT
 from jobs.analysis.farmbot import LARGEST_BYTES as FARMBOT_BYTES
 from jobs.analysis.farmbot import inspect_farmbot, prepare_farmbot
+from jobs.analysis.lines import with_texts
+from jobs.analysis.madefor import made_for
 from jobs.analysis.piece import Piece, Reader, Times
 from jobs.analysis.reading import DIALECTS, Program, Told
 from jobs.analysis.report import Report
@@ -27,6 +29,7 @@ from jobs.analysis.thumbnails import Thumbnails
 from jobs.analysis.tools import Tools
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import LARGEST_PROGRAM_BYTES, Finding, FindingCode, Severity, verdict
+from jobs.domain.rulebook import RuleBook, load_rules
 
 _HEAD_BYTES = 4096
 
@@ -85,6 +88,8 @@ def prepare_program(
     forbidden: Sequence[str],
     density_g_cm3: float | None,
     kind: str,
+    family: str = "",
+    macros: Sequence[str] = (),
 ) -> dict[str, object]:
     """Examine an upload for one machine, and write what its host needs to send it.
 
@@ -94,6 +99,8 @@ def prepare_program(
     written anew, as the report's `thumbnails` names them.
 
     :param density_g_cm3: of the filament; None: no mass.
+    :param family: whose rules the program is held against; "" takes the dialect's own.
+    :param macros: commands of the machine's own that the lab vouches for.
     :returns: JSON values: `report`, `findings`, `verdict`, `stream_sha256`, `index_sha256`,
         `stream_lines`, `stream_bytes`, `planned_s`, `mass_g`. Where the file is no program at
         all, nothing is written, `report` is null and the hashes are empty.
@@ -101,19 +108,21 @@ def prepare_program(
     with path_in.open("rb") as file:
         findings = _unreadable(file)
     if findings:
-        return _refused(findings)
+        return _refused(with_texts(path_in, findings))
     if dialect == FARMBOT:
-        return prepare_farmbot(path_in, out_dir, machine)
+        return _with_lines(path_in, prepare_farmbot(path_in, out_dir, machine))
     if dialect and dialect not in DIALECTS:
         return _refused([_not_examined(dialect)])
     names = ("stream", "index.u32", "planned.f32")
     out_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         file = stack.enter_context(path_in.open("rb"))
-        program = Program(file, machine, dialect)
+        keeps_words = _rules(family, dialect).words is FindingCode.MACRO
+        program = Program(file, machine, dialect, keeps_words=keeps_words)
         if program.dialect == FARMBOT:
-            return prepare_farmbot(path_in, out_dir, machine)
-        target = Target(program.dialect, kind, forbidden, machine)
+            return _with_lines(path_in, prepare_farmbot(path_in, out_dir, machine))
+        rules = _rules(family, program.dialect)
+        target = Target(program.dialect, kind, forbidden, machine, rules, macros)
         guessed: list[str] = []
         checks = make_checks(target, lambda: guessed[0])
         report, tools, start, pictures = Report(), Tools(), Beginning(), Thumbnails()
@@ -124,7 +133,8 @@ def prepare_program(
             (out_dir / name).unlink()
         return _refused([Finding(FindingCode.EMPTY, Severity.BLOCK)])
     guessed.append(told.guessed)
-    findings = [*_of_bytes(told), *findings_of(checks)]
+    found = [*_of_bytes(told), *made_for(told.ends, target)]
+    findings = with_texts(path_in, findings_of(checks, found))
     result = _described(told, report, tools, machine, density_g_cm3) | _started(start)
     result["thumbnails"] = [
         {**row, "file": name}
@@ -170,6 +180,20 @@ class _Written(Reader):
         planned = np.cumsum(seconds)
         self.planned = float(planned[-1])
         self._planned.write(planned.astype("<f4").tobytes())
+
+
+def _with_lines(path: Path, result: dict[str, object]) -> dict[str, object]:
+    """Return a result whose findings show their lines."""
+    stored = result["findings"]
+    found = [Finding.from_json(one) for one in stored] if isinstance(stored, list) else []
+    return {**result, "findings": [one.to_json() for one in with_texts(path, found)]}
+
+
+def _rules(family: str, dialect: str) -> RuleBook:
+    """Return the rules of a family, or else of a dialect."""
+    rules = load_rules(family) or load_rules(dialect) or load_rules("marlin")
+    assert rules is not None
+    return rules
 
 
 def _refused(findings: list[Finding]) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,8 +31,12 @@ _MOST_EARLY = 16
 _MOST_ARCS = 4_000
 # Without a machine the dialect is told from this many lines, or from more while nothing tells.
 _TELLING_LINES = 4_000
-# These hidden bytes have no honest use in any text: Grbl's reset, and the zero.
-_HIDDEN = (b"\x00", b"\x18")
+# What honest text is made of; any byte beyond is looked at.
+_PLAIN = b"\t\n\r" + bytes(range(32, 127))
+# Control characters, and those realtime commands of Grbl, grblHAL and FluidNC that are no part
+# of a character of UTF-8 (a byte that is none reads as U+DC80 and up).
+_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\udc80-\udca5]")
+_MOST_HIDDEN = 8  # different bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +75,21 @@ class Program:
 
     def __init__(
         self, file: BinaryIO, machine: MachineLimits | None, dialect: str = "",
-        chunk_bytes: int = CHUNK_BYTES,
+        chunk_bytes: int = CHUNK_BYTES, *, keeps_words: bool = False,
     ) -> None:  # fmt: skip
         """Begin to read.
 
         :param file: seekable, at its beginning.
         :param machine: whose speeds and accelerations to plan with; None: a common one's.
         :param dialect: of the machine it is read for; empty: as the program tells.
+        :param keeps_words: lines of words, such as Klipper's, stay as they are.
         """
         self._machine = machine
         self._ends = _Ends(file)
         self._lines = Lines(file, chunk_bytes)
         self._hidden: dict[int, tuple[int, int]] = {}
         self._guess = Guess()
-        self._runs = bare_runs(self._watched(self._lines))
+        self._runs = bare_runs(self._watched(self._lines), keeps_words=keeps_words)
         self._early: deque[Stream] = deque()
         self._read_lines = self._read_bytes = 0
         self._source_lines = 0
@@ -137,12 +143,19 @@ class Program:
     def _watched(self, lines: Lines) -> Iterator[bytes]:
         """Look for hidden bytes in what the stream may not show."""
         for chunk in lines:
-            for byte in _HIDDEN:
-                if (at := chunk.find(byte)) >= 0:
-                    first, count = self._hidden.get(byte[0], (0, 0))
-                    line = first or lines.given + chunk.count(b"\n", 0, at) + 1
-                    self._hidden[byte[0]] = (line, count + chunk.count(byte))
+            if chunk.translate(None, _PLAIN):
+                self._look_for_hidden(chunk, lines.given)
             yield chunk
+
+    def _look_for_hidden(self, chunk: bytes, lines_before: int) -> None:
+        text = chunk.decode("utf-8", "surrogateescape")
+        for found in _HIDDEN.finditer(text):
+            byte = ord(found[0]) & 0xFF
+            first, count = self._hidden.get(byte, (0, 0))
+            if not first and len(self._hidden) >= _MOST_HIDDEN:
+                continue
+            first = first or lines_before + text.count("\n", 0, found.start()) + 1
+            self._hidden[byte] = (first, count + 1)
 
     def _told(self) -> Told:
         return Told(

@@ -23,6 +23,7 @@ from jobs.analysis.piece import Piece, Reader
 from jobs.analysis.program import prepare_program
 from jobs.analysis.reading import Program
 from jobs.analysis.spans import layer_starts
+from jobs.analysis.stream import spaced
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity
 
@@ -121,6 +122,8 @@ def resume_program(
     forbidden: Sequence[str],
     density_g_cm3: float | None,
     kind: str,
+    family: str = "",
+    macros: Sequence[str] = (),
 ) -> dict[str, object]:
     """Write the rest of a program with what must come before it, and examine the whole.
 
@@ -152,6 +155,7 @@ def resume_program(
         preamble = _mill_preamble(lines, at, ways, kind)
     if preamble is None:
         return _refused(FindingCode.RESUME_NO_PLACE, int(index[at]))
+    preamble = [spaced(line) for line in preamble]
     rest = lines[at:]
     out_dir.mkdir(parents=True, exist_ok=True)
     made = out_dir / "resumed.gcode"
@@ -159,7 +163,9 @@ def resume_program(
     # checks a G92 from a place that nobody knows would shift all that follows.
     as_driven = [line.replace(b"G92Z", b"G1F600Z") for line in preamble]
     made.write_bytes(b"\n".join([*as_driven, *rest, b""]))
-    result = prepare_program(made, out_dir, machine, dialect, forbidden, density_g_cm3, kind)
+    result = prepare_program(
+        made, out_dir, machine, dialect, forbidden, density_g_cm3, kind, family, macros
+    )
     whole = b"\n".join([*preamble, *rest, b""])
     made.write_bytes(whole)
     if result["stream_lines"] != len(preamble) + len(rest):

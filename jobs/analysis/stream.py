@@ -7,7 +7,7 @@ reach a machine, whatever it was disguised as.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -32,6 +32,8 @@ _COMMENTS = re.compile(rb"(;[^\n]*|\([^)\n]*\)?)")
 _FEATURE = re.compile(rb";(?:TYPE:| ?FEATURE: ?| feature )([^\n]*)")
 _FEATURE_HEADS = (b";TYPE:", b";FEATURE:", b"; FEATURE:", b"; feature ")
 _TEXT = re.compile(rb"(?im)^[ \t]*(?:N[0-9]+[ \t]*)?M(117|118)(?![0-9.])([^\n]*)")
+# A line that begins with a word of more letters than one: Klipper's own commands and macros.
+_NAMED = re.compile(rb"(?im)^[ \t]*(?:N[0-9]+[ \t]*)?([A-Z_]{2}[^\n]*)")
 _NUMBER = re.compile(rb"(?m)^N[0-9]+")
 _CHECKSUM = re.compile(rb"(?m)^(N[0-9]+[^\n*]*)\*[^\n]*")
 _UPPER = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -134,25 +136,30 @@ def _with_newlines(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def bare_runs(chunks: Iterable[bytes]) -> Iterator[Stream]:
+def bare_runs(chunks: Iterable[bytes], *, keeps_words: bool = False) -> Iterator[Stream]:
     """Return the bare lines of each chunk of an upload.
 
     Comments, blanks, line numbers with their checksums and empty lines go; letters become
-    capitals, except in the texts of M117 and M118.
+    capitals, except in the texts of M117 and M118. One blank stays before an E, and before an X
+    behind a zero: some firmwares read the number before it with C's strtod, to which `X1E3` is a
+    thousand and `Y0X10` a hexadecimal sixteen.
 
     :param chunks: whole lines, as `Lines` gives them.
+    :param keeps_words: lines that begin with a word, such as `SET_PIN PIN=x`, stay as they are.
     """
     done = 0
     for chunk in chunks:
-        run = _bare_run(chunk, done)
+        run = _bare_run(chunk, done, keeps_words)
         done = run.source_lines
         yield run
 
 
-def _bare_run(chunk: bytes, lines_before: int) -> Stream:
+def _bare_run(chunk: bytes, lines_before: int, keeps_words: bool) -> Stream:
     bare, named = _without_comments(chunk)
-    squeezed = _squeezed(bare)
-    if _may_hold_text(squeezed):
+    squeezed = b"" if keeps_words else _squeezed(bare)
+    if keeps_words:
+        squeezed = _around(_NAMED, bare, _kept_words, _around_texts)
+    elif _may_hold_text(squeezed):
         squeezed = _around_texts(bare)
     ends = np.flatnonzero(np.frombuffer(squeezed, np.uint8) == 10)
     filled = np.diff(ends, prepend=-1) > 1
@@ -169,14 +176,16 @@ def _bare_run(chunk: bytes, lines_before: int) -> Stream:
     return Stream(squeezed, line, lines_before + count, features, chunk)
 
 
-def make_stream(data: bytes) -> Stream:
+def make_stream(data: bytes, *, keeps_words: bool = False) -> Stream:
     r"""Return the bare lines of a whole upload.
 
     >>> stream = make_stream(b"; hello\ng1 x10 (there) y2\n\nN3 M105*38\n")
     >>> stream.data, stream.source_line.tolist()
     (b'G1X10Y2\nM105\n', [2, 4])
+    >>> make_stream(b"G1 X10 E5\nset_pin pin=x value=1 ; on\n", keeps_words=True).data
+    b'G1X10 E5\nset_pin pin=x value=1\n'
     """
-    runs = list(bare_runs(Lines(BytesIO(data))))
+    runs = list(bare_runs(Lines(BytesIO(data)), keeps_words=keeps_words))
     origins = [run.source_line for run in runs]
     source_line = np.concatenate(origins) if origins else np.zeros(0, np.uint32)
     source_lines = runs[-1].source_lines if runs else 0
@@ -221,15 +230,34 @@ def _may_hold_text(squeezed: bytes) -> bool:
 
 def _around_texts(bare: bytes) -> bytes:
     """Return the chunk squeezed, but with the texts for people left readable."""
+    return _around(_TEXT, bare, _kept_text, _squeezed)
+
+
+def _around(
+    pattern: re.Pattern[bytes],
+    bare: bytes,
+    kept: Callable[[re.Match[bytes]], bytes],
+    between: Callable[[bytes], bytes],
+) -> bytes:
+    """Return the chunk with the lines that a pattern finds as `kept` has them, else `between`."""
     parts: list[bytes] = []
     done = 0
-    for found in _TEXT.finditer(bare):
-        text = bytes(byte for byte in found[2].partition(b"*")[0] if 32 <= byte < 127)
-        parts.append(_squeezed(bare[done : found.start()]))
-        parts.append(b"M" + found[1] + b" " + text.strip()[:TEXT_BYTES])
+    for found in pattern.finditer(bare):
+        parts.append(between(bare[done : found.start()]))
+        parts.append(kept(found))
         done = found.end()
-    parts.append(_squeezed(bare[done:]))
+    parts.append(between(bare[done:]))
     return b"".join(parts)
+
+
+def _kept_text(found: re.Match[bytes]) -> bytes:
+    text = bytes(byte for byte in found[2].partition(b"*")[0] if 32 <= byte < 127)
+    return b"M" + found[1] + b" " + text.strip()[:TEXT_BYTES]
+
+
+def _kept_words(found: re.Match[bytes]) -> bytes:
+    # What is no text in it stays for the checks to find.
+    return found[1].strip(b" \t")
 
 
 def _squeezed(bare: bytes) -> bytes:
@@ -238,7 +266,18 @@ def _squeezed(bare: bytes) -> bytes:
         bare = _CHECKSUM.sub(rb"\1", bare)
     if b"N" in bare:
         bare = _NUMBER.sub(b"", bare)
-    return bare
+    return spaced(bare)
+
+
+def spaced(bare: bytes) -> bytes:
+    r"""Return bare lines with the blanks that no firmware misreads; see `bare_runs`.
+
+    >>> spaced(b"G1X10E5\nE5\nG0Y0X3\n")
+    b'G1X10 E5\nE5\nG0Y0 X3\n'
+    """
+    if b"E" in bare:
+        bare = bare.replace(b"E", b" E").replace(b"\n E", b"\nE").removeprefix(b" ")
+    return bare.replace(b"0X", b"0 X")
 
 
 def _without_blanks(

@@ -10,6 +10,7 @@ from jobs.analysis.arrays import Ints
 from jobs.analysis.piece import Piece
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity
+from jobs.domain.rulebook import RuleBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,18 @@ class Target:
 
     :param dialect: of the machine, or what was guessed where none is given.
     :param kind: `fdm`, `mill`, ….
-    :param forbidden: commands as words, such as `M500`, `$` or `M302 P1`.
+    :param forbidden: commands as words, such as `M500`, `$` or `M302 P1`, besides those that
+        the rules know.
+    :param rules: of its firmware's family.
+    :param macros: commands of its own that the lab vouches for.
     """
 
     dialect: str
     kind: str
     forbidden: Sequence[str]
     machine: MachineLimits
+    rules: RuleBook
+    macros: Sequence[str] = ()
 
 
 class Check(Protocol):

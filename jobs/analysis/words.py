@@ -14,7 +14,7 @@ NUMBER_BYTES = 32
 # Beyond this no axis, feedrate or spindle exists; sums of squares stay exact below.
 LARGEST = 1e9
 
-_DIGIT, _SIGN, _DOT, _LETTER, _NEWLINE, _OTHER = range(6)
+_DIGIT, _SIGN, _DOT, _LETTER, _NEWLINE, _OTHER, _BLANK = range(7)
 _PAD = b"0" * 8
 
 
@@ -28,6 +28,7 @@ def _classes() -> bytes:
         table[byte] = _LETTER
     table[ord(".")] = _DOT
     table[ord("\n")] = _NEWLINE
+    table[ord(" ")] = _BLANK  # ends a number, as `make_stream` puts it
     return bytes(table)
 
 

@@ -102,7 +102,6 @@ class FindingCode(StrEnum):
     # what it was made for
     WRONG_NOZZLE = "wrong-nozzle"  # found_mm, wanted_mm
     WRONG_FILAMENT = "wrong-filament"  # found_mm, wanted_mm
-    WRONG_PRINTER = "wrong-printer"  # found, wanted
     RESUME_NO_LINE = "resume-no-line"
     RESUME_NO_PLACE = "resume-no-place"
 

@@ -69,13 +69,7 @@ class Examining:
         """Hold a program against one machine, and keep its stream, index and plan."""
         if program.path is None:
             return Examined({}, program.findings, hashlib.sha256(b"").hexdigest())
-        request: dict[str, object] = {
-            "limits": target.limits.to_json(),
-            "dialect": target.dialect,
-            "forbidden": list(target.forbidden),
-            "density_g_cm3": program.density_g_cm3,
-            "kind": target.kind,
-        }
+        request = {**target.to_request(), "density_g_cm3": program.density_g_cm3}
         answer = self._work(Task.PREPARE, request, {"program.gcode": program.path}, outputs)
         return self._kept(answer, program.path, program.sliced)
 
@@ -92,13 +86,7 @@ class Examining:
         :param wish: `line` or `layer`, `height_mm`, `density_g_cm3`.
         :returns: what was found, and all that the worker said.
         """
-        request: dict[str, object] = {
-            "limits": target.limits.to_json(),
-            "dialect": target.dialect,
-            "forbidden": list(target.forbidden),
-            "kind": target.kind,
-            **wish,
-        }
+        request = {**target.to_request(), **wish}
         answer = self._work(Task.RESUME, request, files, outputs)
         made = answer.outputs.get("resumed.gcode", files["stream"])
         return self._kept(answer, made, {}), dict(answer.result)

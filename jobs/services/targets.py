@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.errors import ProfileError
-from drivers.profile import load_profile
+from drivers.profile import FirmwareProfile, load_profile
 from jobs.domain.machine import MachineLimits
+from jobs.domain.rulebook import family_of, load_rules
 from jobs.kinds import KINDS, forbidden_commands
 from jobs.store.tables import Machine
 
@@ -25,11 +26,33 @@ class Target:
     limits: MachineLimits
     dialect: str
     forbidden: tuple[str, ...]
+    family: str = ""  # whose rules its programs are held against
+    macros: tuple[str, ...] = ()
 
     @property
     def like(self) -> Like:
         """Machines that are alike here get the same program and the same findings."""
-        return (self.limits.sha256(), self.kind, self.dialect, self.forbidden)
+        rules = load_rules(self.family)
+        return (
+            self.limits.sha256(),
+            self.kind,
+            self.dialect,
+            self.forbidden,
+            self.family,
+            self.macros,
+            rules.sha256 if rules else "",
+        )
+
+    def to_request(self) -> dict[str, object]:
+        """Return what a worker needs to hold a program against this machine."""
+        return {
+            "limits": self.limits.to_json(),
+            "dialect": self.dialect,
+            "forbidden": list(self.forbidden),
+            "kind": self.kind,
+            "family": self.family,
+            "macros": list(self.macros),
+        }
 
     def sha256(self) -> str:
         """Return the hash that changes with anything a program is held against."""
@@ -41,15 +64,31 @@ def target_of(machine: Machine, profiles_dir: Path | None) -> Target | None:
 
     :param profiles_dir: the lab's own firmware profiles; they take the place of ours.
     """
-    kind = KINDS.get(machine.kind)
-    dialect = kind.programs[0] if kind else ""
-    named: tuple[str, ...] = ()
+    profile = None
     if machine.profile is not None:
         try:
             profile = load_profile(machine.profile, profiles_dir)
         except (ProfileError, OSError, UnicodeError, RecursionError):
             return None
-        dialect, named = profile.dialect, profile.forbidden
     limits = MachineLimits.from_json(machine.limits)
-    forbidden = forbidden_commands(machine.kind, dialect, named)
-    return Target(machine.id, machine.kind, limits, dialect, forbidden)
+    return target_for(machine.kind, limits, profile, machine.id)
+
+
+def target_for(
+    kind: str, limits: MachineLimits, profile: FirmwareProfile | None, machine_id: str = ""
+) -> Target:
+    """Return a target of a kind; without a profile it speaks as the kind usually does."""
+    if profile is None:
+        known = KINDS.get(kind)
+        dialect = known.programs[0] if known else ""
+        forbidden = forbidden_commands(kind, dialect, ())
+        return Target(machine_id, kind, limits, dialect, forbidden, family_of(dialect, ""))
+    return Target(
+        machine_id,
+        kind,
+        limits,
+        profile.dialect,
+        forbidden_commands(kind, profile.dialect, profile.forbidden),
+        family_of(profile.dialect, profile.family),
+        profile.macros,
+    )

@@ -85,21 +85,23 @@ def picture(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, 
 def prepare(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Make stream file and index of a program for one machine, with report and findings.
 
-    Asks for `limits`, `dialect`, `kind`; may bring `forbidden` (words) and `density_g_cm3`.
+    Asks for `limits`, `dialect`, `kind`; may bring `family`, `forbidden` and `macros` (words), and
+    `density_g_cm3`.
     """
     from jobs.analysis import prepare_program
     from jobs.domain.machine import MachineLimits
 
     density = request.get("density_g_cm3")
-    forbidden = request.get("forbidden")
     return prepare_program(
         _only(files),
         out,
         MachineLimits.from_json(_mapping(request, "limits")),
         str(request["dialect"]),
-        [str(word) for word in forbidden] if isinstance(forbidden, list) else [],
+        _words(request, "forbidden"),
         float(density) if isinstance(density, int | float) else None,
         str(request["kind"]),
+        str(request.get("family", "")),
+        _words(request, "macros"),
     )
 
 
@@ -112,7 +114,6 @@ def resume(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, o
     from jobs.domain.machine import MachineLimits
 
     density, height = request.get("density_g_cm3"), request.get("height_mm")
-    forbidden = request.get("forbidden")
     return resume_program(
         files["stream"],
         files["index"],
@@ -124,9 +125,11 @@ def resume(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, o
         ),
         MachineLimits.from_json(_mapping(request, "limits")),
         str(request["dialect"]),
-        [str(word) for word in forbidden] if isinstance(forbidden, list) else [],
+        _words(request, "forbidden"),
         float(density) if isinstance(density, int | float) else None,
         str(request["kind"]),
+        str(request.get("family", "")),
+        _words(request, "macros"),
     )
 
 
@@ -247,6 +250,11 @@ def _no(failure: Failure, detail: str) -> dict[str, object]:
 def _only(files: Mapping[str, Path]) -> Path:
     (path,) = files.values()
     return path
+
+
+def _words(request: Values, key: str) -> list[str]:
+    value = request.get(key)
+    return [str(word) for word in value] if isinstance(value, list) else []
 
 
 def _mapping(request: Values, key: str) -> Values:

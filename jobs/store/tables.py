@@ -256,7 +256,7 @@ class Preflight(Base):
     findings: Mapped[list[Any]] = mapped_column(JSON)
     report: Mapped[JsonObject] = mapped_column(JSON)
     limits_sha256: Mapped[str] = mapped_column(Hash)
-    target_sha256: Mapped[str] = mapped_column(Hash)  # limits, kind, dialect, forbidden commands
+    target_sha256: Mapped[str] = mapped_column(Hash)  # limits, kind, dialect, rules
     program_sha256: Mapped[str] = mapped_column(Hash)  # the G-code that was examined
     stream_sha256: Mapped[str | None] = mapped_column(Hash)
     index_sha256: Mapped[str | None] = mapped_column(Hash)

@@ -15,7 +15,6 @@ from jobs.domain.machine import MachineLimits
 from jobs.domain.materials import FILE as MATERIALS
 from jobs.domain.materials import density_of, load_materials
 from jobs.domain.preflight import Finding, Verdict, verdict
-from jobs.kinds import forbidden_commands
 from jobs.services.sniff import sniff
 from jobs.services.workers import Task, WorkerResult, run_worker
 from node.cli.meshes import say_mesh, say_repair
@@ -133,26 +132,20 @@ def _copy(file: Path, place: Path) -> Mapping[str, object]:
 def check(args: argparse.Namespace) -> int:
     """Say what speaks against running a file; exit code 1 only if it is blocked."""
     kind, profile_name, limits = _machine(args.machine)
+    from jobs.services.targets import target_for
     from node.cli.profiles import read_profile
 
-    profile = read_profile(profile_name)
-    done = _work(
-        Task.PREPARE,
-        args.file,
-        {
-            "limits": limits.to_json(),
-            "dialect": profile.dialect,
-            "kind": kind,
-            "forbidden": list(forbidden_commands(kind, profile.dialect, profile.forbidden)),
-        },
-    )
+    target = target_for(kind, limits, read_profile(profile_name))
+    done = _work(Task.PREPARE, args.file, target.to_request())
     findings = _findings(done)
     result = verdict(findings)
     if args.json:
         print_json(
             {
                 "verdict": result.value,
-                "findings": [finding.to_json() for finding in findings],
+                "findings": [
+                    {**finding.to_json(), "detail": _sentence(finding)} for finding in findings
+                ],
                 "report": done.result.get("report"),
             }
         )
@@ -206,5 +199,10 @@ def _without_findings(result: Mapping[str, object]) -> dict[str, object]:
 def _say_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         where = "" if finding.line is None else f"{text('cli.line', line=finding.line)}: "
-        sentence = text(f"finding.{finding.code}", **finding.fields)
-        out(f"{text(f'severity.{finding.severity}')}: {where}{sentence}")
+        out(f"{text(f'severity.{finding.severity}')}: {where}{_sentence(finding)}")
+        if finding.text:
+            out(f"    {finding.text}")
+
+
+def _sentence(finding: Finding) -> str:
+    return text(f"finding.{finding.code}", **finding.fields)

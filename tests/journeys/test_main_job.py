@@ -78,8 +78,8 @@ def test_one_arming_allows_exactly_one_start(lab: Lab, program: Make) -> None:
     [
         ("G1 X900 F3000", "outside-envelope"),
         ("M104 S400", "nozzle-too-hot"),
-        ("M500", "forbidden-command"),
-        ("M99999", "unknown-command"),
+        ("M502", "settings-reset"),
+        ("M997", "firmware-update"),
     ],
 )
 def test_preflight_blocks_and_names_the_line(lab: Lab, line: str, code: str) -> None:

@@ -59,7 +59,7 @@ M104 S0
 M140 S0
 M84
 """
-FORBIDDEN = PROGRAM.replace(b"G92 E0\n", b"G92 E0\nM500\n")
+FORBIDDEN = PROGRAM.replace(b"G92 E0\n", b"G92 E0\nM112\n")
 
 
 class FakeGateway:

@@ -45,7 +45,7 @@ def test_a_job_shows_its_findings_with_sentence_and_line(ada, day):
     finding = detail["preflights"][0]["findings"][0]
     assert finding["code"] == "forbidden-command"
     assert finding["line"] == 10
-    assert "M500" in finding["detail"]
+    assert "M112" in finding["detail"]
     assert detail["job"]["hold_reason"] == "findings"
 
 

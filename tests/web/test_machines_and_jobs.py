@@ -247,7 +247,7 @@ def test_a_run_is_steered_only_while_its_machine_follows(browse, lab, read):
 def test_findings_name_the_line_and_say_what_to_do(ada, day, read):
     page = read(ada.get(f"/jobs/{day.jobs['held']}").text)
     assert "line 10" in page
-    assert "M500" in page
+    assert "M112" in page
 
 
 def test_a_waiting_job_says_everything_it_waits_for(ada, day, read):

@@ -60,8 +60,8 @@ def test_a_print_is_heated_freed_homed_in_x_and_y_primed_and_led_back(tmp_path: 
     assert result["verdict"] != "block", result["findings"]
     assert result["preamble"] == [
         *("M140S60", "M104S210", "M190S60", "M109S210", "G21", "G90", "M83"),
-        *("G92Z0.6", "G1Z5.6F600", "G28XY", "M106S128", "G1E15F150", "G1E-1F1800"),
-        *("G1X20Y60F6000", "G1Z0.6F600", "G1E1F1800", "G92E12", "G21", "G90", "M82", "G1F600"),
+        *("G92Z0.6", "G1Z5.6F600", "G28XY", "M106S128", "G1 E15F150", "G1 E-1F1800"),
+        *("G1X20Y60F6000", "G1Z0.6F600", "G1 E1F1800", "G92 E12", "G21", "G90", "M82", "G1F600"),
     ]
     assert result["from_line"] == 20
     stream = (out / "stream").read_bytes().splitlines()
@@ -85,7 +85,7 @@ def test_z_is_never_homed_onto_a_part_and_a_person_may_say_where_it_stands(tmp_p
 def test_a_layer_begins_where_its_first_line_begins(tmp_path: Path) -> None:
     result, _ = resumed(tmp_path, printed("M83"), Wish(layer=3))
     assert result["layer_count"] == 5
-    assert result["following"][0] == "G1X20Y20E1.5F1800"
+    assert result["following"][0] == "G1X20Y20 E1.5F1800"
     assert "G1Z0.6F600" in result["preamble"]
     assert result["preamble"][-4:-1] == ["G21", "G90", "M83"]
 
@@ -94,7 +94,7 @@ def test_a_mill_goes_up_spins_up_and_plunges_at_its_feedrate(tmp_path: Path) -> 
     result, _ = resumed(tmp_path, MILLED, Wish(line=11), MILL, "grbl", "mill")
     assert result["verdict"] != "block", result["findings"]
     assert result["preamble"] == [
-        *("G21", "G90", "G94", "G54", "G0Z10", "M3S12000", "G4P4", "M8", "G0X20Y20"),
+        *("G21", "G90", "G94", "G54", "G0Z10", "M3S12000", "G4P4", "M8", "G0 X20Y20"),
         *("G1Z-1F600", "G17", "G21", "G91", "G1", "F600"),
     ]
     assert result["following"][0] == "G1X-5"
@@ -105,7 +105,7 @@ def test_a_beam_is_lit_over_its_place_and_not_on_the_way(tmp_path: Path) -> None
     text = "G21G90\nM4S500\nG1X5Y5F600\nG1X9\nG1X7\nM5\n"
     result, _ = resumed(tmp_path, text, Wish(line=4), MILL, "grbl", "laser")
     preamble = result["preamble"]
-    assert preamble.index("M4S500") > preamble.index("G0X5Y5")
+    assert preamble.index("M4S500") > preamble.index("G0 X5Y5")
     assert not [line for line in preamble if "Z" in line]
 
 

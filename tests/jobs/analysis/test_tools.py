@@ -30,7 +30,7 @@ def test_a_tool_change_is_a_note_with_its_count_and_blocks_nothing(tmp_path: Pat
     assert result["verdict"] == "pass"
     (note,) = result["findings"]
     assert (note["code"], note["severity"], note["line"]) == ("tool-change", "note", 4)
-    assert note["fields"] == {"count": 2}
+    assert note["fields"] == {"command": "M6", "count": 2}
     assert result["report"]["tools"] == [{"number": 2, "name": "drill"}]
 
 

@@ -84,8 +84,11 @@ def test_a_forbidden_command_holds_the_job_with_its_line(house, printer, member)
     assert (detail.job.state, detail.job.hold_reason) == (JobState.HELD, HoldReason.FINDINGS)
     found = detail.preflights[0]
     assert found.verdict is Verdict.BLOCK
-    hits = {f.line: f.fields["command"] for f in found.findings if f.code == "forbidden-command"}
-    assert hits == {8: "M502", 9: "M500"}
+    hits = {f.line: (f.code, f.severity, f.text) for f in found.findings if f.severity != "note"}
+    assert hits == {
+        8: ("settings-reset", "block", "M502"),
+        9: ("setting-stored", "person", "M500"),
+    }
     assert house.said() == []
 
 

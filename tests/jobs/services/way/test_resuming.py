@@ -61,7 +61,7 @@ def test_a_plan_shows_every_new_line_and_changes_nothing(house, interrupted, mem
     plan = house.services.resuming.plan(member, job_id, ResumeWish(25))
     assert plan.verdict is not Verdict.BLOCK
     assert plan.preamble[:4] == ("M140S60", "M104S200", "M190S60", "M109S200")
-    assert plan.following[0] == "G1X60Y20E1.5F1800"
+    assert plan.following[0] == "G1X60Y20 E1.5F1800"
     sent = program_path(house.workshop.work_dir, plan.stream_sha256).read_text().splitlines()
     shown = [*plan.preamble, *plan.following]
     assert sent[: len(shown)] == shown
