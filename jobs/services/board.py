@@ -22,7 +22,7 @@ from jobs.domain.switching import Switching
 from jobs.services.armings import is_valid
 from jobs.services.live import LiveState
 from jobs.services.planned import planned_share, program_path
-from jobs.services.promising import Extent, paused_ms, time_left
+from jobs.services.promising import Extent, stood_ms, time_left
 from jobs.services.views import ArmingView, MachineView, RunView
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Person, Preflight, RunTime
@@ -154,7 +154,7 @@ def _run(
         share = planned_share(path, newest.acked, newest.total)
     rest: Span | None = None
     if promised is not None:
-        extent = Extent(newest.acked, newest.total, paused_ms(attempt))
+        extent = Extent(newest.acked, newest.total, stood_ms(attempt, now))
         rest = time_left(workshop, promised, planned_sha256, extent, now)
     is_moving = attempt.state == AttemptState.RUNNING and live.phase != "paused"
     return RunView(

@@ -169,6 +169,13 @@ def paused_ms(attempt: Attempt) -> int:
     return value if isinstance(value, int) else 0
 
 
+def stood_ms(attempt: Attempt, now: datetime) -> int:
+    """Return how long a run has stood still so far, a pause that still lasts included."""
+    since = attempt.detail.get("pause_us")
+    open_ms = max(round(now.timestamp() * 1000) - since // 1000, 0) if isinstance(since, int) else 0
+    return paused_ms(attempt) + open_ms
+
+
 def time_left(
     workshop: Workshop, row: RunTime, planned_sha256: str | None, extent: Extent, now: datetime
 ) -> Span:

@@ -16,7 +16,7 @@ from jobs.services.armings import withdraw_armings
 from jobs.services.attempts import Attempts, End
 from jobs.services.facts import Facts
 from jobs.services.logbook import take_in
-from jobs.services.promising import Extent, note_pause, note_progress, paused_ms, time_left
+from jobs.services.promising import Extent, note_pause, note_progress, stood_ms, time_left
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Attempt, Machine, Preflight, RunTime
 
@@ -201,7 +201,7 @@ class Runs:
         slug = session.get_one(Machine, attempt.machine_id).slug
         live = self._workshop.live.get(slug)
         acked = max(attempt.acked, live.acked if live.run == attempt.id else 0)
-        extent = Extent(acked, attempt.total, paused_ms(attempt))
+        extent = Extent(acked, attempt.total, stood_ms(attempt, now))
         rest = time_left(self._workshop, row, preflight.planned_sha256, extent, now)
         return timedelta(seconds=rest.p90)
 

@@ -136,4 +136,8 @@ def test_while_it_heats_the_clock_takes_from_what_is_left(house, add_waiting, pr
     assert before.remaining_s - after.remaining_s == pytest.approx(60.0, abs=0.1)
     assert after.remaining_p90_s > after.remaining_s
     assert after.rests_on_runs == 0
+    run = after.attempt_id
+    house.services.runs.apply("ender", house.event(run, 2, "paused"), house.now)
+    paused = house.services.queue.list(house.later(hours=1), member)[0].run
+    assert paused.remaining_s == pytest.approx(after.remaining_s, abs=0.1)
     assert len(house.rows(Attempt)) == 1
