@@ -6,7 +6,7 @@ import html
 import re
 import secrets
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
-from drivers.acts import Order
 from jobs.designs.library import Library
 from jobs.domain.did import did_key
 from jobs.domain.people import Actor, LabMode, Role
@@ -27,9 +26,10 @@ from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machine_specs import parse_machine
 from jobs.services.views import HealthView
 from jobs.services.workers import WorkerLimits
-from jobs.services.workshop import LiveOffsets, StartOrder, Workshop
+from jobs.services.workshop import Workshop
 from jobs.store.database import Database
 from jobs.store.migrate import upgrade
+from tests.fake_gateway import FakeGateway
 from web.app import create_app
 from web.context import WebSettings
 
@@ -60,76 +60,6 @@ M140 S0
 M84
 """
 FORBIDDEN = PROGRAM.replace(b"G92 E0\n", b"G92 E0\nM112\n")
-
-
-class FakeGateway:
-    """Takes every order and remembers it."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, str]] = []
-        self.refuses: dict[tuple[str, str], str] = {}
-        self.orders: list[StartOrder] = []
-        self.acts: list[tuple[str, Order, str]] = []
-        self.wire_logs: list[Path] = []
-
-    def _called(self, verb: str, slug: str) -> str | None:
-        self.calls.append((verb, slug))
-        return self.refuses.get((verb, slug))
-
-    def start(self, slug: str, order: StartOrder) -> str | None:
-        self.orders.append(order)
-        return self._called("start", slug)
-
-    def pause(self, slug: str, by: str) -> str | None:
-        return self._called("pause", slug)
-
-    def resume(self, slug: str, by: str) -> str | None:
-        return self._called("resume", slug)
-
-    def cancel(self, slug: str, by: str) -> str | None:
-        return self._called("cancel", slug)
-
-    told: LiveOffsets | str = "host.not_now"
-
-    def offsets(self, slug: str) -> LiveOffsets | str:
-        return self.told
-
-    def trace(self, slug: str, lines: Sequence[str], by: str) -> str | None:
-        return self._called(f"trace {'; '.join(lines)}", slug)
-
-    def answer(self, slug: str, prompt: int, choice: int, by: str) -> str | None:
-        return self._called(f"answer {prompt} {choice} {by}", slug)
-
-    def stop(self, slug: str, by: str) -> str | None:
-        return self._called("stop", slug)
-
-    def reconnect(self, slug: str) -> str | None:
-        return self._called("reconnect", slug)
-
-    def release(self, slug: str, by: str) -> str | None:
-        return self._called("release", slug)
-
-    def own_board(self, slug: str, by: str) -> str | None:
-        return self._called("own-board", slug)
-
-    def identify(self, slug: str) -> str | None:
-        return self._called("identify", slug)
-
-    def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
-        return self._called(f"keep-heat {by} {seconds}", slug)
-
-    def act(self, slug: str, order: Order, by: str) -> str | None:
-        self.acts.append((slug, order, by))
-        return self._called("act", slug)
-
-    def power(self, slug: str, by: str, *, on: bool) -> str | None:
-        return self._called(f"power {on} {by}", slug)
-
-    def wire_log(self, slug: str, run: str) -> list[Path]:
-        return [path for path in self.wire_logs if run in path.name]
-
-    def machines_changed(self) -> None:
-        pass
 
 
 class Signer:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,88 +12,17 @@ import pytest
 import uuid6
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from drivers.acts import Order
 from jobs.designs.library import Library
 from jobs.domain.machine import Control, MachineLimits
 from jobs.domain.people import Actor, Role
 from jobs.services.live import LiveBoard, LiveState
 from jobs.services.workers import WorkerLimits
-from jobs.services.workshop import LiveOffsets, StartOrder, Workshop
+from jobs.services.workshop import Workshop
 from jobs.store.database import Database
 from jobs.store.tables import Machine, Person
+from tests.fake_gateway import FakeGateway
 
 NOW = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)  # a Wednesday, 10:00 in Berlin
-
-
-@dataclass
-class FakeGateway:
-    """Records what is asked of machine hosts. `answers[(verb, slug)]` is a code to refuse with."""
-
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    orders: list[StartOrder] = field(default_factory=list)
-    answers: dict[tuple[str, str], str] = field(default_factory=dict)
-    changes: int = 0
-    acts: list[tuple[str, Order, str]] = field(default_factory=list)
-    wire_logs: list[Path] = field(default_factory=list)
-
-    def _called(self, verb: str, slug: str) -> str | None:
-        self.calls.append((verb, slug))
-        return self.answers.get((verb, slug))
-
-    def start(self, slug: str, order: StartOrder) -> str | None:
-        self.orders.append(order)
-        return self._called("start", slug)
-
-    def pause(self, slug: str, by: str) -> str | None:
-        return self._called("pause", slug)
-
-    def resume(self, slug: str, by: str) -> str | None:
-        return self._called("resume", slug)
-
-    def cancel(self, slug: str, by: str) -> str | None:
-        return self._called("cancel", slug)
-
-    told: LiveOffsets | str = "host.not_now"
-
-    def offsets(self, slug: str) -> LiveOffsets | str:
-        return self.told
-
-    def trace(self, slug: str, lines: Sequence[str], by: str) -> str | None:
-        return self._called(f"trace {'; '.join(lines)}", slug)
-
-    def answer(self, slug: str, prompt: int, choice: int, by: str) -> str | None:
-        return self._called(f"answer {prompt} {choice} {by}", slug)
-
-    def reconnect(self, slug: str) -> str | None:
-        return self._called("reconnect", slug)
-
-    def stop(self, slug: str, by: str) -> str | None:
-        return self._called("stop", slug)
-
-    def release(self, slug: str, by: str) -> str | None:
-        return self._called("release", slug)
-
-    def own_board(self, slug: str, by: str) -> str | None:
-        return self._called("own-board", slug)
-
-    def identify(self, slug: str) -> str | None:
-        return self._called("identify", slug)
-
-    def keep_heat(self, slug: str, by: str, seconds: int) -> str | None:
-        return self._called(f"keep-heat {by} {seconds}", slug)
-
-    def act(self, slug: str, order: Order, by: str) -> str | None:
-        self.acts.append((slug, order, by))
-        return self._called("act", slug)
-
-    def power(self, slug: str, by: str, *, on: bool) -> str | None:
-        return self._called(f"power {on} {by}", slug)
-
-    def wire_log(self, slug: str, run: str) -> list[Path]:
-        return [path for path in self.wire_logs if run in path.name]
-
-    def machines_changed(self) -> None:
-        self.changes += 1
 
 
 class TestSigner:

@@ -97,7 +97,7 @@ def test_an_act_goes_to_the_machine_and_is_written_down_with_its_name(
 def test_what_the_machine_refuses_is_written_down_too_and_told_by_its_code(
     hand, workshop, gateway, member, printer, now
 ):
-    gateway.answers[("act", "ender")] = "host.out_of_reach"
+    gateway.refuses[("act", "ender")] = "host.out_of_reach"
     with pytest.raises(UnavailableError, match=r"host\.out_of_reach"):
         hand.act(member, "ender", JOG, now)
     assert written(workshop)[0].refused == "host.out_of_reach"

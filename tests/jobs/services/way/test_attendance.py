@@ -102,7 +102,7 @@ def test_an_operator_confirms_a_board_and_a_member_does_not(
 
 
 def test_a_word_that_does_not_reach_the_host_is_not_written_down(house, printer, member, gateway):
-    gateway.answers[("release", "ender")] = "host.unreachable"
+    gateway.refuses[("release", "ender")] = "host.unreachable"
     with pytest.raises(UnavailableError):
         house.services.attendance.free(member, "ender", house.now)
     assert book(house) == []
@@ -113,7 +113,7 @@ def test_identify_is_asked_of_the_machine_or_it_says_that_it_cannot(
 ):
     house.services.attendance.identify(member, "router")
     assert gateway.calls == [("identify", "router")]
-    gateway.answers[("identify", "router")] = "host.cannot_identify"
+    gateway.refuses[("identify", "router")] = "host.cannot_identify"
     with pytest.raises(UnavailableError) as error:
         house.services.attendance.identify(member, "router")
     assert error.value.code == "host.cannot_identify"

@@ -205,7 +205,7 @@ def test_the_outline_is_traced_high_up_and_only_after_a_confirmation(
         "trace M5; G21 G90 G54; G53 G0 Z-1.000; G0 X0.000 Y0.000; G0 X100.000 Y0.000; "
         "G0 X100.000 Y50.000; G0 X0.000 Y50.000; G0 X0.000 Y0.000"
     )
-    gateway.answers[verb, "router"] = "host.not_now"
+    gateway.refuses[verb, "router"] = "host.not_now"
     with pytest.raises(UnavailableError):
         trace(member, "router", job_id, house.now, confirmed=True)
 
@@ -237,7 +237,7 @@ def test_an_outline_that_does_not_fit_is_not_traced(house, job_id, member, gatew
 def test_a_start_that_the_host_refuses_leaves_no_word_for_another(
     house, job_id, add_waiting, mill, member, other, gateway, code
 ):
-    gateway.answers["start", "router"] = code
+    gateway.refuses["start", "router"] = code
     with pytest.raises(UnavailableError):
         house.services.cycle.start(member, "router", job_id, ALL, house.now)
     assert house.services.machines.get("router", house.now, None).armed is None

@@ -172,7 +172,7 @@ def test_a_program_the_host_refuses_is_held_and_nothing_was_used(
     house, add_waiting, printer, member, gateway
 ):
     job_id = add_waiting(member, printer)
-    gateway.answers["start", "ender"] = "host.no_preflight"
+    gateway.refuses["start", "ender"] = "host.no_preflight"
     house.services.dispatch.arm(member, "ender", house.now)
     assert house.services.dispatch.tick(house.now) == []
     job, attempt = house.job(job_id), house.attempt(job_id)
@@ -183,7 +183,7 @@ def test_a_program_the_host_refuses_is_held_and_nothing_was_used(
     assert house.said() == []
     assert house.services.ledger.verify().records == 0
     # The word was given for one start, and nobody saw that it came to nothing.
-    gateway.answers.clear()
+    gateway.refuses.clear()
     add_waiting(member, printer)
     assert house.services.dispatch.tick(house.now) == []
     assert house.services.machines.get("ender", house.now, None).armed is None
@@ -194,18 +194,18 @@ def test_after_silence_the_job_waits_and_the_machine_must_be_looked_at(
 ):
     """The host may have begun all the same, so the word for this start is used up."""
     job_id = add_waiting(member, printer)
-    gateway.answers["start", "ender"] = "host.unreachable"
+    gateway.refuses["start", "ender"] = "host.unreachable"
     house.services.dispatch.arm(member, "ender", house.now)
     assert house.services.dispatch.tick(house.now) == []
     assert house.job(job_id).state == JobState.WAITING
-    gateway.answers.clear()
+    gateway.refuses.clear()
     assert house.services.dispatch.tick(house.now) == []
     assert gateway.calls == [("start", "ender")]
 
 
 def test_a_person_who_starts_hears_the_hosts_no(house, add_waiting, mill, member, gateway):
     job_id = add_waiting(member, mill)
-    gateway.answers["start", "router"] = "host.busy"
+    gateway.refuses["start", "router"] = "host.busy"
     house.services.dispatch.arm(member, "router", house.now)
     with pytest.raises(UnavailableError) as error:
         house.services.dispatch.start(member, job_id, "router", house.now, checked=True)
@@ -222,7 +222,7 @@ def test_only_owner_and_operator_steer_a_run(house, running, member, other, oper
     assert gateway.calls[1:] == [
         (verb, "ender") for verb in ("pause", "pause", "resume", "resume", "cancel", "cancel")
     ]
-    gateway.answers["pause", "ender"] = "host.unreachable"
+    gateway.refuses["pause", "ender"] = "host.unreachable"
     with pytest.raises(UnavailableError):
         house.services.dispatch.pause(member, "ender", house.now)
 

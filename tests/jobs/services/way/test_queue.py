@@ -210,7 +210,7 @@ def test_a_running_job_is_cancelled_by_its_host(house, running, member, gateway)
 
 
 def test_a_cancel_the_host_did_not_take_is_said(house, running, member, gateway):
-    gateway.answers["cancel", "ender"] = "host.unreachable"
+    gateway.refuses["cancel", "ender"] = "host.unreachable"
     with pytest.raises(UnavailableError):
         house.services.queue.cancel(member, running[0], house.now)
 

@@ -249,7 +249,7 @@ def test_a_host_that_began_in_spite_of_its_silence_is_called_back(
 
     monkeypatch.setattr(gateway, "cancel", cancel)
     job_id = add_waiting(member, printer)
-    gateway.answers["start", "ender"] = "host.unreachable"
+    gateway.refuses["start", "ender"] = "host.unreachable"
     house.services.dispatch.arm(member, "ender", house.now)
     house.services.dispatch.tick(house.now)
     run = house.attempt(job_id).id
