@@ -137,13 +137,15 @@ class DemoLab:
 
     def _host_pids(self) -> dict[str, int]:
         """Return the hosts that run, by machine: they are no children of ours."""
-        files = {str(self.home / "machines" / one.slug / "host.json"): one.slug for one in MACHINES}
+        machines = self.home / "machines"  # a visitor may have added one of their own
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal():
                 with suppress(OSError):
                     words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                    found.update({files[w]: int(entry.name) for w in words if w in files})
+                    files = (Path(word) for word in words if word.endswith("/host.json"))
+                    own = (file.parent for file in files if file.parent.parent == machines)
+                    found.update({folder.name: int(entry.name) for folder in own})
         return found
 
     def _end_hosts(self) -> None:
