@@ -214,7 +214,8 @@ def _fits(report: Mapping[str, object]) -> list[Mapping[str, object]]:
 def all_changes(numbers: Mapping[str, object]) -> dict[str, str | int | float]:
     """Return every number that a sentence about a repair names."""
     kept = {
-        key: value if isinstance(value := numbers.get(key), int | float) else 0 for key in _CHANGES
+        key: round(value, 1) if isinstance(value := numbers.get(key), int | float) else 0
+        for key in _CHANGES
     }
     return {**kept, "removed": kept["removed_collapsed"] + kept["removed_duplicates"]}
 

@@ -13,6 +13,7 @@ from jobs.domain.machine import Control
 from jobs.domain.people import Role
 from jobs.domain.switching import PARTS
 from jobs.services.machine_specs import parse_machine
+from jobs.services.pictures import ProgramPictures
 from jobs.services.views import JobView, MachineView, ProbeView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
@@ -96,9 +97,18 @@ def machine_page(
         book=web.services.attendance.book(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
         jobs=_startable(web, visitor, machine),
         calibration=web.services.machines.calibrations([slug])[slug],
+        made=_made(web, machine),
         calendar=calendar_part(web, visitor, machine, date, length_of(length)),
         hand=panel(web, visitor, machine, request.query_params, problem),
     )
+
+
+def _made(web: Web, machine: MachineView) -> ProgramPictures | None:
+    """Return the pictures of what the machine is making."""
+    if machine.run is None:
+        return None
+    programs = web.services.pictures.of(machine.run.job_id).programs
+    return next((one for one in programs if one.machine_slug == machine.slug), None)
 
 
 def _startable(web: Web, visitor: Visitor, machine: MachineView) -> list[JobView]:

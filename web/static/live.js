@@ -170,5 +170,8 @@ document.addEventListener("change", (event) => {
   history.replaceState(null, "", address);
   window.htmx.ajax("GET", address, { target: select, select, swap: "outerHTML" });
 });
+for (const button of document.querySelectorAll("form[data-swap] button")) {
+  button.hidden = Boolean(window.htmx);
+}
 
 watch();

@@ -21,7 +21,7 @@ _GLYPHS: Final = {
     "X": (99, 20, 8, 20, 99), "Y": (7, 8, 112, 8, 7), "Z": (97, 81, 73, 69, 67),
     " ": (0, 0, 0, 0, 0), "-": (8, 8, 8, 8, 8),
 }  # fmt: skip
-_ZOOM: Final = 2  # pixels of a dot
+_ZOOM: Final = 3  # pixels of a dot: still read on a phone, where a picture is half as large
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Canvas:
         places = np.array([[0.0, 0.0], [0.0, -5.0], [wide, -5.0]]) + np.array([left, top])
         others = np.array([[wide, 0.0], [0.0, 5.0], [wide, 5.0]]) + np.array([left, top])
         self.draw(Lines(places, others, 2.0), colour)
-        self.write(f"{length:g} mm", int(left + wide) + 12, top - 7, colour)
+        self.write(f"{length:g} mm", int(left + wide) + 12, top - 7 * _ZOOM // 2, colour)
 
     def pictures(self) -> dict[str, Bytes]:
         """Return what was painted by the name of each theme, shape (height, width, 3)."""
