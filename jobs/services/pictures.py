@@ -31,6 +31,7 @@ from jobs.store.tables import Job, Machine, Preflight
 
 QUOTA_BYTES: Final = 200 * 1024 * 1024
 THEMES: Final = ("light", "dark")
+_TOLD: Final = ("features", "speed_mm_s", "heights_mm")
 _DRAWN_AS: Final = 1  # grows when pictures are drawn otherwise
 _NAME: Final = re.compile(r"mesh|overview|cut|layer-([1-9]\d{0,8})")
 _AHEAD: Final = 4  # layers drawn at once: whoever looks at one looks at the next
@@ -54,20 +55,32 @@ class ProgramPictures:
     """Which pictures there are of a job's program for one machine.
 
     :param version: changes with what they show.
-    :param prints: it has layers and an overview; else one picture of the whole cut.
+    :param kind: of machine: a printer's has layers and an overview, others one of the whole cut.
     :param layers: height [mm] and time [s] of each, of the first 2,000.
     :param features: words of what the slicer names, None until a picture has been drawn.
     :param speed: slowest and fastest of what is made [mm/s], likewise.
+    :param heights: lowest and highest of what is made [mm], likewise.
     """
 
     machine_slug: str
     machine_name: str
     version: str
-    prints: bool
+    kind: str
     layer_count: int
     layers: Sequence[tuple[float, float]]
     features: Sequence[str] | None
     speed: tuple[float, float] | None
+    heights: tuple[float, float] | None
+
+    @property
+    def prints(self) -> bool:
+        """Tell whether it has layers and an overview."""
+        return self.kind == "fdm"
+
+    @property
+    def goes_down(self) -> bool:
+        """Tell whether a cut is seen from the side, too, coloured by its depth."""
+        return self.kind not in ("fdm", "laser")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +129,17 @@ class Pictures:
         if preflight.stream_sha256 is None or subject.key in self._failed:
             return
         about = self._about(subject)
-        features, speed = about.get("features"), about.get("speed_mm_s")
+        features = about.get("features")
         yield ProgramPictures(
             machine.slug,
             machine.name,
             subject.key[:12],
-            machine.kind == "fdm",
+            machine.kind,
             _count(preflight.report.get("layer_count")),
             layer_rows(preflight.report),
             [str(word) for word in features] if isinstance(features, list) else None,
-            (float(speed[0]), float(speed[1])) if isinstance(speed, list) else None,
+            _pair(about.get("speed_mm_s")),
+            _pair(about.get("heights_mm")),
         )
 
     def _about(self, subject: _Subject) -> dict[str, object]:
@@ -272,7 +286,7 @@ class Pictures:
             for path in made.outputs.values():
                 path.replace(self._place(subject, path.stem))
             if made.outputs and subject.request:
-                about = {key: made.result.get(key) for key in ("features", "speed_mm_s")}
+                about = {key: made.result.get(key) for key in _TOLD}
                 beside = Path(folder, "about")
                 beside.write_text(json.dumps(about), encoding="utf-8")
                 beside.replace(self._told_place(subject))
@@ -311,6 +325,10 @@ class Pictures:
 
 def _key(*parts: str) -> str:
     return hashlib.sha256("\n".join((str(_DRAWN_AS), *parts)).encode()).hexdigest()[:40]
+
+
+def _pair(value: object) -> tuple[float, float] | None:
+    return (float(value[0]), float(value[1])) if isinstance(value, list) else None
 
 
 def _count(value: object) -> int:

@@ -19,7 +19,7 @@ class ProgramPicturesOut(BaseModel):
     """Pictures of the program for one machine.
 
     `layer` is an address with `{number}` in it, from 1 to `layer_count`; `layers` has the first
-    2,000. `features` and `speed_mm_s` are null until a picture has been drawn.
+    2,000. `features`, `speed_mm_s` and `heights_mm` are null until a picture has been drawn.
     """
 
     machine: str
@@ -30,6 +30,7 @@ class ProgramPicturesOut(BaseModel):
     layers: list[LayerOut]
     features: list[str] | None
     speed_mm_s: tuple[float, float] | None
+    heights_mm: tuple[float, float] | None
 
     @classmethod
     def of(cls, base: str, one: ProgramPictures) -> ProgramPicturesOut:
@@ -47,6 +48,7 @@ class ProgramPicturesOut(BaseModel):
             ],
             features=None if one.features is None else list(one.features),
             speed_mm_s=one.speed,
+            heights_mm=one.heights,
         )
 
 

@@ -61,7 +61,8 @@ def draw_program(path: Path, out: Path, wish: PictureWish) -> dict[str, object]:
     is read twice: for its frame, then to draw it; no more of it is held than a picture needs.
 
     :returns: `pictures`: for each name without its theme what a legend needs; `layer_count`;
-        `features`: what the slicer names anywhere; `speed_mm_s`: slowest and fastest.
+        `features`: what the slicer names anywhere; `speed_mm_s`: slowest and fastest;
+        `heights_mm`: lowest and highest of what is made.
     """
     prints = wish.kind == "fdm"
     extent = Extent()
@@ -76,8 +77,14 @@ def draw_program(path: Path, out: Path, wish: PictureWish) -> dict[str, object]:
         "layer_count": extent.layers if prints else 0,
         "features": [Feature(number).word for number in sorted(extent.features, reverse=True)],
         "speed_mm_s": [round(speed, 2) for speed in extent.speeds],
+        "heights_mm": _heights(extent),
         "findings": [],
     }
+
+
+def _heights(extent: Extent) -> list[float]:
+    frame = extent.made.known()
+    return [round(float(frame.low[2]), 3) + 0.0, round(float(frame.high[2]), 3) + 0.0]
 
 
 class Extent:

@@ -192,6 +192,35 @@ def test_a_package_of_many_entries_is_not_opened(tmp_path: Path) -> None:
     assert _reasons(inspect_mesh(path)) == [("unreadable", "too-many-entries")]
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "reason"),
+    [
+        ("3D/inner.3mf", 0o100644, "unsafe-entry"),
+        ("Metadata/more.zip", 0o100644, "unsafe-entry"),
+        ("Metadata/link.txt", 0o120777, "unsafe-entry"),
+        ("Metadata/plain.txt", 0o100644, None),
+    ],
+)
+def test_links_and_archives_within_a_package_are_refused(
+    tmp_path: Path, name: str, mode: int, reason: str | None
+) -> None:
+    path = _package(tmp_path / "a.3mf", _model('<item objectid="1"/>'))
+    with zipfile.ZipFile(path, "a") as archive:
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = mode << 16
+        archive.writestr(entry, "../../etc/passwd")
+    wanted = [] if reason is None else [("unreadable", reason)]
+    assert _reasons(inspect_mesh(path)) == wanted
+
+
+def test_an_entry_that_would_fill_memory_alone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.analysis.mesh.threemf.LARGEST_ENTRY", 100)
+    path = _package(tmp_path / "a.3mf", _model('<item objectid="1"/>'))
+    assert _reasons(inspect_mesh(path)) == [("unreadable", "zip-bomb")]
+
+
 def test_objects_that_multiply_each_other_are_stopped(tmp_path: Path) -> None:
     """Seven levels of twenty copies are a thousand million boxes in three kilobytes."""
     more = "".join(

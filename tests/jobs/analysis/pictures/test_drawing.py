@@ -170,7 +170,7 @@ def test_an_overview_shows_the_part_on_clear_ground(tmp_path: Path) -> None:
 def test_a_cut_is_shown_from_above_and_from_the_side_deeper_darker(tmp_path: Path) -> None:
     answer, files = _drawn(tmp_path, _cut(), kind="mill")
     assert sorted(files) == ["cut-dark.png", "cut-light.png"]
-    assert answer["pictures"]["cut"]["span"] == [-6.0, 5.0]
+    assert answer["pictures"]["cut"]["span"] == answer["heights_mm"] == [-6.0, 5.0]
     light = files["cut-light.png"]
     assert _share(light, THEMES[0].ramp[-1]) > 0.001
     above, side = light[:480], light[500:640]
