@@ -90,8 +90,10 @@ def read_remarks(data: bytes) -> Remarks:
     lines: list[str] = []
     objects: dict[str, None] = {}
     for line in _outside_pictures(data.decode("utf-8", "replace").splitlines()[:_MOST_LINES]):
-        if len(objects) < _MOST_OBJECTS and (found := _OBJECT.match(line)):
-            objects[clean(next(name for name in found.groups() if name))] = None
+        if found := _OBJECT.match(line):
+            if len(objects) < _MOST_OBJECTS:
+                objects[clean(next(name for name in found.groups() if name))] = None
+            continue
         if not line.startswith((";", "(")):
             continue
         text = line.lstrip("; (-%\t").rstrip(" )\t")

@@ -50,6 +50,7 @@ _TIMES = (
     "estimated build time",
 )
 _MACHINING = re.compile(r"(?i)machining time(?: about)?:? (.{1,40})")  # Estlcam
+_MOST_LIMITS = 40
 _LIMITS = re.compile(r"machine_max_(feedrate|acceleration|jerk)_([a-z]{1,12})")
 _UNIT_OF = {"feedrate": "mm_s", "acceleration": "mm_s2", "jerk": "mm_s"}
 
@@ -153,10 +154,12 @@ def _numbers(remarks: Remarks) -> Iterator[tuple[str, object]]:
 
 def _limits(values: Mapping[str, str]) -> Iterator[tuple[str, float]]:
     """Yield the machine limits that the slicer reckoned with, first mode of each."""
+    given: set[str] = set()
     for key, value in values.items():
         found = _LIMITS.fullmatch(key)
         number = re.match(r"-?\d{1,9}(?:\.\d{1,9})?", value)
-        if found and number:
+        if found and number and len(given) < _MOST_LIMITS:
+            given.add(key)
             yield f"{found[1]}_{found[2]}_{_UNIT_OF[found[1]]}", float(number[0])
 
 

@@ -24,6 +24,7 @@ sys.path.insert(0, str(HERE))
 from clock import cnc, compare, peers, prints  # noqa: E402 (the folder of a script is no package)
 
 from jobs.analysis.program import inspect_program  # noqa: E402
+from jobs.slicing import slicer_available  # noqa: E402
 
 _GRAMS = re.compile(rb"(?m)^; filament used \[g\] = ([0-9.]+)")
 _ROUNDED_G = 0.005  # the slicer prints two decimals
@@ -92,12 +93,13 @@ def main() -> int:
     parser.add_argument("--parts", type=int, default=100)
     args = parser.parse_args()
     rows: list[dict[str, object]] = []
+    meshes = prints.parts(args.commons) if slicer_available("prusaslicer") else []
     with tempfile.TemporaryDirectory() as folder:
-        for mesh in prints.parts(args.commons)[: args.parts]:
+        for mesh in meshes[: args.parts]:
             sys.stderr.write(f"{mesh.stem} …\n")
             rows.append(one_print(mesh, Path(folder), with_peers=not args.no_peers))
     cuts = [one_cut(name, text) for name, text in cnc.programs().items()]
-    keys = [key for key in rows[0] if "error" in key]
+    keys = [key for key in rows[0] if "error" in key] if rows else []
     print(
         json.dumps(
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -127,3 +128,52 @@ def test_a_target_above_the_maximum_is_cut() -> None:
     nozzle = Heater(rise=400.0, inertia=118.0, lag=2.0, maximum=260.0)
     nozzle.set_target(400.0, 0.0)
     assert nozzle.target == 260.0
+
+
+@pytest.mark.parametrize(("is_marlin", "stops"), [(False, 0), (True, 1)])
+def test_grbl_replans_the_move_that_runs_and_marlin_does_not(is_marlin: bool, stops: int) -> None:
+    planner = Planner(replace(LIMITS, is_marlin=is_marlin), 16)
+    planner.add((50.0, 0.0, 0.0), 50.0)
+    planner.release(0.0)
+    planner.advance(0.5)
+    planner.add((100.0, 0.0, 0.0), 50.0)
+    # A stop in between costs half a ramp down and half a ramp up: 50 ms.
+    assert run(planner, 0.5) == pytest.approx(2.05 + 0.05 * stops)
+    assert planner.moved_s == pytest.approx(2.05 + 0.05 * stops)
+
+
+def _corner(limits: Limits, *targets: tuple[float, ...]) -> float:
+    """Return how fast the last of these moves may be entered [mm/s]."""
+    planner = Planner(limits, 16)
+    planner.settle(tuple(0.0 for _ in limits.speed))
+    for target in targets:
+        planner.add(target, 100.0)
+    return math.sqrt(planner._blocks[-1].junction2)
+
+
+def test_a_right_angle_is_taken_by_the_firmware_s_rule() -> None:
+    square = math.sqrt(0.5)
+    factor = square / (1.0 - square)
+    # Across the corner both axes share: their limit divided by that share.
+    grbl = Limits((200.0, 200.0, 10.0), (1000.0, 500.0, 100.0), 0.02)
+    got = _corner(grbl, (10.0, 0.0, 0.0), (10.0, 10.0, 0.0))
+    assert got == pytest.approx(math.sqrt(500.0 / square * 0.02 * factor))
+    # Marlin holds it to the move's own acceleration as well.
+    marlin = replace(grbl, is_marlin=True)
+    got = _corner(marlin, (10.0, 0.0, 0.0), (10.0, 10.0, 0.0))
+    assert got == pytest.approx(math.sqrt(500.0 * 0.02 * factor))
+    # Classic jerk: the slower axis of the two decides.
+    jerk = replace(marlin, jerk=(8.0, 4.0, 0.4))
+    got = _corner(jerk, (10.0, 0.0, 0.0), (10.0, 10.0, 0.0))
+    assert got == pytest.approx(4.0)
+
+
+def test_filament_alone_is_a_direction_and_has_its_own_acceleration() -> None:
+    limits = Limits((200.0, 200.0, 10.0, 25.0), (1000.0, 1000.0, 100.0, 5000.0), is_marlin=True)
+    planner = Planner(limits, 16)
+    planner.settle((0.0,) * 4)
+    planner.acceleration = planner.travel_acceleration = 1000.0
+    planner.retract_acceleration = 700.0
+    planner.add((0.0, 0.0, 0.0, 5.0), 100.0)
+    planner.release(0.0)
+    assert run(planner, 0.0) == pytest.approx(5.0 / 25.0 + 25.0 / 700.0)

@@ -301,6 +301,9 @@ def test_a_stranger_s_texts_are_bounded_and_plain() -> None:
         "; filament_type = A;B;C\n; filament used [mm] = 1e999, nan, -5, 7\n"
         "; estimated printing time (normal mode) = 99999999d\n"
         + "".join(f"; printing object {n} id:0\n" for n in range(5000))
+        + "".join(
+            f"; machine_max_jerk_{chr(97 + n % 26)}{chr(97 + n // 26)} = 1\n" for n in range(600)
+        )
         + "".join(f"; key{n} = {n}\n" for n in range(50_000))
     )
     found = read_slicer(hostile.encode())
@@ -308,6 +311,7 @@ def test_a_stranger_s_texts_are_bounded_and_plain() -> None:
     assert len(str(found["printer"])) <= LONGEST_NAME
     assert "\x1b" not in str(found)
     assert "\u202e" not in str(found)
+    assert len(found["limits"]) == 40  # type: ignore[arg-type]
     assert len(found["objects"]) == 100  # type: ignore[arg-type]
     assert found["time_s"] == 366 * 86400.0
     colors = [one.get("color") for one in found["tools"]]  # type: ignore[attr-defined]
