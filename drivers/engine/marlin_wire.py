@@ -291,6 +291,10 @@ class MarlinWire(StreamEngine):
         """
         if self._window.has_room(size):
             return True
+        if (self._hello_at or now) < self._taken_at <= now - self._profile.answer_s:
+            # It has answered since the last one, and is at nothing: the rest it has forgotten.
+            self._window.beside.clear()
+            return True
         patience = self._profile.silence_s if self._knocks else self._profile.answer_s
         if now < max(self._taken_at, self._answered_at, self._hello_at or 0.0) + patience:
             return False

@@ -32,12 +32,24 @@ def test_a_cancel_that_nobody_hears_ends_without_one_byte_too_many(joined, name)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stop_goes_out_at_once_and_finds_room(joined, name):
+    """Also where the board reads nothing any more, and all that may be sent has been."""
     bench = stuck(joined, name)
+    bench.machine._pump = lambda: None
+    bench.engine.cancel(bench.now)
+    filled(bench)
     assert bench.engine.stop(bench.now)
-    assert bench.engine.urgent_to_send(bench.now) == b"\n" + bench.profile.emergency.encode()
-    bench.machine.write(b"\n" + bench.profile.emergency.encode(), bench.now)
-    bench.live(60.0)
+    stop = b"\n" + bench.profile.emergency.encode()
+    assert bench.engine.urgent_to_send(bench.now) == stop
+    bench.machine.write(stop, bench.now)
+    bench.live(5.0)
     assert not bench.machine.overflowed
+
+
+def filled(bench):
+    """Have the ring count as full: as if somebody cancelled again and again."""
+    for _ in range(20):
+        bench.engine._break_wait()
+        bench.turn()
 
 
 def test_the_switch_off_list_waits_for_room_and_then_goes(joined):
@@ -60,10 +72,14 @@ def test_the_switch_off_list_waits_for_room_and_then_goes(joined):
 def test_a_board_that_has_forgotten_all_is_found_although_its_ring_counted_as_full(joined):
     """It restarted, its banner was lost, and with it the answers that would have made room."""
     bench = stuck(joined, "marlin-1")
+    filled(bench)
     bench.machine.faults._number.clear()  # once is enough
     bench.machine.reset(bench.now)
     bench.machine._speaks_from = bench.now + 3.0
-    bench.until("failed", longest=120.0)
+    bench.engine._fail("machine.silent", -1, "", bench.now)
+    sent = len(bench.sent)
+    bench.live(3.0)
+    assert len(bench.sent) == sent, "there is no room, as far as anybody knows"
     bench.until("connected", longest=60.0)
 
 
@@ -73,8 +89,8 @@ def test_an_ok_joined_to_a_report_does_not_end_a_program_too_early(joined, name)
     bench.start(LINES[:12])
     while b"M400" not in bench.sent:
         bench.turn()
-    for _ in range(3):
-        bench.events += bench.engine.receive(b"ok T:21.9 /0.0 B:21.9 /0.0\n", bench.now)
+    for surplus in (b"ok\n", *[b"ok T:21.9 /0.0 B:21.9 /0.0\n"] * 3):
+        bench.events += bench.engine.receive(surplus, bench.now)
         out = bench.engine.data_to_send(bench.now)
         bench.sent += out
         bench.machine.write(out, bench.now)
