@@ -18,7 +18,7 @@ class MarlinEngine(MarlinStreaming):
     def connect(self, now: float) -> None:
         """Begin the conversation anew; a running program fails."""
         self._window.flushed()  # whatever was in it: the port was opened anew
-        self._window.beside.clear()
+        self._forget_ring()
         self._connect_again(now)
 
     def _connect_again(self, now: float) -> None:

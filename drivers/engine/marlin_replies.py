@@ -212,7 +212,7 @@ class MarlinReplies(MarlinResends):
         self._phase = Phase.IDLE
         self._hellos = self._bare = self._knocks = 0
         self._timers.pop("hello", None)
-        self._window.beside.clear()
+        self._forget_ring()
         self._events.append(Connected(self._firmware))
         self._after("poll", self._profile.poll_s, now)
         if self._reports_itself:
@@ -300,9 +300,13 @@ class MarlinReplies(MarlinResends):
         """Act on the answer to an M114, in their order: what stands before it is done."""
         if not self._places:
             return  # nobody asked: some firmwares tell it after homing
+        owed = sum(line.text == WHERE.text for line in self._window.waiting())
+        is_older = len(self._places) > owed  # of before the numbers began anew, or one was lost
         self._place_wanted = False
         self._place_told = self._places.popleft() or self._place_told
         # Where nothing is asked for again, a line may just as well be lost.
+        if is_older:
+            return
         only_asks = not self._profile.resends and self._goal is not Goal.HELLO
         if lines := self._window.answered_before(WHERE.text, only_asks=only_asks):
             self._settled(lines, now)
@@ -338,7 +342,7 @@ class MarlinReplies(MarlinResends):
     def _started(self, now: float) -> None:
         self._window.flushed()
         self._window.restart()
-        self._window.beside.clear()
+        self._forget_ring()
         if self._phase in RUNNING:
             self._fail("machine.reset", self._acked - 1, "start", now)
         elif self._phase in (Phase.STOPPED, Phase.FAULT):

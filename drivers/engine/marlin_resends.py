@@ -18,7 +18,7 @@ class MarlinResends(MarlinWire):
     def _resend(self, number: int, taken: int | None, now: float) -> None:
         self._ok_is_of_resend = self._profile.resend_ok
         if self._phase in (Phase.FAULT, Phase.STOPPED):
-            self._window.beside.clear()  # thrown away with the line, and never answered
+            self._forget_ring()  # thrown away with the line, and never answered
             return
         if taken is not None and taken + 1 != number:
             # One of the two numbers was damaged on the way; the next one will tell.

@@ -293,13 +293,18 @@ class MarlinWire(StreamEngine):
             return True
         if (self._hello_at or now) < self._taken_at <= now - self._profile.answer_s:
             # It has answered since the last one, and is at nothing: the rest it has forgotten.
-            self._window.beside.clear()
+            self._forget_ring()
             return True
         patience = self._profile.silence_s if self._knocks else self._profile.answer_s
         if now < max(self._taken_at, self._answered_at, self._hello_at or 0.0) + patience:
             return False
         self._knocks += 1
         return True
+
+    def _forget_ring(self) -> None:
+        """Count nothing more that went out beside the window or before it began anew."""
+        self._window.beside.clear()
+        self._places.clear()
 
     def _reset_wire(self) -> None:
         self._window.restart(merges=self._merges)
@@ -315,7 +320,7 @@ class MarlinWire(StreamEngine):
         self._asked_back = self._resent = -1
         self._numbers_told = self._proven = self._places_told = 0
         self._ok_is_of_resend = False
-        self._places.clear()
+        self._places = deque([False] * len(self._places))
         self._place_wanted = False
 
     def _at_work(self) -> str:
