@@ -27,6 +27,7 @@ _KEEPS_PLACE = frozenset({2, 4, 5})  # soft limit and probe: the machine knows w
 _SWITCHES = {20: "soft_limits", 21: "hard_limits", 22: "homing"}
 _AMOUNTS = {
     30: "spindle_max_rpm",
+    **{100 + n: f"steps_{axis}_per_mm" for n, axis in enumerate("xyz")},
     **{110 + n: f"feed_max_{axis}_mm_min" for n, axis in enumerate("xyz")},
     **{120 + n: f"acceleration_{axis}_mm_s2" for n, axis in enumerate("xyz")},
     **{130 + n: f"travel_{axis}_mm" for n, axis in enumerate("xyz")},

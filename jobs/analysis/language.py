@@ -22,6 +22,10 @@ _NO_NUMBERS, _MOST_NO_NUMBERS = (b"NAN", b"INF"), 1000
 _TEXTS = frozenset(
     {"M0", "M1", "M115", "M117", "M118", "M486"} | {f"M862.{n}" for n in range(1, 7)}
 )
+# What M500 would keep of what a program has set before it.
+_SETTINGS = frozenset(
+    f"M{number}" for number in (92, 200, 201, 203, 204, 205, 206, 218, 301, 304, 306, 851, 900, 906)
+)
 _ECHO = re.compile(r"\s*((?:[AEP][0-9]+\s*)*)(?:S?\")?(.*)")
 # What a firmware says of itself; said by a program, the host would believe it.
 _REPLY = re.compile(
@@ -45,6 +49,8 @@ class Commands:
         blocks = piece.blocks
         found = _by_command(piece, self._allowed)
         for name, lines in sorted(found.items(), key=lambda item: int(item[1][0])):
+            if name in _SETTINGS:
+                self._ruling.give(name, piece.text(lines[-1]).decode("latin-1"))
             sources = piece.source_line[lines].astype(np.int64)
             self._ruling.words(name, sources, lines, blocks.column, blocks.has)
         for line, odd in self._odd.lines(piece):

@@ -13,6 +13,8 @@ from jobs.domain.preflight import Finding, FindingCode, Severity
 from jobs.domain.rulebook import Pattern, Rule, RuleBook
 
 NOT_KNOWN = "not-known"  # of a value that only the machine could tell
+AS_THEY_ARE = "as-they-are"  # of settings that the program itself does not change
+_MOST_GIVEN, _GIVEN = 6, 32  # commands, and characters of each
 _MOST_SEEN = 300  # different findings; beyond it only their number counts
 _WEIGHT = {FindingCode.MACRO: Severity.PERSON, FindingCode.HIDDEN_PROGRAM: Severity.BLOCK}
 _SETTING = re.compile(r"(\$[^=]*)=(.*)")
@@ -42,6 +44,7 @@ class Ruling:
         self._forbidden = [Pattern.read(_entry(one)) for one in forbidden]
         self._seen: dict[tuple[FindingCode, str], _Seen] = {}
         self._beyond = 0
+        self._gives: dict[str, str] = {}
 
     def words(self, name: str, lines: Ints, at: Ints, column: Column, has: Has) -> None:
         """Judge the lines of a command that consists of letters and numbers.
@@ -90,6 +93,15 @@ class Ruling:
             fields = {"count": self._beyond}
             yield Finding(FindingCode.TOO_MANY_FINDINGS, Severity.BLOCK, None, fields)
 
+    def give(self, name: str, text: str) -> None:
+        """Remember a line that sets what a later one may store."""
+        if name in self._gives or len(self._gives) < _MOST_GIVEN:
+            self._gives[name] = text[:_GIVEN]
+
+    def _given(self) -> str:
+        """Return what the program itself has set, the last of each command."""
+        return "; ".join(self._gives.values()) or AS_THEY_ARE
+
     def _knows(self, name: str) -> bool:
         if name in self._book.known or name in self._macros:
             return True
@@ -103,7 +115,7 @@ class Ruling:
             found = _SETTING.match(text)
             fields = {
                 "setting": found[1] if found else name,
-                "new": found[2][:40] if found else NOT_KNOWN,
+                "new": found[2][:40] if found else self._given(),
                 "old": NOT_KNOWN,
             }
         self._see(rule.code, rule.severity, name, lines, fields)

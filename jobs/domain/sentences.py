@@ -22,6 +22,8 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "needed": ("role",),
     "role": ("role",),
     "control": ("control",),
+    "old": ("setting-value",),
+    "new": ("setting-value",),
 }
 _FIELD: Final = re.compile(r"(%\([a-z0-9_]+\)s|%%)")
 _ACCENTS: Final = str.maketrans("aceginorsuyzACEINOSUYZ", "áçéĝíñóŕšúýžÁÇÉÍÑÓŠÚÝŽ")

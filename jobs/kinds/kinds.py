@@ -41,8 +41,8 @@ class MachineKind:
     :param switch_off: lines that make it safe without moving it, by dialect. A machine's
         firmware profile may say otherwise and wins.
     :param start: who starts it.
-    :param forbidden: commands that no program may hold, by dialect; a firmware profile may name
-        more.
+    :param forbidden: commands that no program may hold, by dialect, where the rules of the
+        firmware's family say nothing of them; a firmware profile may name more.
     :param findings: what preflight can say of its programs, for the pages that explain it.
     :param checklist: what a person confirms by looking before the start, a `Item` each; empty where
         the node starts it.

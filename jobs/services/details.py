@@ -41,7 +41,7 @@ def job_detail(
         job=job_views(session, workshop, [job], viewer, now)[0],
         steps=step_views(session, job.id),
         findings=findings_of(job.findings),
-        preflights=preflight_views(session, job.id),
+        preflights=preflight_views(session, workshop, job.id),
         attempts=attempt_views(session, job.id),
         design=design_view(design) if design else None,
         recipe=job.recipe,

@@ -26,7 +26,7 @@ from jobs.services.views import (
     TalkView,
     WaiverView,
 )
-from jobs.services.waived import unwaived, waivers_of
+from jobs.services.waived import unwaived, waivers_of, with_old
 from jobs.services.workshop import Workshop
 from jobs.store.tables import (
     Arming,
@@ -185,7 +185,7 @@ def step_views(session: Session, job_id: str) -> list[StepView]:
     ]
 
 
-def preflight_views(session: Session, job_id: str) -> list[PreflightView]:
+def preflight_views(session: Session, workshop: Workshop, job_id: str) -> list[PreflightView]:
     """Return what the newest preparation found for each machine, by slug."""
     query = (
         select(Preflight, Machine)
@@ -200,7 +200,9 @@ def preflight_views(session: Session, job_id: str) -> list[PreflightView]:
             machine_slug=machine.slug,
             machine_name=machine.name,
             verdict=Verdict(row.verdict),
-            findings=findings_of(row.findings),
+            findings=[
+                with_old(one, workshop.live.get(machine.slug)) for one in findings_of(row.findings)
+            ],
             planned_s=row.planned_ms / 1000,
             promise=_promise_of(row, known),
             mass_g=row.mass_mg / 1000,

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.preflight import Finding, Severity, Verdict
+from jobs.domain.preflight import Finding, FindingCode, Severity, Verdict
+from jobs.services.live import LiveState
 from jobs.store.tables import Preflight, Waiver
+
+# What a host calls the settings that a Grbl tells when it is connected.
+_TOLD: Final = {
+    **{"$20": "soft_limits", "$21": "hard_limits", "$22": "homing", "$30": "spindle_max_rpm"},
+    **{f"$10{n}": f"steps_{axis}_per_mm" for n, axis in enumerate("xyz")},
+    **{f"$11{n}": f"feed_max_{axis}_mm_min" for n, axis in enumerate("xyz")},
+    **{f"$12{n}": f"acceleration_{axis}_mm_s2" for n, axis in enumerate("xyz")},
+    **{f"$13{n}": f"travel_{axis}_mm" for n, axis in enumerate("xyz")},
+}
+
+
+def with_old(finding: Finding, live: LiveState) -> Finding:
+    """Return a finding on a setting that stays, with the value it has now, if the machine told."""
+    if finding.code is not FindingCode.SETTING_STORED:
+        return finding
+    setting = str(finding.fields.get("setting", ""))
+    told = live.told.get(_TOLD.get(setting, ""))
+    if setting == "$32":
+        told = live.laser
+    if told is None:
+        return finding
+    old = float(told)
+    return replace(finding, fields={**finding.fields, "old": int(old) if old.is_integer() else old})
 
 
 def waivers_of(session: Session, preflight: Preflight) -> Sequence[Waiver]:

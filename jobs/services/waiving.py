@@ -14,7 +14,7 @@ from jobs.domain.preflight import Finding, Verdict
 from jobs.services import logbook
 from jobs.services.starting import is_current
 from jobs.services.targets import target_of
-from jobs.services.waived import unwaived
+from jobs.services.waived import unwaived, with_old
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Job, Machine, Preflight, Waiver
 
@@ -76,6 +76,7 @@ class Waiving:
         now: datetime,
     ) -> None:
         job, machine, preflight = about
+        finding = with_old(finding, self._workshop.live.get(machine.slug))
         session.add(
             Waiver(
                 id=self._workshop.new_id(),

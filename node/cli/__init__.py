@@ -1,6 +1,7 @@
 """The `fabnode` command: one sub-command a module, one sentence an error.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted by Ctrl-C.
+Exit codes: 0 done, 1 refused or failed (of a check: blocked), 2 wrong usage, 130 interrupted by
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from node.cli.words import say_error
 
         say_error(error)
-        return 1
+        return _failed(args)
     except BrokenPipeError:
         return 1  # who reads our words has gone
     except KeyboardInterrupt:
@@ -39,7 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Of two names the second is the one that a person has typed.
         file = error.filename2 or error.filename or "?"
         complain("error.system", reason=error.strerror or str(error), file=str(file))
-        return 1
+        return _failed(args)
+
+
+def _failed(args: argparse.Namespace) -> int:
+    """Return the code of a command that could not do its work."""
+    # Of a check, 1 is a verdict: who asked for one must not take a typo for it.
+    return 2 if args.command == "check" else 1
 
 
 def _act(args: argparse.Namespace) -> int:

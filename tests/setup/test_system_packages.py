@@ -66,7 +66,10 @@ def test_nothing_is_said_or_done_where_all_is_installed(machine: Machine) -> Non
 
 def test_tests_ask_for_more_than_the_demo(machine: Machine) -> None:
     said, _ = run(machine(has="prusa-slicer mosquitto"), "test")
-    assert "Missing: chromium chromium-driver postgresql postgresql-contrib." in said
+    assert (
+        "Missing: chromium chromium-driver postgresql postgresql-contrib slic3r cura-engine."
+        in said
+    )
 
 
 def test_root_installs_only_what_is_missing(machine: Machine) -> None:

@@ -128,7 +128,7 @@ def test_a_machine_without_a_wire_cannot_check_programs(fabnode, tmp_path):
     path = tmp_path / "part.gcode"
     path.write_text("G28\n")
     said = fabnode("check", path, "--machine", saw)
-    assert said.code == 1
+    assert said.code == 2
     assert "names no firmware profile" in said.complaint
 
 

@@ -128,7 +128,7 @@ def test_a_file_that_is_not_there_or_none_is_said(fabnode, tmp_path, printer, co
         "check": ["--machine", printer],
     }[command]
     said = fabnode(command, tmp_path / file, *rest)
-    assert said.code == 1
+    assert said.code == (2 if command == "check" else 1)
     assert "cannot be read" in said.complaint
 
 
@@ -170,6 +170,9 @@ def test_a_program_for_a_larger_machine_is_blocked_with_its_line(fabnode, gcode,
     assert (said.code, said.err) == (1, "")
     assert said.json["verdict"] == "block"
     assert [each["line"] for each in said.json["findings"] if each["severity"] == "block"] == [5]
+    found = next(each for each in said.json["findings"] if each["line"] == 5)
+    assert found["text"] == gcode.read_text().splitlines()[4]
+    assert found["detail"].endswith(".")
     plain = fabnode("check", gcode, "--machine", printer)
     assert (plain.code, plain.err) == (1, "")
     assert "line 5" in plain.out
@@ -188,7 +191,7 @@ def test_a_program_that_fits_is_not_blocked(fabnode, tmp_path, printer):
 def test_an_unknown_machine_is_said(fabnode, gcode, slug):
     for words in (["check", gcode, "--machine", slug], ["machine", "retire", slug]):
         said = fabnode(*words)
-        assert said.code == 1
+        assert said.code == (2 if words[0] == "check" else 1)
         assert said.complaint.startswith("There is no machine “")
 
 
@@ -225,7 +228,7 @@ def test_a_wrong_machine_file_names_the_key(fabnode, gcode, printer, command, ch
         said = fabnode("machine", "add", "mk1", "--from", printer)
     else:
         said = fabnode("check", gcode, "--machine", printer)
-    assert said.code == 1
+    assert said.code == (2 if command == "check" else 1)
     assert words in said.complaint
 
 

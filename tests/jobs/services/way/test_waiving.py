@@ -7,6 +7,7 @@ import pytest
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
 from jobs.domain.policy import Reason
 from jobs.domain.preflight import Finding, FindingCode, Severity
+from jobs.services.live import LiveState
 from jobs.store.tables import Machine, MachineEvent, Preflight, Waiver
 
 WHY = "Looked at it with Ada: the pin is the light."
@@ -153,3 +154,15 @@ def test_a_word_about_what_is_no_longer_so_is_refused(house, found, operator, pr
     with pytest.raises(RefusedError) as error:
         house.services.waiving.waive(operator, other, other_read, None, WHY, house.now)
     assert reasons(error) == [Reason.FINDINGS_CHANGED]
+
+
+def test_the_old_value_is_what_the_machine_told_when_it_was_connected(house, found, member, admin):
+    setting = {"command": "$100", "setting": "$100", "old": "not-known", "new": "80"}
+    steps = Finding(FindingCode.SETTING_STORED, Severity.PERSON, 4, setting, "$100=80")
+    job_id, read = found(steps)
+    told = {"steps_x_per_mm": 250.0}
+    house.workshop.live.put("ender", LiveState(phase="idle", connected=True, told=told))
+    (shown,) = house.services.queue.get(job_id, house.now, member).preflights
+    assert shown.findings[0].fields["old"] == 250
+    house.services.waiving.waive(admin, job_id, read, None, WHY, house.now)
+    assert house.row(Waiver).fields == {**setting, "old": 250}
