@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,21 +18,21 @@ _MESHES = (FileKind.STL, FileKind.STL_ASCII, FileKind.THREE_MF, FileKind.OBJ, Fi
 
 
 def inspect_file(
-    path: Path, machine: MachineLimits | None = None, wish: Wish | None = None
+    path: Path, machine: MachineLimits | None = None, wish: Callable[[], Wish] | None = None
 ) -> dict[str, object]:
     """Return the report of a program or a mesh as JSON values; `kind` says which.
 
     A file that is neither gets `kind` `unknown` and a finding.
 
     :param machine: whose speeds to plan a program with.
-    :param wish: what to hold a mesh against.
+    :param wish: tells what to hold a mesh against, if it is one.
     """
     kind = sniff(path)
     if kind in _MESHES:
         # With all that it needs it takes longer to load than a million lines to read.
         from jobs.analysis.mesh import inspect_mesh
 
-        return inspect_mesh(path, wish)
+        return inspect_mesh(path, wish() if wish else None)
     if kind is not FileKind.PROGRAM:
         finding = Finding(FindingCode.UNREADABLE, Severity.BLOCK, None, {"reason": kind.value})
         return {"kind": "unknown", "format": kind.value, "findings": [finding.to_json()]}

@@ -14,8 +14,6 @@ import numpy as np
 from jobs.analysis.beginning import Beginning
 from jobs.analysis.checks import findings_of, make_checks
 from jobs.analysis.dialect import FARMBOT
-from jobs.analysis.farmbot import LARGEST_BYTES as FARMBOT_BYTES
-from jobs.analysis.farmbot import inspect_farmbot, prepare_farmbot
 from jobs.analysis.lines import with_texts
 from jobs.analysis.madefor import made_for
 from jobs.analysis.piece import Piece, Reader, Times
@@ -50,8 +48,11 @@ def inspect_open(file: BinaryIO, machine: MachineLimits | None = None) -> dict[s
         return {"kind": "program", "findings": [finding.to_json() for finding in findings]}
     program = Program(file, machine)
     if program.dialect == FARMBOT:
+        # It comes with the dialects of every machine, which no other program waits for.
+        from jobs.analysis import farmbot
+
         file.seek(0)
-        return inspect_farmbot(file.read(FARMBOT_BYTES)) | {"findings": []}
+        return farmbot.inspect_farmbot(file.read(farmbot.LARGEST_BYTES)) | {"findings": []}
     report, tools, start, pictures = Report(), Tools(), Beginning(), Thumbnails()
     told = program.read([report, tools, start, pictures])
     result = {**_described(told, report, tools, machine, None), **_started(start)}
@@ -110,7 +111,7 @@ def prepare_program(
     if findings:
         return _refused(with_texts(path_in, findings))
     if dialect == FARMBOT:
-        return _with_lines(path_in, prepare_farmbot(path_in, out_dir, machine))
+        return _with_lines(path_in, _prepare_farmbot(path_in, out_dir, machine))
     if dialect and dialect not in DIALECTS:
         return _refused([_not_examined(dialect)])
     names = ("stream", "index.u32", "planned.f32")
@@ -120,7 +121,7 @@ def prepare_program(
         keeps_words = _rules(family, dialect).words is FindingCode.MACRO
         program = Program(file, machine, dialect, keeps_words=keeps_words)
         if program.dialect == FARMBOT:
-            return _with_lines(path_in, prepare_farmbot(path_in, out_dir, machine))
+            return _with_lines(path_in, _prepare_farmbot(path_in, out_dir, machine))
         rules = _rules(family, program.dialect)
         target = Target(program.dialect, kind, forbidden, machine, rules, macros)
         guessed: list[str] = []
@@ -153,6 +154,12 @@ def prepare_program(
         "planned_s": round(written.planned, 3),
         "mass_g": None if density_g_cm3 is None else round(volume / 1000.0 * density_g_cm3, 3),
     }
+
+
+def _prepare_farmbot(path_in: Path, out_dir: Path, machine: MachineLimits) -> dict[str, object]:
+    from jobs.analysis import farmbot
+
+    return farmbot.prepare_farmbot(path_in, out_dir, machine)
 
 
 class _Written(Reader):

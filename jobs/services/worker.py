@@ -9,10 +9,13 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from jobs.services.confinement import enter_namespaces, lock_files, take_limits
 from jobs.services.workers import Failure, Task
+
+if TYPE_CHECKING:
+    from jobs.analysis.mesh import Wish
 
 Values = Mapping[str, object]
 TaskFunction = Callable[[Values, Mapping[str, Path], Path], dict[str, object]]
@@ -34,17 +37,22 @@ def inspect(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, 
     with `density_g_cm3` for its mass; `limits` to plan a program with.
     """
     from jobs.analysis import inspect_file
-    from jobs.analysis.mesh import Machine, Wish
     from jobs.domain.machine import MachineLimits
 
     del out
+    limits = MachineLimits.from_json(_mapping(request, "limits")) if "limits" in request else None
+    return inspect_file(_only(files), limits, lambda: _wish(request))
+
+
+def _wish(request: Values) -> Wish:
+    """Return what a mesh is held against; a program needs none of it, nor what it loads."""
+    from jobs.analysis.mesh import Machine, Wish
+
     machines, density = request.get("machines"), request.get("density_g_cm3")
-    wish = Wish(
+    return Wish(
         [Machine.from_json(one) for one in machines] if isinstance(machines, list) else [],
         (str(request["material"]), float(density)) if isinstance(density, int | float) else None,
     )
-    limits = MachineLimits.from_json(_mapping(request, "limits")) if "limits" in request else None
-    return inspect_file(_only(files), limits, wish)
 
 
 def copy(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
