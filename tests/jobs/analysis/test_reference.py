@@ -17,6 +17,7 @@ from jobs.analysis.reading import Program
 from jobs.analysis.report import Report
 from jobs.analysis.target import Target
 from jobs.domain.machine import MachineLimits
+from jobs.domain.rulebook import load_rules
 from tests.jobs.analysis import whole
 from tests.jobs.analysis.reference import Plain
 
@@ -153,7 +154,10 @@ _odd = st.sampled_from(
 
 
 def _judged(data: bytes, machine: MachineLimits, dialect: str, chunk_bytes: int) -> object:
-    target = Target(dialect, "fdm" if dialect == "marlin" else "mill", ["M500", "$"], machine)
+    rules = load_rules(dialect)
+    assert rules is not None
+    kind = "fdm" if dialect == "marlin" else "mill"
+    target = Target(dialect, kind, ["M500", "$"], machine, rules)
     report, checks = Report(), make_checks(target, lambda: dialect)
     told = Program(BytesIO(data), machine, dialect, chunk_bytes).read([report], checks)
     findings = [finding.to_json() for finding in findings_of(checks)]
