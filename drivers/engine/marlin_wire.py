@@ -84,6 +84,7 @@ class MarlinWire(StreamEngine):
         self._done_before_run = 0  # number of the last line that was answered before it
         self._off_due: deque[bytes] = deque()  # what makes it safe and waits for room in its ring
         self._taken_at = now  # it has answered a line or was busy with one
+        self._risked_at = float("inf")  # when the last of these went out [s]
         self._knocks = 0  # hellos for which there may have been no room, since it took a line
         self._hellos = self._bare = 0
         self._procedures = 0
@@ -291,7 +292,7 @@ class MarlinWire(StreamEngine):
         """
         if self._window.has_room(size):
             return True
-        if (self._hello_at or now) < self._taken_at <= now - self._profile.answer_s:
+        if self._risked_at < self._taken_at <= now - self._profile.answer_s:
             # It has answered since the last one, and is at nothing: the rest it has forgotten.
             self._forget_ring()
             return True
@@ -299,12 +300,14 @@ class MarlinWire(StreamEngine):
         if now < max(self._taken_at, self._answered_at, self._hello_at or 0.0) + patience:
             return False
         self._knocks += 1
+        self._risked_at = now
         return True
 
     def _forget_ring(self) -> None:
         """Count nothing more that went out beside the window or before it began anew."""
         self._window.beside.clear()
         self._places.clear()
+        self._risked_at = float("inf")
 
     def _reset_wire(self) -> None:
         self._window.restart(merges=self._merges)
