@@ -44,17 +44,22 @@ def make_checks(target: Target, guessed: Callable[[], str]) -> list[Check]:
 
 
 def findings_of(checks: Iterable[Check], others: Iterable[Finding] = ()) -> list[Finding]:
-    """Return every finding, the gravest first, at most a hundred.
+    """Return every finding, the gravest first and then by line, at most a hundred.
 
     :param others: that no check has made.
     """
     found = [*others, *(finding for check in checks for finding in check.finish())]
-    found.sort(key=lambda finding: _ORDER.index(finding.severity))
+    found.sort(key=_rank)
     if len(found) <= _MOST_FINDINGS:
         return found
     # What is not shown can be let stand by nobody.
     left = len(found) - _MOST_FINDINGS + 1
     return [block(FindingCode.TOO_MANY_FINDINGS, count=left), *found[: _MOST_FINDINGS - 1]]
+
+
+def _rank(finding: Finding) -> tuple[int, int, str, str]:
+    command = str(finding.fields.get("command", ""))
+    return _ORDER.index(finding.severity), finding.line or 0, finding.code.value, command
 
 
 class WrongKind:

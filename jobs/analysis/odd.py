@@ -24,14 +24,15 @@ class Odd:
     def __init__(self, rules: RuleBook) -> None:
         self._keeps_words = rules.words is FindingCode.MACRO
         self._left = _MOST
-        self._first_line = -1
+        self._upload_line = 0
         self._found: list[tuple[int, OddLine]] = []
         self.unread: Ints = np.zeros(0, np.int64)
 
     def lines(self, piece: Piece) -> list[tuple[int, OddLine]]:
         """Return line and reading of each that is to be looked at, ascending."""
-        if piece.first_line != self._first_line or not len(piece):
-            self._first_line = piece.first_line
+        # A piece of comments alone begins at the same line of the stream as the next.
+        if piece.upload_line != self._upload_line:
+            self._upload_line = piece.upload_line
             odd = np.union1d(piece.words.odd, _headless(piece))
             looked, self.unread = odd[: self._left], odd[self._left :]
             self._left -= len(looked)

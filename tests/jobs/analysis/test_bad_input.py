@@ -157,3 +157,10 @@ def test_old_line_ends_are_line_ends() -> None:
     for end in ("\n", "\r\n", "\r"):
         report = inspect_program(end.join(["G28", "G1 X5 F600", "M104 S0", ""]).encode())
         assert (report["lines"], report["blocks"]) == (3, 3)
+
+
+def test_what_follows_a_chunk_of_comments_alone_is_judged_too(tmp_path: Path) -> None:
+    comments = b"; thumbnail " + b"A" * 60 + b"\n"
+    data = comments * (stream.CHUNK_BYTES * 2 // len(comments)) + b"START_EVERYTHING A=1\n"
+    line = data.count(b"\n")
+    assert prepared(tmp_path, data)["unknown-command"][1] == line
