@@ -174,6 +174,20 @@ def test_the_way_that_is_named_always_fits(
         assert not any((np.abs(m) @ np.array(size) <= room).all() for m in rotations())
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1), (1, 0, 2), (0, 2, 1)])
+def test_a_rod_that_lies_askew_is_turned_the_right_way(order: tuple[int, int, int]) -> None:
+    """A rod of 125 mm, 20° from an axis, fits a bed of 100 mm only across: 25° more, not less."""
+    rod = box(125, 2, 5)
+    a = math.radians(20)
+    askew = rod.vertices @ np.array(
+        [[math.cos(a), math.sin(a), 0], [-math.sin(a), math.cos(a), 0], [0, 0, 1]]
+    )
+    part = Surface(askew[:, list(order)], rod.faces)
+    (fit,) = fits_of(part, [_machine(100, 100, 6)])
+    assert fit.fits
+    assert (np.ptp(turned(part, fit.up, fit.turn).bounds, axis=0) <= [100, 100, 6]).all()
+
+
 def test_findings_speak_of_the_machines_that_may_make_it(tmp_path: Path) -> None:
     path = save(tmp_path / "a.stl", box(130, 2, 5))
     small, large = _machine(100, 100, 100), _machine(300, 300, 300, slug="b")
