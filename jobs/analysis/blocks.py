@@ -61,6 +61,12 @@ class Commands:
             found += [
                 self.motion_line[self.motion_code == code] for code in codes if code in _PLAIN
             ]
+        found = [lines for lines in found if len(lines)]
+        if not found:
+            return _NONE
+        # Nearly always it is one command, each on a line of its own.
+        if len(found) == 1 and (np.diff(found[0]) > 0).all():
+            return found[0]
         return np.unique(np.concatenate(found))
 
     def choose(self, letter: str, *codes: int) -> tuple[Ints, Ints]:

@@ -63,8 +63,11 @@ class Moves:
         for axis in range(3):
             way = self.end[:, axis] - self.start[:, axis]
             way *= way
-            square += np.nan_to_num(way, copy=False)
-        return np.sqrt(square, out=square)
+            square += way
+        if np.isnan(square).any():
+            ways = np.nan_to_num(self.end - self.start)
+            square = np.einsum("ij,ij->i", ways, ways)
+        return np.sqrt(square)
 
     def printing(self) -> Bools:
         """Return which moves push filament while they travel."""
