@@ -25,7 +25,6 @@ Has = Callable[[str], Bools]
 
 @dataclass(slots=True)
 class _Seen:
-    severity: Severity
     line: int
     count: int
     fields: dict[str, str | int | float] = field(default_factory=dict)
@@ -42,7 +41,7 @@ class Ruling:
         self._book = book
         self._macros = frozenset(name.upper() for name in macros)
         self._forbidden = [Pattern.read(_entry(one)) for one in forbidden]
-        self._seen: dict[tuple[FindingCode, str], _Seen] = {}
+        self._seen: dict[tuple[FindingCode, Severity, str], _Seen] = {}
         self._beyond = 0
         self._gives: dict[str, str] = {}
 
@@ -85,16 +84,19 @@ class Ruling:
             self._see(code, _WEIGHT.get(code, self._book.unknown), name, at)
 
     def findings(self) -> Iterator[Finding]:
-        """Return what was found, in the order in which it was first seen."""
-        for (code, name), seen in self._seen.items():
+        """Return what was found, by its first line."""
+        order = sorted(self._seen.items(), key=lambda item: (item[1].line, item[0]))
+        for (code, severity, name), seen in order:
             fields = {"command": name, **seen.fields, "count": seen.count}
-            yield Finding(code, seen.severity, seen.line, fields)
+            if fields.get("new") == AS_THEY_ARE:
+                fields["new"] = self._given()
+            yield Finding(code, severity, seen.line, fields)
         if self._beyond:
             fields = {"count": self._beyond}
             yield Finding(FindingCode.TOO_MANY_FINDINGS, Severity.BLOCK, None, fields)
 
     def give(self, name: str, text: str) -> None:
-        """Remember a line that sets what a later one may store."""
+        """Remember a line that sets what another may store; the last of each command counts."""
         if name in self._gives or len(self._gives) < _MOST_GIVEN:
             self._gives[name] = text[:_GIVEN]
 
@@ -115,7 +117,7 @@ class Ruling:
             found = _SETTING.match(text)
             fields = {
                 "setting": found[1] if found else name,
-                "new": found[2][:40] if found else self._given(),
+                "new": found[2][:40] if found else AS_THEY_ARE,
                 "old": NOT_KNOWN,
             }
         self._see(rule.code, rule.severity, name, lines, fields)
@@ -128,12 +130,12 @@ class Ruling:
         lines: Ints,
         fields: dict[str, str | int | float] | None = None,
     ) -> None:
-        key = code, name[:32]
+        key = code, severity, name[:32]
         seen = self._seen.get(key)
         if seen is None and len(self._seen) >= _MOST_SEEN:
             self._beyond += 1
         elif seen is None:
-            self._seen[key] = _Seen(severity, int(lines.min()), len(lines), fields or {})
+            self._seen[key] = _Seen(int(lines.min()), len(lines), fields or {})
         else:
             seen.count += len(lines)
             seen.line = min(seen.line, int(lines.min()))
