@@ -112,11 +112,11 @@ def test_a_file_is_checked_against_a_machine_of_the_house(fabnode, tmp_path, pri
     assert (said.code, said.json["verdict"]) == (1, "block")
 
 
-def test_a_check_forbids_what_the_kind_forbids_though_the_profile_does_not(
+def test_a_check_forbids_what_the_rules_forbid_though_the_profile_does_not(
     fabnode, tmp_path, printer
 ):
     path = tmp_path / "part.gcode"
-    path.write_text("G21\nG90\nG28\nM81\n")
+    path.write_text("G21\nG90\nG28\nM511\n")
     said = fabnode("check", path, "--machine", printer, "--json")
     codes = {finding["code"] for finding in said.json["findings"]}
     assert (said.code, "forbidden-command" in codes) == (1, True)
