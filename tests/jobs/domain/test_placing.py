@@ -9,9 +9,8 @@ REACH = Box((-300.0, -400.0, -80.0), (0.0, 0.0, 0.0))
 CUT = Box((0.0, 0.0, -5.0), (100.0, 50.0, 10.0))
 
 
-def said(placed: Box, *boxes: Box) -> list[tuple[Reason, object]]:
-    found = misplaced(placed, REACH, boxes)
-    return [(one.reason, one.fields.get("axis", one.fields.get("number"))) for one in found]
+def said(placed: Box) -> list[tuple[Reason, object]]:
+    return [(one.reason, one.fields["axis"]) for one in misplaced(placed, REACH)]
 
 
 def test_a_work_zero_is_that_of_its_system_with_g92_and_tool_length() -> None:
@@ -36,7 +35,16 @@ def test_the_length_of_a_tool_alone_can_take_a_cut_out_of_reach() -> None:
     assert said(CUT.moved(longer)) == [(Reason.OUTSIDE_NOW, "Z")]
 
 
-def test_a_keep_out_box_is_named_by_its_number_and_touching_it_is_allowed() -> None:
+def test_a_box_that_is_only_touched_is_not_met() -> None:
     clamp, plate = keep_outs([-150, -300, -80, -100, -200, 0, -300, -400, -80, -250, -350, 0])
-    assert said(CUT.moved((-250.0, -350.0, -60.0)), clamp, plate) == []
-    assert said(CUT.moved((-240.0, -340.0, -60.0)), clamp, plate) == [(Reason.IN_KEEP_OUT, 1)]
+    touching, reaching = CUT.moved((-250.0, -350.0, -60.0)), CUT.moved((-240.0, -340.0, -60.0))
+    assert [touching.meets(box) for box in (clamp, plate)] == [False, False]
+    assert [reaching.meets(box) for box in (clamp, plate)] == [True, False]
+
+
+def test_a_straight_move_may_pass_beside_a_box_that_its_bounds_meet() -> None:
+    (box,) = keep_outs([10, 0, -5, 20, 10, 5])
+    assert box.meets(Box((0.0, 0.0, 0.0), (15.0, 20.0, 1.0)))
+    assert not box.crossed((0.0, 0.0, 0.0), (15.0, 20.0, 0.0))
+    assert box.crossed((0.0, 0.0, 0.0), (30.0, 10.0, 0.0))
+    assert not box.crossed((10.0, -5.0, 0.0), (10.0, 15.0, 0.0))  # along its side
