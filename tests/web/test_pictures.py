@@ -79,7 +79,7 @@ def test_a_print_has_an_overview_and_its_layers(browse, lab, read):
     assert one["features"] == ["outer-wall", "infill"]
     assert one["speed_mm_s"] == [30.0, 50.0]
     page = mia.get(f"/jobs/{job}").text
-    assert "Look at all 2 layers" in read(page)
+    assert "Look at each layer (2)" in read(page)
     assert f"/jobs/{job}/picture/overview.png" in page
 
 
