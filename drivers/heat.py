@@ -117,8 +117,9 @@ class HeatWatch:
             while it probes or waits for a person: a heater need not rise now.
         """
         found: HeatAlarm | None = None
-        # "T" is the active tool where the tools also have numbers: it jumps when they change.
-        numbered = any(name[0] == "T" and name[1:].isdigit() for name in readings)
+        # "T" is the active tool where all tools also have numbers: it jumps when they change.
+        # Beside "T1" without "T0" it is the first tool, as a Smoothie names it.
+        numbered = "T0" in readings
         for name, (actual, target) in readings.items():
             rules = self._rules.get(name[:1])
             if rules is None or (name[1:] and not name[1:].isdigit()):
@@ -193,6 +194,7 @@ class _Heater:
         self._name = name
         self._rules = rules
         self._actual: float | None = None
+        self._before: float | None = None  # what was believed before that
         self.target = 0.0
         self.heard_at = self.due_since = 0.0
         self._odd: tuple[float, int] | None = None  # a jump, and how often it was seen
@@ -211,7 +213,7 @@ class _Heater:
             return None
         jumped = self._odd is not None
         self._odd = None
-        self._actual = actual
+        self._before, self._actual = self._actual, actual
         self._lowest = min(self._lowest, actual)
         if jumped and self.target:
             return self.alarm("heater.jump", JUMP)
@@ -237,8 +239,14 @@ class _Heater:
         """Tell whether a reading can be, or has been seen often enough to be."""
         if self._actual is None:
             return True
-        if abs(actual - self._actual) <= JUMP + JUMP_RATE * gap:
+        far = JUMP + JUMP_RATE * gap
+        if abs(actual - self._actual) <= far:
             self._odd = None
+            return True
+        if self._odd is None and self._before is not None and abs(actual - self._before) <= far:
+            # A damaged reading can be near enough to the true one to be believed; the next true
+            # one is then no jump.
+            self._actual = self._before
             return True
         near = self._odd is not None and abs(actual - self._odd[0]) <= JUMP
         seen = self._odd[1] + 1 if self._odd is not None and near else 1

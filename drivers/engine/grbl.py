@@ -22,6 +22,8 @@ _PARK_WAIT = 20.0  # more for the way up [s]
 _OFF_WAIT = 3.0  # for the answers to the switch-off list [s]
 _RECOVER = 2.0  # from a stop or failure to the next conversation [s]
 _IDLE_MAX = 12  # idle reports while an answer is owed, until it counts as lost
+_LOCKED = frozenset({"Alarm", "Sleep"})  # no run goes on from these without a person
+_LOCKED_SURE = 2  # reports of these in a row, for a report has no checksum
 
 
 class GrblEngine(GrblBeam):
@@ -30,6 +32,7 @@ class GrblEngine(GrblBeam):
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
         super().__init__(profile, now)
         self._idle_seen = 0
+        self._locked_seen = 0
         self._resumes = 0  # reports without a hold until a cycle start has surely helped
         self._repeats = False  # of a cycle start that may have come too early
         self._reset_at = now
@@ -117,7 +120,7 @@ class GrblEngine(GrblBeam):
         self._after("poll", _POLL_IDLE, now)
 
     def _begin(self, now: float) -> None:
-        self._idle_seen = 0
+        self._idle_seen = self._locked_seen = 0
         self._paused_said = False
         self._step = Step.NOTHING
         if self._state == "Alarm":
@@ -306,6 +309,10 @@ class GrblEngine(GrblBeam):
             if now >= self._reset_at + _NO_BANNER and status.state in ("Idle", "Alarm"):
                 self._flow.clear()
                 self._switch_off(now)
+        elif self._phase in RUNNING and self._is_locked(status):
+            if status.state == "Alarm":
+                self._take_alarm(0)  # which one it was, was not heard
+            self._fail("machine.alarm", self._acked - 1, status.state, now)
         elif self._phase is Phase.PAUSED:
             if not self._paused_said and (_at_rest(status) or status.state == "Idle"):
                 self._paused_said = True
@@ -314,6 +321,19 @@ class GrblEngine(GrblBeam):
             self._look_at_beam(status, now)
         elif self._phase is Phase.STREAMING:
             self._status_of_run(status, now)
+
+    def _is_locked(self, status: grbl.Status) -> bool:
+        """Tell whether it has locked itself although its `ALARM:` was not heard.
+
+        A report may be older than the homing that unlocks it, so one that is owed is waited for.
+        """
+        homes = {*self._homing_lines()}
+        owed = (self._flow.oldest, *self._extras)
+        if status.state not in _LOCKED or any(line and line.text in homes for line in owed):
+            self._locked_seen = 0
+            return False
+        self._locked_seen += 1
+        return self._locked_seen >= _LOCKED_SURE
 
     def _status_of_run(self, status: grbl.Status, now: float) -> None:
         if status.state != "Idle":
@@ -456,4 +476,6 @@ class GrblEngine(GrblBeam):
 
 
 def _at_rest(status: grbl.Status) -> bool:
-    return status.state in ("Hold", "Door") and status.detail in (0, None)
+    # Door:1 stands as well, with the door still open; Door:2 and 3 move, and so does Hold:1.
+    rests = (0, 1, None) if status.state == "Door" else (0, None)
+    return status.state in ("Hold", "Door") and status.detail in rests

@@ -196,9 +196,18 @@ def test_single_damaged_reports_are_noise(data):
         plant.pass_time(EVERY)
         report = {"T": (plant.read, plant.target)}
         if step > 2 and step >= until and data.draw(st.integers(0, 9)) == 0:
-            report = {"T": (data.draw(wild), data.draw(wild)), "T77": (data.draw(wild), 0.0)}
+            report = {"T": (data.draw(wild), data.draw(wild))}
+            if data.draw(st.booleans()):
+                report[data.draw(st.sampled_from(["T0", "T77", "B"]))] = (data.draw(wild), 0.0)
             until = step + 3
         assert heat.read(report, step * EVERY) is None
+
+
+def test_a_digit_that_was_lost_while_it_heats_is_no_jump_of_the_true_ones_after_it():
+    """55.3 read as 5.3 is near enough to be believed, and farther from 65 than a heater comes."""
+    heat = watch()
+    readings = [35.0, 45.0, 55.0, 5.3, 65.0, 75.0, 85.0, 95.0, 105.0]
+    assert [heat.read({"T": (t, 210.0)}, 2.0 * n) for n, t in enumerate(readings)] == [None] * 9
 
 
 def test_a_thermometer_that_jumps_and_stays_is_broken_if_its_heater_is_on():
@@ -221,6 +230,15 @@ def test_the_active_tool_may_change_where_tools_have_numbers():
         active = (210.0, 210.0) if step % 8 < 4 else (25.0, 0.0)
         report = {"T": active, "T0": (210.0, 210.0), "T1": (25.0, 0.0)}
         assert heat.read(report, 2.0 * step) is None
+
+
+def test_a_first_tool_without_a_number_is_watched_beside_the_others():
+    """A Smoothie of two tools reports them as T and T1."""
+    heat, first, second = watch(), Plant(400.0, 118.0), Plant(400.0, 118.0)
+    first.target, first.broken = 210.0, "dead"
+    alarm, _ = lived(heat, {"T": first, "T1": second}, 60)
+    assert alarm is not None
+    assert (alarm.code, alarm.heater) == ("heater.slow", "T")
 
 
 def test_a_heater_need_not_rise_while_the_firmware_may_have_switched_it_off():

@@ -22,6 +22,14 @@ def test_every_profile_of_ours_loads_and_survives_json(name):
     assert profile.switch_off
 
 
+@pytest.mark.parametrize("name", profile_names())
+def test_no_program_has_a_printer_run_or_write_its_own_card(name):
+    """What runs from there is motion that nobody watches, between the lines of ours."""
+    profile = load_profile(name)
+    if profile.dialect == "marlin":
+        assert {"M23", "M24", "M26", "M28", "M29", "M30", "M32"} <= set(profile.forbidden)
+
+
 @pytest.mark.parametrize("key", [each.name for each in fields(FirmwareProfile)])
 def test_the_readme_explains_every_key(key):
     assert f"| `{key}` |" in README

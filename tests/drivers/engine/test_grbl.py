@@ -235,6 +235,52 @@ def test_an_alarm_fails_the_job():
     assert (failed.code, failed.text) == ("machine.alarm", "ALARM:1")
 
 
+@pytest.mark.parametrize("state", ["Alarm", "Sleep"])
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_lock_whose_alarm_was_not_heard_ends_the_job(state, paused):
+    """All is answered, so no refused line would ever tell; one report alone proves nothing."""
+    bench = Bench(GrblModel())
+    bench.start([b"G1X1"])
+    bench.model.state = "Run"
+    for _ in range(20):
+        bench.turn()
+    assert bench.engine.snapshot(bench.now).acked == 1
+    if paused:
+        bench.engine.pause(bench.now)
+        bench.until("paused")
+    report = f"<{state}|MPos:0.000,0.000,0.000|FS:0,0>\n".encode()
+    bench.engine.receive(report, bench.now)
+    assert bench.engine.phase is (Phase.PAUSED if paused else Phase.STREAMING)
+    bench.events += bench.engine.receive(report, bench.now)
+    failed = bench.failure()
+    assert (failed.code, failed.line, failed.text) == ("machine.alarm", 1, state)
+    assert not bench.engine.snapshot(bench.now).homed
+    for _ in range(100):
+        bench.turn()
+    assert bench.model.executed[1:3] == [b"M5", b"M9"]
+
+
+def test_reports_of_a_lock_from_before_its_homing_end_nothing():
+    bench = Bench(GrblModel())
+    bench.model.state = "Alarm"
+    bench.start([b"G1X1"])
+    for _ in range(5):
+        bench.engine.receive(b"<Alarm|MPos:0.000,0.000,0.000|FS:0,0>\n", bench.now)
+        bench.engine.data_to_send(bench.now)
+    assert bench.engine.phase is Phase.STREAMING
+
+
+@pytest.mark.parametrize(("state", "rests"), [("Door:0", 1), ("Door:1", 1), ("Door:2", 0)])
+def test_a_cancel_does_not_wait_for_somebody_to_close_the_door(state, rests):
+    bench = Bench(GrblModel())
+    bench.start([b"G1X%d" % x for x in range(100)])
+    bench.turn()
+    bench.engine.cancel(bench.now)
+    bench.engine.urgent_to_send(bench.now)
+    bench.engine.receive(f"<{state}|MPos:0.000,0.000,0.000|FS:0,0>\n".encode(), bench.now)
+    assert (b"\x18" in bench.engine.urgent_to_send(bench.now)) == bool(rests)
+
+
 def test_a_lost_answer_ends_the_job_because_nobody_can_know_what_was_lost():
     bench = Bench(GrblModel())
     bench.start([b"G1X1", b"G1X2"])

@@ -236,6 +236,31 @@ def test_a_stop_is_repeated_to_a_firmware_that_talks_on():
     assert bench.engine.urgent_to_send(9.0) == b""
 
 
+def test_a_line_that_never_arrives_whole_ends_the_job_at_it_after_a_bounded_storm():
+    """As a cable that drops one pattern of bits: the same line is asked for without end."""
+
+    class Deaf(MODEL.MarlinModel):
+        asked = 0
+
+        def take(self, line: bytes) -> None:
+            if b"X13*" not in line:
+                return super().take(line)
+            self.asked += 1
+            return self.refuse("checksum mismatch")
+
+    bench = Bench(Deaf())
+    bench.start([b"G1 X%d" % x for x in range(10, 40)])
+    bench.until("failed")
+    failed = next(event for event in bench.events if isinstance(event, Failed))
+    assert (failed.code, failed.line) == ("machine.resend_loop", 4)
+    assert bench.program_executed() == [b"G1 X10", b"G1 X11", b"G1 X12"]
+    assert bench.model.asked <= 21
+    assert not bench.model.overflowed
+    for _ in range(400):
+        bench.turn()
+    assert b"M104 S0" in bench.model.executed, "the heat goes off all the same"
+
+
 def test_a_boot_banner_in_mid_job_fails_it_and_the_machine_is_found_again():
     bench = Bench(MODEL.MarlinModel())
     bench.start([b"G1 X%d" % x for x in range(50)])

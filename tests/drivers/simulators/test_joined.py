@@ -99,3 +99,19 @@ def test_a_late_answer_to_the_first_question_is_waited_for(joined, name):
     assert bytes(bench.sent).count(b"M110") == 1
     assert bench.until("finished", "failed") == "finished"
     assert len(moved(bench)) == 20
+
+
+def test_a_board_that_reports_its_heat_is_asked_to_and_again_after_a_restart(joined):
+    """A restart forgets the wish; while the reports come, hardly any question is asked."""
+    bench = joined("marlin-2")
+    bench.until("connected", longest=60.0)
+    bench.live(5.0)
+    assert bench.executed().count("M155 S2") == 1
+    asked = bench.executed().count("M105")
+    bench.live(60.0)
+    assert bench.executed().count("M105") <= asked + 2
+    seen = [event for event in bench.events if event.kind == "temperature_read"]
+    assert len(seen) >= 25
+    bench.machine.reset(bench.now)
+    bench.live(20.0)
+    assert bench.executed().count("M155 S2") == 2
