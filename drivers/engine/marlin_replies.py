@@ -133,6 +133,7 @@ class MarlinReplies(MarlinResends):
             lines = self._window.answered_ask()
             if lines is not None:
                 self._link.lost += len(lines) - 1  # it proves them, for they were not answered
+                self._expect_owed_places()
                 if not self._profile.resends and len(lines) > 1:
                     self._lost_answers(lines, now)
                     return
@@ -310,6 +311,12 @@ class MarlinReplies(MarlinResends):
         only_asks = not self._profile.resends and self._goal is not Goal.HELLO
         if lines := self._window.answered_before(WHERE.text, only_asks=only_asks):
             self._settled(lines, now)
+
+    def _expect_owed_places(self) -> None:
+        """An M105 was answered: what stood before it has told its place, or never will."""
+        owed = sum(line.text == WHERE.text for line in self._window.waiting())
+        while len(self._places) > owed:
+            self._places.popleft()
 
     def _echoed(self, text: str, now: float) -> bool:
         """Act on what a firmware says to M118, or to one that it does not know."""

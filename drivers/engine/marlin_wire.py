@@ -253,6 +253,9 @@ class MarlinWire(StreamEngine):
 
     def _hello(self, now: float) -> None:
         due, self._off_due = self._off_due, deque()
+        if (self._hello_at or now) < self._taken_at <= now - self._profile.answer_s:
+            # It has answered since the last one, and is at nothing: a place not told is lost.
+            self._places.clear()
         self._reset_wire()
         # Numbered 0 and checksummed: boot noise before it cannot change its meaning.
         first = b"\nN0 M110 N0*125\n" if self._profile.numbered else b"\n"
