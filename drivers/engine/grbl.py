@@ -11,7 +11,7 @@ from drivers.engine.grbl_acts import POLL_HAND, Step
 from drivers.engine.grbl_beam import GrblBeam
 from drivers.flow import Line, Part
 from drivers.profile import FirmwareProfile
-from drivers.snapshot import Cancelled, Connected, Finished, Phase, Said
+from drivers.snapshot import Cancelled, Connected, Finished, Phase, Resumed, Said
 
 _CHUNK = 4096  # most bytes handed out at a time
 _POLL_IDLE = 1.0  # between two `?` while nothing runs [s]
@@ -23,6 +23,7 @@ _OFF_WAIT = 3.0  # for the answers to the switch-off list [s]
 _RECOVER = 2.0  # from a stop or failure to the next conversation [s]
 _IDLE_MAX = 12  # idle reports while an answer is owed, until it counts as lost
 _LOCKED = frozenset({"Alarm", "Sleep"})  # no run goes on from these without a person
+_RUNNING_SURE = 2  # reports of motion in a row that a pause ends with
 _LOCKED_SURE = 2  # reports of these in a row, for a report has no checksum
 
 
@@ -33,6 +34,7 @@ class GrblEngine(GrblBeam):
         super().__init__(profile, now)
         self._idle_seen = 0
         self._locked_seen = 0
+        self._running_seen = 0  # reports of motion in a pause
         self._resumes = 0  # reports without a hold until a cycle start has surely helped
         self._repeats = False  # of a cycle start that may have come too early
         self._reset_at = now
@@ -319,8 +321,22 @@ class GrblEngine(GrblBeam):
                 self._timers.pop("hold", None)
                 self._paused()
             self._look_at_beam(status, now)
+            self._look_whether_it_runs(status, now)
         elif self._phase is Phase.STREAMING:
             self._status_of_run(status, now)
+
+    def _look_whether_it_runs(self, status: grbl.Status, now: float) -> None:
+        """Go on where a person has pressed the machine's own cycle start: it moves already."""
+        runs = self._paused_said and self._change is None and status.state == "Run"
+        self._running_seen = self._running_seen + 1 if runs else 0
+        if self._running_seen < _RUNNING_SURE:
+            return
+        self._running_seen = 0
+        self._phase = Phase.STREAMING
+        self._message = ""
+        self._events.append(Resumed())
+        self._idle_seen = 0
+        self._await_answer(now)
 
     def _is_locked(self, status: grbl.Status) -> bool:
         """Tell whether it has locked itself although its `ALARM:` was not heard.

@@ -115,3 +115,20 @@ def test_a_board_that_reports_its_heat_is_asked_to_and_again_after_a_restart(joi
     bench.machine.reset(bench.now)
     bench.live(20.0)
     assert bench.executed().count("M155 S2") == 2
+
+
+@pytest.mark.parametrize("name", ["grbl-1.1", "grblhal", "fluidnc"])
+def test_a_pause_that_is_ended_at_the_machine_itself_is_over(joined, name):
+    """Its own cycle start is a person's; a page that says *paused* beside motion would be wrong."""
+    bench = joined(name)
+    bench.start([b"G90G21", *(b"G1X%dF3000" % (at % 2 * 100) for at in range(40))])
+    bench.live(3.0)
+    assert bench.engine.pause(bench.now)
+    bench.until("paused")
+    bench.live(10.0)
+    assert bench.engine.phase.value == "paused"
+    bench.machine.write(bench.profile.realtime["resume"].encode("latin-1"), bench.now)
+    assert bench.until("resumed", "finished", longest=5.0) == "resumed"
+    assert bench.engine.phase.value == "streaming"
+    assert bench.until("finished", "failed", longest=600.0) == "finished"
+    assert len(moved(bench)) == 40
