@@ -107,7 +107,7 @@ def test_a_mill_starts_only_by_a_person_at_it(lab: Lab) -> None:
     for confirmed in ([], checklist[:3]):
         with pytest.raises(DemoError):
             lab.operator.post("/machines/router/start", {"job_id": job, "confirmed": confirmed})
-    stands = lab.operator.get(f"/machines/router/start-check?job_id={job}")
+    stands = lab.operator.get("/machines/router/start-check", job_id=job)
     assert (stands["reasons"], stands["zero_mm"]) == ([], {"G54": [0.0, 0.0, 0.0]})
     lab.operator.post("/machines/router/start", {"job_id": job, "confirmed": checklist})
     lab.wait_for_job(job, "done")
