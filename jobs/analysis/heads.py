@@ -49,7 +49,7 @@ def read_odd(line: bytes) -> OddLine:
 def named_values(rest: str) -> Mapping[str, str] | None:
     r"""Return the named values of a Klipper command as it reads them itself; None if it cannot.
 
-    >>> named_values('HEATER=extruder "target"=\\'300\\'')
+    >>> named_values('HEATER=extruder "target"=300')
     {'HEATER': 'extruder', 'TARGET': '300'}
     """
     try:

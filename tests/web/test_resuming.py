@@ -45,7 +45,7 @@ def test_a_person_chooses_a_line_reads_what_is_sent_and_confirms_it(browse, lab,
     assert 'value="25"' in mia.get(path).text
     assert "Everything before line 25 of the file was surely made." in read(mia.get(path).text)
     shown = mia.post(path, {"line": "25", "layer": "0", "height_mm": "0.8"}).text
-    for line in ("M109S200", "G92Z0.8", "G28XY", "G1X60Y20E1.5F1800"):
+    for line in ("M109S200", "G92Z0.8", "G28XY", "G1X60Y20 E1.5F1800"):
         assert line in shown
     digest = re.search(r'name="stream_sha256" value="([0-9a-f]{64})"', shown)[1]
     form = {"line": "25", "layer": "0", "height_mm": "0.8", "stream_sha256": digest}

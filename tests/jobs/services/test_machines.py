@@ -20,7 +20,7 @@ from jobs.services.bookings import Bookings
 from jobs.services.live import LiveState
 from jobs.services.machines import Machines, parse_machine
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Arming, Attempt, Job, Machine, OutboxMessage, Preflight
+from jobs.store.tables import Arming, Attempt, Job, Machine, OutboxMessage, Preflight, RunTime
 
 HOUR = timedelta(hours=1)
 ENDER = {
@@ -96,6 +96,24 @@ def run_on(
                 state=AttemptState.RUNNING.value,
                 started_at=now,
                 total=lines,
+            )
+        )
+        session.flush()
+        session.add(
+            RunTime(
+                attempt_id=attempt_id,
+                machine_id=machine_id,
+                at=now,
+                slicer="",
+                planned_start_ms=0,
+                planned_work_ms=10_000 * lines,
+                start_p50_ms=0,
+                start_p90_ms=0,
+                work_p50_ms=10_000 * lines,
+                work_p90_ms=12_000 * lines,
+                p50_ms=10_000 * lines,
+                p90_ms=12_000 * lines,
+                runs=0,
             )
         )
     return attempt_id

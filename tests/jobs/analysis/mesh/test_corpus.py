@@ -23,7 +23,7 @@ pytestmark = [
 
 
 def _told(path: str) -> dict[str, Any]:
-    return inspect_file(COMMONS / path, wish=Wish([PRINTER], ("PLA", 1.24)))
+    return inspect_file(COMMONS / path, wish=lambda: Wish([PRINTER], ("PLA", 1.24)))
 
 
 def _codes(report: dict[str, Any]) -> list[str]:
@@ -71,7 +71,7 @@ def test_a_rail_longer_than_the_bed_does_not_fit_across_it_either() -> None:
     assert "does-not-fit" in _codes(report)
     large = Machine("b", "B", MachineLimits((230.0, 230.0, 250.0)))
     path = COMMONS / "nimble/mechanical/Legacy/STLs/rack_leg_21_units.stl"
-    (fit,) = inspect_file(path, wish=Wish([large]))["fits"]  # type: ignore[misc]
+    (fit,) = inspect_file(path, wish=lambda: Wish([large]))["fits"]  # type: ignore[misc]
     assert (fit["fits"], fit["orientations"]) == (True, 0)
     assert 40 < fit["turn_deg"] % 90 < 50
 
