@@ -220,7 +220,10 @@ class FarmBotEngine(FarmBotWire):
                     self._is_configured = reply.value == 1.0
             case farmbot.Version():
                 self._firmware = f"FarmBot {reply.text}"
-            case farmbot.Comment() | farmbot.Said():
+            case farmbot.Comment():
+                self._events.append(Said(reply.text))
+            case farmbot.Said():
+                self._looks_damaged(reply.text)
                 self._events.append(Said(reply.text))
             case _:
                 assert_never(reply)

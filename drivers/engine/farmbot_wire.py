@@ -206,6 +206,7 @@ class FarmBotWire(StreamEngine):
 
     def _answer_found(self, owed: Owed, now: float) -> None:
         if not owed.is_over:
+            self._link.lost += 1
             self._note("machine.answer_lost", owed.text)
         self._settled(owed, now)
 

@@ -236,6 +236,24 @@ def test_a_lost_answer_is_asked_after_and_nothing_is_sent_again(lost):
     ]
     assert bench.done == [*("G00 X10", "F41 P8 V1 M0", "G00 X20", "F41 P8 V0 M0", "G00 X5", "G28")]
     assert b"F82 Q" in bench.sent
+    state = bench.engine.snapshot(bench.now)
+    assert (state.lost, state.damaged) == (1, 0)
+    assert state.quality < 100
+
+
+@pytest.mark.parametrize(("noise", "damaged"), [([], 0), (["R0\x7f", "\x01\x02"], 2)])
+def test_what_makes_no_sense_lowers_the_score_of_the_link_and_a_clean_run_has_a_full_one(
+    noise, damaged
+):
+    model = FarmBotModel(period=1.0)
+    bench = Bench(model)
+    bench.start()
+    left = list(noise)
+    model.spoil_out = lambda line: [line, *([left.pop()] if left else [])]
+    assert bench.until("finished", "failed") == "finished"
+    state = bench.engine.snapshot(bench.now)
+    assert state.damaged == damaged
+    assert (state.quality < 100) is bool(damaged)
 
 
 @pytest.mark.parametrize(("line", "index"), [(b"F44P8V1W0T1500M0", 1), (b"F11", 1)])
