@@ -310,6 +310,7 @@ class MarlinReplies(MarlinResends):
             return
         only_asks = not self._profile.resends and self._goal is not Goal.HELLO
         if lines := self._window.answered_before(WHERE.text, only_asks=only_asks):
+            self._link.lost += len(lines)
             self._settled(lines, now)
 
     def _expect_owed_places(self) -> None:
