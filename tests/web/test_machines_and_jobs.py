@@ -402,9 +402,17 @@ def test_a_jobs_last_word_says_for_what_it_waits(lab, read, monkeypatch, broker,
     assert f"Tell the network {said}" in page
 
 
-def test_what_is_done_comes_before_what_may_be_booked(browse, lab):
-    page = browse("mia").get("/machines/ender").text
-    places = [page.index(f'id="{one}"') for one in ("now", "by-hand", "book", "calendar")]
+@pytest.mark.parametrize(
+    ("query", "order"),
+    [
+        ("", ("now", "book", "by-hand", "calendar")),
+        ("?step=10", ("now", "by-hand", "book", "calendar")),
+    ],
+    ids=["folded", "unfolded"],
+)
+def test_what_is_done_by_hand_comes_before_booking_while_it_is_unfolded(browse, query, order):
+    page = browse("mia").get(f"/machines/ender{query}").text
+    places = [page.index(f'id="{one}"') for one in order]
     assert places == sorted(places)
 
 

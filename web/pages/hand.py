@@ -26,7 +26,7 @@ class Panel:
     """What the template shows.
 
     :param problem: why the last wish was not done; "" if it was.
-    `is_needed`: it is shown unfolded; else a person unfolds it.
+    `is_needed`: it is shown unfolded and before booking; else a person unfolds it.
     """
 
     def __init__(

@@ -116,12 +116,42 @@ def test_a_member_books_in_two_taps_on_a_phone(phone, serve, lab):
     url = serve(lab.app())
     sign_in(phone, url, lab, "mia")
     phone.get(f"{url}/machines/prusa")
-    phone.find_element(By.CSS_SELECTOR, "a.offer").click()
+    offer = phone.find_element(By.CSS_SELECTOR, "a.offer")
+    assert is_in_sight(phone, offer), "seen without a scroll"
+    offer.click()
     wait(phone).until(wanted.element_to_be_clickable((By.ID, "confirm"))).click()
     wait(phone).until(wanted.url_contains("/bookings?said=booked"))
     assert "Booked. It is yours." in phone.find_element(By.TAG_NAME, "main").text
     assert len(lab.services.bookings.mine(lab.people["mia"], lab.now)) == 1
     assert complaints(phone) == []
+
+
+def test_the_bars_of_a_phone_hide_nothing_that_has_the_focus(phone, serve, lab):
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "mia")
+    phone.get(f"{url}/machines/prusa")
+    for turn in (Keys.TAB, Keys.SHIFT + Keys.TAB):
+        met = 0
+        for _ in range(60):
+            phone.switch_to.active_element.send_keys(turn)
+            active = phone.switch_to.active_element
+            if active.tag_name == "body":
+                break
+            if phone.execute_script("return arguments[0].closest('main') !== null", active):
+                met += 1
+                assert is_in_sight(phone, active), active.get_attribute("outerHTML")
+        assert met > 10
+
+
+def is_in_sight(driver, element):
+    """Return whether all of an element is on the screen and not below the bars."""
+    return driver.execute_script(
+        """const box = arguments[0].getBoundingClientRect()
+           const at = (y) => arguments[0].contains(
+             document.elementFromPoint(box.x + box.width / 2, y))
+           return at(box.top + 2) && at(box.bottom - 2)""",
+        element,
+    )
 
 
 def test_a_person_with_a_keyboard_only_signs_in_and_books(desk, serve, lab):
