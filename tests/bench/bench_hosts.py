@@ -3,9 +3,8 @@
 Run: python tests/bench/bench_hosts.py [--quick]
 
 The control run is the hosts and their boards (`link/planners.py`). In the other a whole node, with
-a home of its own, analyses programs of 40 MiB (more than 64 it refuses unread) and serves 20
-people who look at its pages: each keeps an event stream open and reloads two pages every two
-seconds. Starved is the time in which a
+a home of its own, analyses programs of 100 MB and serves 20 people who look at its pages: each
+keeps an event stream open and reloads two pages every two seconds. Starved is the time in which a
 board's planner was empty in mid-program. A run in which the boards themselves were late by more
 than 5 ms says nothing and is repeated, as long as there is time: all of it takes less than six
 minutes. Prints one JSON object; medians of the runs that say something.
@@ -58,8 +57,8 @@ RELOAD_S = 2.0
 LATE_S = 0.005
 BOUND_PERCENT = 0.1  # of its time that a machine may starve
 RESOLUTION_PERCENT = 0.01  # what is less is a few lines in thousands: no difference to the control
-# Some two million lines: long enough to be worked on while the boards are watched.
-PROGRAM_BYTES = 40 * 1024 * 1024
+# Some four million lines: long enough to be worked on while the boards are watched.
+PROGRAM_BYTES = 100_000_000
 LONGEST_S = 110.0  # of one kind of run; what is measured by then counts
 SETTLE_S = 60.0  # for hosts to be ready, or for the analysis to begin
 
