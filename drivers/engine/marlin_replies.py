@@ -110,8 +110,12 @@ class MarlinReplies(MarlinResends):
             return
         asks = not oldest.is_plain and oldest.part in (Part.ASK, Part.LAST)
         if asks and (self._merges or self._echoes):
-            # Not the answer to M105, so one too many: of M110, of M108, of a garbled line.
-            self._bare += 1
+            # Not the answer to M105, so one too many (of M110, of M108, of a garbled line), or
+            # that of a line behind an M105 whose own was lost.
+            if self._goal is Goal.HELLO:
+                self._bare += 1
+            else:
+                self._early += 1
             return
         window.answered()
         self._settled([oldest], now)
@@ -132,7 +136,7 @@ class MarlinReplies(MarlinResends):
                 return
             lines = self._window.answered_ask()
             if lines is not None:
-                self._link.lost += len(lines) - 1  # it proves them, for they were not answered
+                self._count_lost(len(lines) - 1)
                 self._expect_owed_places()
                 if not self._profile.resends and len(lines) > 1:
                     self._lost_answers(lines, now)
@@ -152,7 +156,7 @@ class MarlinReplies(MarlinResends):
             lines = self._window.answered_through(reply.number)
             if not lines and self._window.beside:
                 self._window.beside.answered(self._window.first)
-            self._link.lost += max(len(lines) - 1, 0)
+            self._count_lost(max(len(lines) - 1, 0))
             self._numbers_told += bool(lines)
             self._proven = max(self._proven, reply.number if lines else 0)
             if lines and self._profile.fills_queue:
@@ -163,6 +167,14 @@ class MarlinReplies(MarlinResends):
             self._doubt(now)  # of a line without number, or the answer was damaged
             return
         self._answered(now)
+
+    def _count_lost(self, proven: int) -> None:
+        """Count the answers of *proven* lines, which an answer of a later line shows to be done.
+
+        What was heard while an M105 was owed is not lost, only nobody knew whose it was.
+        """
+        self._link.lost += max(proven - self._early, 0)
+        self._early = max(self._early - proven, 0) if self._window.unanswered else 0
 
     def _told_places(self, number: int, free: int) -> None:
         """Learn which lines find a place in the command queue as they come."""
@@ -310,7 +322,7 @@ class MarlinReplies(MarlinResends):
             return
         only_asks = not self._profile.resends and self._goal is not Goal.HELLO
         if lines := self._window.answered_before(WHERE.text, only_asks=only_asks):
-            self._link.lost += len(lines)
+            self._count_lost(len(lines))
             self._settled(lines, now)
 
     def _expect_owed_places(self) -> None:

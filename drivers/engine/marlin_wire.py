@@ -87,6 +87,7 @@ class MarlinWire(StreamEngine):
         self._risked_at = float("inf")  # when the last of these went out [s]
         self._knocks = 0  # hellos for which there may have been no room, since it took a line
         self._hellos = self._bare = 0
+        self._early = 0  # plain answers while an M105 was owed, of lines not proven yet
         self._procedures = 0
         self._give_up_at = self._give_up_last = 0.0
         self._stopped_at = 0.0
@@ -321,7 +322,7 @@ class MarlinWire(StreamEngine):
         self._goal = Goal.NOTHING
         self._forced = None
         self._hold_until = 0.0
-        self._strikes = self._same_resends = 0
+        self._strikes = self._same_resends = self._early = 0
         self._last_taken = None
         self._asked_back = self._resent = -1
         self._numbers_told = self._proven = self._places_told = 0

@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,11 +60,19 @@ def test_each_sort_of_trouble_is_counted_as_what_it_is():
     assert resent["resends"] > 3
     assert resent["narrow_s"] > 0.0
     assert resent["quality"] < 100
-    _, lost = ended(("lost-ok=0.03",))
-    assert lost["kind"] == "finished"
-    assert lost["lost_answers"] >= 5
     _, damaged = ended(("corrupt-out=0.01",))
     assert damaged["damaged"] >= 3
+
+
+@pytest.mark.parametrize("name", ["marlin-1", "marlin-2", "repetier"])
+@pytest.mark.parametrize("seed", [5, 6, 10])
+def test_as_many_answers_are_counted_as_were_lost(name, seed):
+    """Whatever shows it: an M105, a number, the place told in mid-program or at its end."""
+    lab, end = ended(("lost-ok=0.03",), name, seed)
+    assert end["kind"] == "finished"
+    really = [fact for fact in lab.board.record.of("fault") if fact["is_lost"]]
+    assert end["lost_answers"] == len(really) >= 5
+    assert end["quality"] < 100
 
 
 def test_a_person_is_told_once_that_the_link_is_bad():
