@@ -15,6 +15,7 @@ from selenium.webdriver.support import expected_conditions as wanted
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.web.conftest import PROGRAM, run_one_job
+from tests.web.test_pictures import PRINT
 
 pytestmark = pytest.mark.browser
 
@@ -124,6 +125,23 @@ def test_a_member_books_in_two_taps_on_a_phone(phone, serve, lab):
     assert "Booked. It is yours." in phone.find_element(By.TAG_NAME, "main").text
     assert len(lab.services.bookings.mine(lab.people["mia"], lab.now)) == 1
     assert complaints(phone) == []
+
+
+def test_a_running_machine_is_stopped_without_a_scroll_on_a_phone(phone, serve, lab, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.web.conftest.PROGRAM", PRINT)
+        run_one_job(lab)
+    live = lab.workshop.live
+    live.put("ender", replace(live.get("ender"), position_mm=(110.5, 20.25, 0.3)))
+    url = serve(lab.app())
+    sign_in(phone, url, lab, "mia")
+    phone.get(f"{url}/machines/ender?said=armed")
+    assert phone.find_element(By.CSS_SELECTOR, "main img").is_displayed()
+    assert phone.find_element(By.CSS_SELECTOR, "main [data-f=position]").is_displayed()
+    stop = phone.find_element(By.CSS_SELECTOR, "main .button.danger")
+    assert is_in_sight(phone, stop)
+    stop.click()
+    wait(phone).until(wanted.url_contains("/stop"))
 
 
 def test_the_bars_of_a_phone_hide_nothing_that_has_the_focus(phone, serve, lab):
