@@ -100,7 +100,7 @@ def test_a_mill_starts_only_by_a_person_at_it(lab: Lab) -> None:
     text = b"G21\nG90\nG54\nM3 S12000\nG4 P1\nG0 Z-5\nG1 X-50 Y-50 F900\nG0 Z-1\nM5\n"
     job = lab.submit(text, "router", "tag.nc")
     assert lab.job(job)["job"]["state"] == "waiting", lab.job(job)["preflights"]
-    lab.operator.post("/machines/router/arm")
+    lab.arm("router")
     time.sleep(2.5)
     assert lab.job(job)["job"]["state"] == "waiting"
     checklist = ["stock", "tool", "offset", "extraction"]
