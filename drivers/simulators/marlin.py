@@ -202,11 +202,22 @@ class MarlinSimulator(MarlinCommands):
 
 
 class Marlin1Simulator(MarlinSimulator):
-    """Marlin 1.1, which asks again even for a line that it has."""
+    """Marlin 1.1, which asks again even for a line that it has, and takes no checksum alone.
+
+    *Source:* MarlinFirmware/Marlin 1.1.x:Marlin/Marlin_main.cpp, get_serial_commands.
+    """
 
     texts = MARLIN_1
     is_quiet_on_repeats = False
     name = "marlin-1"
+
+    def _take(self, text: str) -> None:
+        if "*" in text and not text.startswith("N"):
+            # Neither flushed nor asked for again: the number of the next line will tell.
+            self.record.add(self.now, "refused", why="no number", wanted=self._last + 1)
+            self._say(f"Error:No Line Number with checksum, Last Line: {self._last}\n")
+        else:
+            super()._take(text)
 
 
 class BuddySimulator(MarlinSimulator):

@@ -54,8 +54,7 @@ def test_each_line_is_executed_once_and_in_order(profile: str, tmp_path: Path) -
 def test_a_bad_line_costs_time_but_no_line(profile: str, fault: str, tmp_path: Path) -> None:
     result, facts, wanted = sent(tmp_path, profile, fault)
     assert result.result is Result.DONE, result
-    # What a refused line can leave of the one behind it has no number: see Known limits.
-    assert moves([fact for fact in facts if fact.get("number", 0) is not None]) == wanted
+    assert moves(facts) == wanted
 
 
 def test_a_board_that_restarts_is_a_failure_and_nothing_follows(tmp_path: Path) -> None:
