@@ -18,10 +18,11 @@ from typing import Final
 import numpy as np
 
 from drivers.dialects import farmbot_lines
+from jobs.analysis.outcome import without_stream
 from jobs.analysis.report import Report
 from jobs.analysis.target import block, note, person
 from jobs.domain.machine import MachineLimits
-from jobs.domain.preflight import Finding, FindingCode, Severity, verdict
+from jobs.domain.preflight import Finding, FindingCode, Severity
 
 DIALECT: Final = "farmbot"
 LARGEST_BYTES: Final = 4 * 1024 * 1024  # ten thousand times a day's program
@@ -210,7 +211,7 @@ def prepare_farmbot(path: Path, out_dir: Path, machine: MachineLimits) -> dict[s
         data = file.read(LARGEST_BYTES + 1)
     if len(data) > LARGEST_BYTES:
         size = {"bytes": path.stat().st_size, "limit_bytes": LARGEST_BYTES}
-        return _result(None, [block(FindingCode.TOO_LARGE, **size)])
+        return without_stream([block(FindingCode.TOO_LARGE, **size)])
     follow = _Follow(machine)
     lines: list[bytes] = []
     index: list[int] = []
@@ -222,7 +223,7 @@ def prepare_farmbot(path: Path, out_dir: Path, machine: MachineLimits) -> dict[s
         index.append(line)
         planned.append(now)
     if not lines:
-        return _result(None, [block(FindingCode.EMPTY)])
+        return without_stream([block(FindingCode.EMPTY)])
     stream = b"\n".join([*lines, b""])
     index_bytes = np.array(index, "<u4").tobytes()
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -230,7 +231,7 @@ def prepare_farmbot(path: Path, out_dir: Path, machine: MachineLimits) -> dict[s
     (out_dir / "index.u32").write_bytes(index_bytes)
     (out_dir / "planned.f32").write_bytes(np.array(planned, "<f4").tobytes())
     report = _report(follow, len(lines), data.count(b"\n") + (not data.endswith(b"\n")))
-    return _result(report, follow.findings()) | {
+    return without_stream(follow.findings(), report) | {
         "stream_sha256": hashlib.sha256(stream).hexdigest(),
         "index_sha256": hashlib.sha256(index_bytes).hexdigest(),
         "stream_lines": len(lines),
@@ -268,20 +269,6 @@ def _report(follow: _Follow, blocks: int, lines: int) -> dict[str, object]:
         "thumbnails": [],
         "start_lines": 0,
         "start_s": 0.0,
-    }
-
-
-def _result(report: dict[str, object] | None, findings: list[Finding]) -> dict[str, object]:
-    return {
-        "report": report,
-        "findings": [finding.to_json() for finding in findings],
-        "verdict": verdict(findings).value,
-        "stream_sha256": "",
-        "index_sha256": "",
-        "stream_lines": 0,
-        "stream_bytes": 0,
-        "planned_s": 0.0,
-        "mass_g": None,
     }
 
 

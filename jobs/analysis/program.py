@@ -16,6 +16,7 @@ from jobs.analysis.checks import findings_of, make_checks
 from jobs.analysis.dialect import FARMBOT
 from jobs.analysis.lines import with_texts
 from jobs.analysis.madefor import made_for
+from jobs.analysis.outcome import without_stream
 from jobs.analysis.piece import Piece, Reader, Times
 from jobs.analysis.reading import DIALECTS, Program, Told
 from jobs.analysis.report import Report
@@ -109,11 +110,11 @@ def prepare_program(
     with path_in.open("rb") as file:
         findings = _unreadable(file)
     if findings:
-        return _refused(with_texts(path_in, findings))
+        return without_stream(with_texts(path_in, findings))
     if dialect == FARMBOT:
         return _with_lines(path_in, _prepare_farmbot(path_in, out_dir, machine))
     if dialect and dialect not in DIALECTS:
-        return _refused([_not_examined(dialect)])
+        return without_stream([_not_examined(dialect)])
     names = ("stream", "index.u32", "planned.f32")
     out_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -132,7 +133,7 @@ def prepare_program(
     if told.lines == 0:
         for name in names:
             (out_dir / name).unlink()
-        return _refused([Finding(FindingCode.EMPTY, Severity.BLOCK)])
+        return without_stream([Finding(FindingCode.EMPTY, Severity.BLOCK)])
     guessed.append(told.guessed)
     found = [*_of_bytes(told), *made_for(told.ends, target)]
     findings = with_texts(path_in, findings_of(checks, found))
@@ -201,20 +202,6 @@ def _rules(family: str, dialect: str) -> RuleBook:
     rules = load_rules(family) or load_rules(dialect) or load_rules("marlin")
     assert rules is not None
     return rules
-
-
-def _refused(findings: list[Finding]) -> dict[str, object]:
-    return {
-        "report": None,
-        "findings": [finding.to_json() for finding in findings],
-        "verdict": verdict(findings).value,
-        "stream_sha256": "",
-        "index_sha256": "",
-        "stream_lines": 0,
-        "stream_bytes": 0,
-        "planned_s": 0.0,
-        "mass_g": None,
-    }
 
 
 def _not_examined(dialect: str) -> Finding:

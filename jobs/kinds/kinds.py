@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -113,14 +113,9 @@ MILL: Final = MachineKind(
     checklist=(Item.STOCK, Item.TOOL, Item.OFFSET, Item.EXTRACTION),
 )
 # Which materials it may burn, its interlocks and its fire watch are not asked about yet.
-LASER: Final = MachineKind(
+LASER: Final = replace(
+    MILL,
     name="laser",
-    programs=("grbl", "marlin"),
-    program_suffix=".nc",
-    meshes=False,
-    switch_off={"grbl": ("M5", "M9"), "marlin": ("M5", "M9")},
-    start=Start.PERSON,
-    forbidden={"grbl": _GRBL_FORBIDDEN, "marlin": _MARLIN_FORBIDDEN},
     findings=_EVERY
     | {FindingCode.BEAM_TOO_STRONG, FindingCode.BEAM_STANDS, FindingCode.UNITS_MISSING},
     checklist=(Item.MATERIAL, Item.AIR, Item.LID, Item.OFFSET),
