@@ -1,7 +1,7 @@
 """Anti-aliased lines, many at once: how much of each pixel they cover.
 
 Each line is walked along its longer axis pixel by pixel; at each step the pixels across it get
-what the line covers of them, by their distance from it. A line longer than a picture is clipped
+what the line covers of their square. A line longer than a picture is clipped
 before, and the work is bounded: of too many lines every n-th is drawn.
 """
 
@@ -144,7 +144,8 @@ def _walk(lines: Lines, steps: Ints, size: tuple[int, int]) -> Iterator[tuple[In
     back = b[:, 0] < a[:, 0]
     a, b = np.where(back[:, None], b, a), np.where(back[:, None], a, b)
     length = np.sqrt((way**2).sum(axis=1))
-    unit = np.divide(b - a, length[:, None], out=np.zeros_like(way), where=length[:, None] > 0)
+    point = np.broadcast_to([1.0, 0.0], way.shape).copy()  # what has no length lies along x
+    unit = np.divide(b - a, length[:, None], out=point, where=length[:, None] > 0)
     slope = np.divide(unit[:, 1], unit[:, 0], out=np.zeros(len(way)), where=unit[:, 0] > 0)
     line = np.repeat(np.arange(len(steps)), steps)
     number = np.arange(len(line)) - np.repeat(np.cumsum(steps) - steps, steps)
@@ -155,17 +156,37 @@ def _walk(lines: Lines, steps: Ints, size: tuple[int, int]) -> Iterator[tuple[In
     to_y = (middle + 0.5 - a[line, 1]).astype(np.float32)
     unit_x, unit_y = unit[line].astype(np.float32).T
     far, is_steep = length[line].astype(np.float32), steep[line]
-    half = np.float32(lines.width / 2 + 0.5)
-    most = np.float32(min(1.0, lines.width))
-    reach = int(np.ceil(lines.width / 2 * 1.415 + 0.5))
+    # Past this distance a pixel's square, whichever way it is seen, is not touched.
+    half = np.float32(lines.width / 2)
+    most = half + np.float32(0.7072)
+    reach = int(np.ceil(lines.width / 2 * 1.415 + 1.0))
     for beside in range(-reach, reach + 1):
         there = np.clip(to_x * unit_x + (to_y + beside) * unit_y, 0, far)
         apart = np.sqrt((to_x - there * unit_x) ** 2 + (to_y + beside - there * unit_y) ** 2)
-        near = np.flatnonzero(apart < half)
+        near = np.flatnonzero(apart < most)
         across, along = middle[near] + beside, long[near]
         x = np.where(is_steep[near], across, along)
         y = np.where(is_steep[near], along, across)
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
         near = near[inside]
         pixel = (y[inside] * width + x[inside]).astype(np.int64)
-        yield pixel, np.minimum(half - apart[near], most), line[near]
+        share = _behind(half - apart[near], unit_x[near], unit_y[near])
+        share += _behind(half + apart[near], unit_x[near], unit_y[near]) - 1
+        yield pixel, np.maximum(share, 0), line[near]
+
+
+def _behind(edge: Singles, unit_x: Singles, unit_y: Singles) -> Singles:
+    """Return how much of a pixel lies behind an edge that passes its middle at a distance.
+
+    :param edge: distance from the pixel's middle to the edge, positive if the middle is behind it.
+    :param unit_x: with *unit_y* the direction of the edge.
+    """
+    wide, narrow = np.abs(unit_x), np.abs(unit_y)  # the walk is along x: never the smaller one
+    flat = (wide - narrow) / 2
+    away = np.abs(edge)
+    # The edge cuts two opposite sides of the square, or a corner off it.
+    sides = away / np.maximum(wide, np.float32(0.5))
+    corner = np.maximum((wide + narrow) / 2 - away, 0) ** 2
+    cut = np.float32(0.5) - corner / np.maximum(2 * wide * narrow, np.float32(1e-9))
+    half = np.where(away <= flat, sides, cut)
+    return np.float32(0.5) + np.copysign(half, edge)
