@@ -23,6 +23,7 @@ from jobs.designs.library import Library
 from jobs.domain.errors import UnavailableError
 from jobs.services import Services, build_services
 from jobs.services.computer import supply
+from jobs.services.delivering import Delivering
 from jobs.services.live import LiveBoard
 from jobs.services.machines import HostNeed
 from jobs.services.views import HealthView
@@ -160,6 +161,8 @@ class Runtime:
         preparation = services.preparation
         self._timers.every(60.0, "renew", preparation.renew)
         self._timers.every(3600.0, "sweep", services.sweep.tick)
+        delivering = Delivering(self.workshop, self.config.language)
+        self._timers.every(10.0, "notices", delivering.tick)
         self._timers.loop("prepare", lambda: preparation.prepare_next(_now), idle_s=0.5)
         self._timers.loop("pictures", services.pictures.draw_next, idle_s=5.0)
         self._timers.start()

@@ -21,6 +21,7 @@ from web.api import bookings as api_bookings
 from web.api import jobs as api_jobs
 from web.api import lab as api_lab
 from web.api import machines as api_machines
+from web.api import notices as api_notices
 from web.api import ports as api_ports
 from web.auth import Visitor, find_visitor
 from web.context import STATIC, Web, WebSettings, utc_now, web_of
@@ -37,6 +38,7 @@ from web.pages import (
     jobs,
     lab,
     machines,
+    notices,
     pictures,
     ports,
     resuming,
@@ -102,6 +104,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         jobs,
         lab,
         machines,
+        notices,
         ports,
         hand_form,
         resuming,
@@ -110,7 +113,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
     )
     for routes in pages:
         app.include_router(routes.router, include_in_schema=False)
-    for resource in (api_machines, api_jobs, api_bookings, api_lab, api_ports):
+    for resource in (api_machines, api_jobs, api_bookings, api_notices, api_lab, api_ports):
         app.include_router(resource.router, prefix=API)
     app.include_router(live.router(_who))
     app.add_api_route("/healthz", _healthz, include_in_schema=False)

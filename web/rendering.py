@@ -19,7 +19,8 @@ from markupsafe import Markup
 from jobs.domain.calendar import Interval
 from jobs.domain.policy import Refusal
 from jobs.domain.preflight import Finding
-from jobs.domain.sentences import Catalogue
+from jobs.domain.sentences import Catalogue, local_fields
+from jobs.services.notices import NoticeView
 from jobs.services.views import AttemptView, PromiseView
 
 _HERE = Path(__file__).parent
@@ -110,8 +111,14 @@ class Sentences:
 
     def refusal(self, refusal: Refusal) -> str:
         """Return the sentence of one reason; instants in it become local times."""
-        fields = {key: self._field(value) for key, value in refusal.fields.items()}
-        return self.text(f"reason.{refusal.reason.value}", **fields)
+        return self.text(f"reason.{refusal.reason.value}", **self._local(refusal.fields))
+
+    def notice(self, notice: NoticeView) -> str:
+        """Return the sentence of one notice."""
+        return self.text(f"notice.{notice.code}", **self._local(notice.fields))
+
+    def _local(self, fields: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+        return local_fields(fields, self._clockwork.zone, self._clockwork.locale)
 
     def finding(self, finding: Finding) -> str:
         """Return the sentence of one finding."""
@@ -217,19 +224,6 @@ class Sentences:
         is_today = self._clockwork.day_of(at) == self._clockwork.day_of(now)
         return (self._clockwork.time(at) if is_today else self._clockwork.moment(at)).striptags()
 
-    def _field(self, value: str | int | float) -> str | int | float:
-        if not isinstance(value, str) or "T" not in value:
-            return value
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            return value
-        if at.tzinfo is None:
-            return value
-        return format_datetime(
-            at, "EEE d MMM HH:mm", tzinfo=self._clockwork.zone, locale=self._clockwork.locale
-        )
-
 
 def utc(at: datetime) -> str:
     """Return an instant as machines read it.
@@ -329,6 +323,7 @@ class Renderer:
             dimension=self.clockwork.dimension,
             refusal=self.sentences.refusal,
             finding=self.sentences.finding,
+            notice=self.sentences.notice,
             message=self.sentences.message,
             why=self.sentences.why,
             link_quality=self.sentences.link_quality,

@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from importlib import resources
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from babel import Locale
+from babel.dates import format_datetime
 from babel.messages.pofile import read_po
 
 Value = str | int | float
@@ -73,6 +77,27 @@ class Catalogue:
             if word := self._sentences.get(f"{prefix}.{value}"):
                 return word
         return str(value)
+
+
+def local_fields(fields: Mapping[str, Value], zone: ZoneInfo, locale: Locale) -> dict[str, Value]:
+    """Return fields of a sentence; those that are instants become times on the lab's clock.
+
+    >>> local_fields({"at": "2026-01-02T03:04:05Z"}, ZoneInfo("Asia/Tokyo"), Locale("en"))
+    {'at': 'Fri 2 Jan 12:04'}
+    """
+    return {name: _local(value, zone, locale) for name, value in fields.items()}
+
+
+def _local(value: Value, zone: ZoneInfo, locale: Locale) -> Value:
+    if not isinstance(value, str) or "T" not in value:
+        return value
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    if at.tzinfo is None:
+        return value
+    return format_datetime(at, "EEE d MMM HH:mm", tzinfo=zone, locale=locale)
 
 
 class _Fields(dict[str, str]):

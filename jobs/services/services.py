@@ -15,6 +15,7 @@ from jobs.services.hand import Hand
 from jobs.services.lab import Lab
 from jobs.services.ledger import Ledger
 from jobs.services.machines import Machines
+from jobs.services.notices import Notices
 from jobs.services.outbox import Outbox
 from jobs.services.people import People
 from jobs.services.pictures import Pictures
@@ -39,6 +40,7 @@ class Services:
     lab: Lab
     machines: Machines
     hand: Hand
+    notices: Notices
     bookings: Bookings
     feeds: Feeds
     queue: Queue
@@ -70,6 +72,7 @@ def build_services(workshop: Workshop) -> Services:
         lab=Lab(workshop),
         machines=Machines(workshop),
         hand=Hand(workshop),
+        notices=Notices(workshop),
         bookings=Bookings(workshop),
         feeds=Feeds(workshop),
         queue=Queue(workshop),

@@ -148,7 +148,16 @@ class Allocation(Base):
     __tablename__ = "allocation"
     __table_args__ = (
         CheckConstraint("start_at < end_at", name="grows"),
-        Index("ix_allocation_machine_time", "machine_id", "start_at", "end_at"),
+        # By its end: who asks of today or later then never reads ten years of what is over.
+        Index("ix_allocation_machine_end", "machine_id", "end_at", "start_at"),
+        Index("ix_allocation_person_end", "person_id", "end_at"),
+        # For sweeps: the few that lapse.
+        Index(
+            "ix_allocation_expires",
+            "expires_at",
+            sqlite_where=text("kind = 'hold' AND state = 'active'"),
+            postgresql_where=text("kind = 'hold' AND state = 'active'"),
+        ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
@@ -156,13 +165,19 @@ class Allocation(Base):
     state: Mapped[str] = mapped_column(String(16))
     start_at: Mapped[datetime] = mapped_column(Instant)
     end_at: Mapped[datetime] = mapped_column(Instant)
-    person_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"), index=True)
+    person_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
     attempt_id: Mapped[str | None] = mapped_column(Id)
     displaced_by: Mapped[str | None] = mapped_column(Id)
     displaced_reason: Mapped[str | None] = mapped_column(String(32))
     note: Mapped[str] = mapped_column(String(200), default="")
     sequence: Mapped[int] = mapped_column(Integer, default=0)  # grows with each change
     created_at: Mapped[datetime] = mapped_column(Instant)
+    series_id: Mapped[str | None] = mapped_column(Id, index=True)
+    purpose: Mapped[str | None] = mapped_column(String(16))  # of a hold: wait, offer, approval
+    expires_at: Mapped[datetime | None] = mapped_column(Instant)  # of a hold
+    checked_in_at: Mapped[datetime | None] = mapped_column(Instant)
+    missed_at: Mapped[datetime | None] = mapped_column(Instant)  # nobody came: given free then
+    shows_name: Mapped[bool | None] = mapped_column()  # None: as the person chose for all
 
 
 class Design(Base):

@@ -13,10 +13,11 @@ from node.config import NodeConfig
 from node.runtime import Runtime
 
 
-def test_the_node_process_never_loads_numpy_trimesh_or_alembic() -> None:
+def test_the_node_process_never_loads_numpy_trimesh_alembic_or_apprise() -> None:
     code = (
         "import sys, node.cli.house, node.runtime, web.app;"
-        "print([name for name in ('numpy', 'scipy', 'trimesh', 'alembic') if name in sys.modules])"
+        "heavy = ('numpy', 'scipy', 'trimesh', 'alembic', 'apprise', 'requests');"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd()

@@ -479,6 +479,7 @@ PAGES = (
     "/book",
     "/bookings",
     "/bookings/{booking}/move",
+    "/notices",
     "/queue",
     "/jobs/new",
     "/jobs/{running}",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from jobs.domain.notices import Way
 from jobs.domain.people import Role
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
@@ -116,6 +117,13 @@ class MoveIn(_In):
 
     start: AwareDatetime
     end: AwareDatetime
+
+
+class AddressIn(_In):
+    """Where to be told things: an e-mail address, or a topic of the lab's ntfy server."""
+
+    way: Way
+    target: Annotated[str, StringConstraints(max_length=254)]
 
 
 class FindingIn(_In):

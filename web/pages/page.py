@@ -78,6 +78,7 @@ def page(
         is_admin=bool(visitor and visitor.may(Role.ADMIN)),
         stoppable=web.services.machines.stoppable() if knows else {},
         books=web.books() if books is None and visitor else bool(books),
+        told=web.services.notices.unread(visitor.actor) if knows and visitor else 0,
         said=said if said in SAID else "",
         now=web.clock(),
         house=house,

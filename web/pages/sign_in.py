@@ -18,6 +18,7 @@ from web.auth import (
 )
 from web.context import Web, WebDep
 from web.errors import sentence_of, status_of
+from web.pages.notices import place_of
 from web.pages.page import go, page, safe_next
 
 router = APIRouter()
@@ -241,6 +242,8 @@ def _me(
         problem=problem,
         secret=secret,
         keys=web.services.people.api_keys(visitor.actor),
+        notices=web.services.notices.list(visitor.actor, 5, unread=True),
+        place_of=place_of,
         mode=web.services.lab.mode().value,
         by_link=web.by_link.is_fresh(visitor.token, web.clock()),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool
 
+import jobs.store.sharing  # noqa: F401  its tables join the others
 from jobs.store import tables
 
 
