@@ -287,13 +287,16 @@ class NumberedWindow:
         """Note that lines up to *number* find a place in the command queue as they come."""
         self._placed = max(self._placed, number)
 
-    def may_ask(self, line: Line, *, taken: bool) -> bool:
+    def may_ask(self, line: Line, *, taken: bool, read: int = 0) -> bool:
         """Tell whether *line* fits behind lines of which the firmware has had time to take.
 
         :param taken: it has, even if an earlier question has no answer yet; else it may be
             stalled, and take none.
+        :param read: answers that were heard and belong to some of what is unanswered.
         """
-        size = self._size_at_most(line)
+        start = len(self._sent) - self.unanswered
+        gone = sum(self._sent[at].size for at in range(start, min(start + read, len(self._sent))))
+        size = self._size_at_most(line) - gone
         return self.has_room(size, taken=taken or not self.is_asking)
 
     def has_room(self, size: int, *, taken: bool = False) -> bool:

@@ -111,23 +111,36 @@ class MarlinEngine(MarlinStreaming):
         window = self._window
         if not window.unanswered:
             return
+        # Answers heard before that to an M105; where echoes count, they tell nothing.
+        read = 0 if self._echoes else self._early
         if strikes:
             self._asked += 1
             self._after("answer", self._late_after(), now)
         if now > self._patience_until:
             self._strikes += strikes
             silent = now - self._heard_at >= self._profile.silence_s
-            if self._strikes > _STRIKES_MAX or (silent and self._strikes >= 3):
+            if silent and self._strikes >= 3:
+                self._strikes = max(self._strikes, _STRIKES_MAX)
+            if self._strikes > _STRIKES_MAX:
                 self._lost(now)
                 return
-        elif window.is_asking and window.unanswered >= self._lines_max + (not window.oldest_alone):
+        elif self._has_asked(read):
             return  # asked already, and a stop or M108 must find room in the command queue
         # What has to be sent again is a question, too, and must keep its number.
         question = window.again or self._question()
-        # Behind a question without answer only as a last resort, for it may take none at all.
-        if window.may_ask(question, taken=self._strikes >= _STRIKES_MAX - 1):
+        # Behind a question without answer only as a last resort, for it may take none at all; the
+        # very last one goes out in any case, for what it may overrun is as good as lost.
+        is_last = self._strikes >= _STRIKES_MAX
+        taken = self._strikes >= _STRIKES_MAX - 1
+        if is_last or window.may_ask(question, taken=taken, read=read):
             self._clean = True
             self._forced = question
+
+    def _has_asked(self, read: int) -> bool:
+        """Tell whether a question is on its way and the command queue has no place for another."""
+        window = self._window
+        waiting = window.unanswered - read
+        return window.is_asking and waiting >= self._lines_max + (not window.oldest_alone)
 
     def _lost(self, now: float) -> None:
         if self._phase is Phase.CANCELLING:

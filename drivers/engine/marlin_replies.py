@@ -131,7 +131,7 @@ class MarlinReplies(MarlinResends):
                 # Just an ok that has lost its newline before a report, or others were lost: to
                 # be told apart by a question with an answer that is nothing of the kind.
                 self._answered(now)
-                self._place_wanted = True
+                self._place_wanted = bool(self._window.unanswered)
                 self._doubt(now)
                 return
             lines = self._window.answered_ask()
@@ -143,6 +143,8 @@ class MarlinReplies(MarlinResends):
                     return
                 self._settled(lines, now)
                 if self._window.only_asks:
+                    # Perhaps it was that to the M105 behind, and the one to this was lost.
+                    self._place_wanted = bool(self._window.unanswered)
                     self._doubt(now)
                 return
             if self._merges:

@@ -352,6 +352,7 @@ class MarlinWire(StreamEngine):
             self._pace += (took - self._pace) / 8.0
             self._await_answer(now)
         else:
+            self._place_wanted = False  # nothing is owed, so no count can be behind
             self._timers.pop("answer", None)
         self._answered_at = now
 
