@@ -110,8 +110,14 @@ class Sentences:
         return self._catalogue.text(code, **fields)
 
     def refusal(self, refusal: Refusal) -> str:
-        """Return the sentence of one reason; instants in it become local times."""
-        return self.text(f"reason.{refusal.reason.value}", **self._local(refusal.fields))
+        """Return the sentence of one reason; instants, days and lengths as people say them."""
+        fields = self._local(refusal.fields)
+        for name, value in fields.items():
+            if name.endswith("_min") and isinstance(value, int):
+                fields[name] = self.duration(value * 60)
+            elif name == "day" and isinstance(value, str):
+                fields[name] = self._clockwork.day(value).striptags()
+        return self.text(f"reason.{refusal.reason.value}", **fields)
 
     def notice(self, notice: NoticeView) -> str:
         """Return the sentence of one notice."""

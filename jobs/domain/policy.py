@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from jobs.domain.machine import Control, MachineState
-from jobs.domain.people import Role, is_at_least
 
 
 class Reason(StrEnum):
@@ -18,13 +17,26 @@ class Reason(StrEnum):
     TAKEN = "taken"  # start, end
     IN_THE_PAST = "in-the-past"
     TOO_SHORT = "too-short"  # minutes
-    TOO_LONG = "too-long"  # hours
+    TOO_LONG = "too-long"  # length_min
     TOO_FAR_AHEAD = "too-far-ahead"  # days
     ROLE_TOO_LOW = "role-too-low"  # needed
     BOOKING_HIDDEN = "booking-hidden"
     MACHINE_RETIRED = "machine-retired"
     NOT_YOURS = "not-yours"
     ALREADY_ENDED = "already-ended"
+    OUT_OF_SERVICE = "out-of-service"  # until
+    NOT_QUALIFIED = "not-qualified"
+    QUALIFICATION_ENDS = "qualification-ends"  # at
+    DAY_QUOTA = "day-quota"  # day, used_min, quota_min
+    WEEK_QUOTA = "week-quota"  # day, used_min, quota_min
+    TOO_MANY_BOOKINGS = "too-many-bookings"  # count
+    TOO_CLOSE = "too-close"  # length_min
+    CLOSED_THEN = "closed-then"  # hours
+    HOLIDAY = "holiday"  # name, day
+    NEEDS_OTHERS = "needs-others"  # count, here
+    CREDITS_SHORT = "credits-short"  # needed, balance
+    NEEDS_APPROVAL = "needs-approval"  # hours
+    MATERIAL_MISSING = "material-missing"  # material
     # queue and dispatch
     NOT_ARMED = "not-armed"
     MACHINE_BUSY = "machine-busy"  # state
@@ -56,66 +68,54 @@ class Reason(StrEnum):
     SUPPLY_LOW = "supply-low"
 
 
+class WayKind(StrEnum):
+    """What a person can do so that a reason falls away (`way.<kind>` in the catalogue)."""
+
+    LATER = "later"  # start, end
+    EARLIER = "earlier"  # start, end
+    SHORTER = "shorter"  # start, end
+    LONGER = "longer"  # start, end
+    ASK_AGAIN = "ask-again"  # at: from when the same wish passes
+    OTHER_MACHINE = "other-machine"  # start, end, ref: its slug, name
+    TRAINING = "training"  # at, ref: its id, name, count: free seats
+    GIVE_BACK = "give-back"  # ref: id of an own booking, start, end
+    COME_TOGETHER = "come-together"  # count: people who must be here
+    LOAD = "load"  # name: of the material
+    TOP_UP = "top-up"  # count: credits that are missing
+    ASK_STAFF = "ask-staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to a "yes".
+
+    :param clears: whether no other reason stands in this way.
+    """
+
+    kind: WayKind
+    start: datetime | None = None
+    end: datetime | None = None
+    at: datetime | None = None
+    ref: str = ""
+    name: str = ""
+    count: int = 0
+    clears: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One reason, the values of its sentence, and when it would pass, where that is known."""
+    """One reason, the values of its sentence, and what would make it pass.
+
+    :param passes_at: the first later start, or the first moment to ask again, at which this
+        reason is gone; None where time alone changes nothing.
+    :param overridable: staff may let it pass, with a reason that is kept.
+    """
 
     reason: Reason
     fields: Mapping[str, str | int | float] = field(default_factory=dict)
     passes_at: datetime | None = None
     overridable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BookingRules:
-    """What the lab allows of bookings; generous by default."""
-
-    shortest: timedelta = timedelta(minutes=10)
-    longest: timedelta = timedelta(hours=72)
-    horizon: timedelta = timedelta(days=60)
-
-
-@dataclass(frozen=True, slots=True)
-class BookingFacts:
-    """Everything the booking rules look at."""
-
-    start: datetime
-    end: datetime
-    now: datetime
-    role: Role
-    machine_retired: bool = False
-    booking_hidden: bool = False
-    taken_until: datetime | None = None  # end of what lies in the way, if anything
-
-
-def booking_refusals(
-    facts: BookingFacts,
-    rules: BookingRules = BookingRules(),
-) -> Iterator[Refusal]:
-    """Every reason not to book. None: book."""
-    length = facts.end - facts.start
-    if facts.booking_hidden:
-        yield Refusal(Reason.BOOKING_HIDDEN)
-    if facts.machine_retired:
-        yield Refusal(Reason.MACHINE_RETIRED)
-    if not is_at_least(facts.role, Role.MEMBER):
-        yield Refusal(Reason.ROLE_TOO_LOW, {"needed": Role.MEMBER.value}, overridable=True)
-    if facts.start < facts.now - timedelta(minutes=5):
-        yield Refusal(Reason.IN_THE_PAST)
-    if length < rules.shortest:
-        yield Refusal(Reason.TOO_SHORT, {"minutes": int(rules.shortest.total_seconds() // 60)})
-    if length > rules.longest:
-        hours = int(rules.longest.total_seconds() // 3600)
-        yield Refusal(Reason.TOO_LONG, {"hours": hours}, overridable=True)
-    if facts.start > facts.now + rules.horizon:
-        yield Refusal(
-            Reason.TOO_FAR_AHEAD,
-            {"days": rules.horizon.days},
-            passes_at=facts.start - rules.horizon,
-            overridable=True,
-        )
-    if facts.taken_until is not None:
-        yield Refusal(Reason.TAKEN, passes_at=facts.taken_until)
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

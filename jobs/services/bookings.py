@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import and_, func, or_, select
@@ -15,25 +16,23 @@ from jobs.domain.calendar import (
     AllocationKind,
     AllocationState,
     Interval,
-    free_intervals,
     local_day,
-    round_up,
 )
 from jobs.domain.errors import NotFoundError, RefusedError
 from jobs.domain.events import EventType
-from jobs.domain.people import Actor, LabMode, Role
-from jobs.domain.policy import BookingFacts, BookingRules, Reason, Refusal, booking_refusals
+from jobs.domain.people import Actor, Role
+from jobs.domain.policy import Reason, Refusal
+from jobs.domain.rules import slots
 from jobs.services.calendars import allocation_view, free_of, rows_where, taken_in
 from jobs.services.closing import Closing, checked_interval, checked_note, must_be_operator
 from jobs.services.facts import Facts, announce, conflicts
-from jobs.services.lab import mode_of
+from jobs.services.house_rules import Asker, booking_facts, refusals, values_of
 from jobs.services.turns import take_turn
 from jobs.services.views import AllocationView, CalendarDay
 from jobs.services.workshop import Workshop
 from jobs.store.database import is_overlap
 from jobs.store.tables import Allocation, Machine, Person
 
-_RULES: Final = BookingRules()
 _STEP: Final = timedelta(minutes=15)  # proposals begin on the quarter hour
 _REMEMBER: Final = timedelta(days=7)  # how long a person is shown what they lost
 _SHOWN: Final = (AllocationState.ACTIVE.value, AllocationState.ENDED.value)
@@ -45,10 +44,9 @@ class Bookings:
     Outages and closures live in `closing` and are reached through here.
     """
 
-    def __init__(self, workshop: Workshop, rules: BookingRules = _RULES) -> None:
+    def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._database = workshop.database
-        self._rules = rules
         facts = Facts(workshop)
         self.place_fact = facts.place
         self.extend_fact = facts.extend
@@ -92,18 +90,19 @@ class Bookings:
         viewer: Actor | None = None,
         count: int = 6,
     ) -> Sequence[Interval]:
-        """Return the next free slots of that length, from the next quarter hour on."""
-        del viewer
-        if not self._rules.shortest <= length <= self._rules.longest:
-            return []
-        within = Interval(now, now + self._rules.horizon + length)
+        """Return the next free slots of that length, from the next quarter hour on.
+
+        They pass every rule of the house about time; who asks is asked when they book.
+        """
+        asker = Asker(None, Role.MEMBER) if viewer is None else Asker(viewer.person_id, viewer.role)
         with self._database.read() as session:
             machine = _machine(session, slug)
             if machine.retired_at is not None:
                 return []
-            taken = taken_in(session, machine.id, within)
-        slots = self._slots(taken, within, length)
-        return [slot for _, slot in zip(range(count), slots, strict=False)]
+            wish = Interval(now, now + length)
+            facts = booking_facts(session, self._workshop, asker, machine, wish, now)
+            values = values_of(session, machine)
+        return list(islice(slots(facts, values, _STEP), count))
 
     def book(
         self,
@@ -198,27 +197,13 @@ class Bookings:
         now: datetime,
         moved: Allocation | None = None,
     ) -> None:
-        person_id = actor.person_id if moved is None else moved.person_id
-        in_the_way = conflicts(machine.id, AllocationKind.RESERVATION, person_id, interval)
-        taken_until = session.scalar(
-            select(func.max(Allocation.end_at)).where(
-                in_the_way, Allocation.id != ("" if moved is None else moved.id)
-            )
-        )
-        refusals = booking_refusals(
-            BookingFacts(
-                start=interval.start,
-                end=interval.end,
-                now=now,
-                role=actor.role,
-                machine_retired=machine.retired_at is not None,
-                booking_hidden=mode_of(session) is LabMode.ONLY_ME,
-                taken_until=taken_until,
-            ),
-            self._rules,
-        )
-        if reasons := list(refusals):
-            raise RefusedError(reasons)
+        asker = Asker(actor.person_id, actor.role)
+        if moved is not None:
+            # An operator may move it for somebody; the rules are still theirs whose it is.
+            asker = Asker(moved.person_id, actor.role)
+        found = refusals(session, self._workshop, asker, machine, interval, now, moved=moved)
+        if found:
+            raise RefusedError(found)
 
     def _own_claim(
         self, session: Session, actor: Actor, allocation_id: str, now: datetime
@@ -247,16 +232,6 @@ class Bookings:
         with self._database.read() as session:
             taken_until = session.scalar(select(func.max(Allocation.end_at)).where(in_the_way))
         return RefusedError([Refusal(Reason.TAKEN, passes_at=taken_until)])
-
-    def _slots(
-        self, taken: Sequence[Interval], within: Interval, length: timedelta
-    ) -> Iterator[Interval]:
-        latest = within.end - length
-        for free in free_intervals(taken, within):
-            start = round_up(free.start, _STEP, self._workshop.zone)
-            while start + length <= free.end and start <= latest:
-                yield Interval(start, start + length)
-                start = round_up(start + length, _STEP, self._workshop.zone)
 
     def _days(
         self, slug: str, days: Sequence[date], viewer: Actor | None, now: datetime

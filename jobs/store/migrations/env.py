@@ -5,7 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool
 
-import jobs.store.sharing  # noqa: F401  its tables join the others
+import jobs.store.house
+import jobs.store.sharing  # noqa: F401  and so do these
 from jobs.store import tables
 
 

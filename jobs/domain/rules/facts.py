@@ -1,0 +1,94 @@
+"""What the house's rules look at: facts about one wish, gathered once, changed by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from jobs.domain.calendar import Interval
+from jobs.domain.people import Role
+
+FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)  # of a qualification that does not expire
+
+
+class Act(StrEnum):
+    """What a person, or the queue for a person, wants of a machine."""
+
+    BOOK = "book"
+    START = "start"  # a job, now
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OwnBooking:
+    """Another booking of the same person, anywhere in the lab."""
+
+    interval: Interval
+    id: str = ""
+    machine: str = ""  # slug
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOffer:
+    """A training that would qualify, with seats that nobody has taken."""
+
+    id: str
+    title: str
+    start: datetime
+    free_seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One wish and everything that speaks for or against it. All instants are aware UTC.
+
+    :param taken: what lies in the way on this machine, claims and others' runs alike, in order.
+    :param out: outages and closures of this machine, in order.
+    :param own: the person's other bookings: those to come, and those of the weeks wished for.
+    :param known_until: how far ahead *taken*, *out* and *holidays* were looked up.
+    :param qualified_until: `FOR_EVER` without an expiry; None: not qualified.
+    :param holidays: the public holidays, by local day.
+    :param credits: of the person; None where the lab keeps no accounts.
+    :param material_missing: what the job needs and this machine does not have loaded.
+    :param moved: the interval that a booking has now and is to leave.
+    """
+
+    start: datetime
+    end: datetime
+    now: datetime
+    role: Role
+    zone: ZoneInfo
+    known_until: datetime
+    act: Act = Act.BOOK
+    machine: str = ""  # slug
+    machine_name: str = ""
+    kind: str = ""
+    machine_retired: bool = False
+    booking_hidden: bool = False
+    taken: tuple[Interval, ...] = ()
+    out: tuple[Interval, ...] = ()
+    own: tuple[OwnBooking, ...] = ()
+    qualified_until: datetime | None = None
+    trainings: tuple[TrainingOffer, ...] = ()
+    holidays: Mapping[date, str] = field(default_factory=dict)
+    people_here: int = 0
+    credits: int | None = None
+    material_missing: str = ""
+    moved: Interval | None = None
+
+    @property
+    def interval(self) -> Interval:
+        """Return the time that is wished for."""
+        return Interval(self.start, self.end)
+
+    @property
+    def length(self) -> timedelta:
+        """Return how long it is; elapsed time, since both ends are UTC."""
+        return self.end - self.start
+
+    def at(self, start: datetime, end: datetime) -> Facts:
+        """Return the same wish for another time."""
+        return replace(self, start=start, end=end)

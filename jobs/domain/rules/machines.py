@@ -1,0 +1,54 @@
+"""Rules about the machine: whether it is there, free, in order, and loaded with what is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jobs.domain.policy import Reason, Refusal, Way, WayKind
+from jobs.domain.rules.facts import Facts
+from jobs.domain.rules.times import around, later_of
+from jobs.domain.rules.values import Values
+
+
+def booking_hidden(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """A node of one person books nothing."""
+    del values
+    if facts.booking_hidden:
+        yield Refusal(Reason.BOOKING_HIDDEN)
+
+
+def machine_retired(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """It is not in use any more."""
+    del values
+    if facts.machine_retired:
+        yield Refusal(Reason.MACHINE_RETIRED)
+
+
+def out_of_service(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Somebody repairs it, or the lab is closed."""
+    here = [one for one in facts.out if one.overlaps(facts.interval)]
+    if here:
+        ways = around(facts, values, facts.out)
+        yield Refusal(
+            Reason.OUT_OF_SERVICE,
+            {"until": max(one.end for one in here).isoformat()},
+            passes_at=later_of(ways),
+            ways=ways,
+        )
+
+
+def taken(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Somebody has it then."""
+    if any(one.overlaps(facts.interval) for one in facts.taken):
+        ways = around(facts, values, facts.taken)
+        yield Refusal(Reason.TAKEN, passes_at=later_of(ways), ways=ways)
+
+
+def material_missing(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """What the job is made of must be loaded."""
+    if values.material_needed and facts.material_missing:
+        yield Refusal(
+            Reason.MATERIAL_MISSING,
+            {"material": facts.material_missing},
+            ways=(Way(WayKind.LOAD, name=facts.material_missing),),
+        )

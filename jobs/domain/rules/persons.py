@@ -1,0 +1,94 @@
+"""Rules about who asks: their role, what they have learned, who is there with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from jobs.domain.people import Role, is_at_least
+from jobs.domain.policy import Reason, Refusal, Way, WayKind
+from jobs.domain.rules.facts import Facts
+from jobs.domain.rules.times import shorter
+from jobs.domain.rules.values import Values
+
+_HOUR: Final = timedelta(hours=1)
+
+
+def role_too_low(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Guests look; members use."""
+    del values
+    if not is_at_least(facts.role, Role.MEMBER):
+        yield Refusal(Reason.ROLE_TOO_LOW, {"needed": Role.MEMBER.value}, overridable=True)
+
+
+def not_qualified(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Who has not learned it may get hurt, or break it."""
+    if values.qualification_needed and facts.qualified_until is None:
+        yield Refusal(Reason.NOT_QUALIFIED, overridable=True, ways=_trainings(facts))
+
+
+def qualification_ends(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """What was learned long ago is learned again."""
+    until = facts.qualified_until
+    if not values.qualification_needed or until is None or facts.end <= until:
+        return
+    ways = [*shorter(facts, values, until), *_trainings(facts)]
+    start = until - facts.length
+    if start >= facts.now:
+        ways.insert(0, Way(WayKind.EARLIER, start, until))
+    yield Refusal(
+        Reason.QUALIFICATION_ENDS,
+        {"at": until.isoformat()},
+        overridable=True,
+        ways=tuple(ways),
+    )
+
+
+def needs_others(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Nobody is alone with a dangerous machine."""
+    if values.people_needed is not None and facts.people_here < values.people_needed:
+        yield Refusal(
+            Reason.NEEDS_OTHERS,
+            {"count": values.people_needed, "here": facts.people_here},
+            ways=(Way(WayKind.COME_TOGETHER, count=values.people_needed),),
+        )
+
+
+def credits_short(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Where the lab lives on credits, they must reach."""
+    if values.credits_per_hour is None or facts.credits is None:
+        return
+    needed = math.ceil(facts.length / _HOUR * values.credits_per_hour)
+    if needed <= facts.credits:
+        return
+    affordable = max(facts.credits, 0) * _HOUR / values.credits_per_hour
+    missing = needed - facts.credits
+    yield Refusal(
+        Reason.CREDITS_SHORT,
+        {"needed": needed, "balance": facts.credits},
+        overridable=True,
+        ways=(
+            *shorter(facts, values, facts.start + affordable),
+            Way(WayKind.TOP_UP, count=missing),
+        ),
+    )
+
+
+def needs_approval(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Staff look at each booking of such a machine; what was approved may be made shorter."""
+    if not values.approval_needed or is_at_least(facts.role, Role.OPERATOR):
+        return
+    moved = facts.moved
+    if moved is not None and moved.start <= facts.start and facts.end <= moved.end:
+        return
+    yield Refusal(Reason.NEEDS_APPROVAL, {"hours": values.approval_hours}, overridable=True)
+
+
+def _trainings(facts: Facts) -> tuple[Way, ...]:
+    return tuple(
+        Way(WayKind.TRAINING, at=one.start, ref=one.id, name=one.title, count=one.free_seats)
+        for one in facts.trainings
+        if one.free_seats > 0
+    )[:2]

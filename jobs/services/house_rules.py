@@ -1,0 +1,258 @@
+"""The house's rules asked: the lab's values and the facts, gathered for one wish.
+
+Pages, the API, the kiosk and the dispatcher all come through here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState, Interval
+from jobs.domain.people import LabMode, Role
+from jobs.domain.policy import Refusal
+from jobs.domain.rules import Act, Facts, OwnBooking, Values, refusals_of
+from jobs.domain.rules.times import LOOK_AHEAD_DAYS, local_date, local_week
+from jobs.domain.rules.values import DEFAULTS, LAB, Level, Scope, resolved
+from jobs.services.facts import conflicts
+from jobs.services.lab import mode_of
+from jobs.services.qualifying import free_trainings, qualified_until
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Allocation, Machine, Setting
+
+HOLIDAYS: Final = "rules.holidays"  # the setting that holds the days themselves
+_KEPT: Final = (AllocationState.ACTIVE.value, AllocationState.ENDED.value)
+_OUT: Final = (AllocationKind.OUTAGE.value, AllocationKind.CLOSURE.value)
+_QUOTAS: Final = ("day_quota_min", "week_quota_min", "most_bookings", "gap_min")
+_MOST: Final = 2000  # claims of one machine, or of one person, that are looked at
+_MOST_PEERS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose wish it is; without an id it is anybody's, as in a list of what is free."""
+
+    person_id: str | None
+    role: Role
+
+
+def refusals(
+    session: Session,
+    workshop: Workshop,
+    asker: Asker,
+    machine: Machine,
+    interval: Interval,
+    now: datetime,
+    *,
+    moved: Allocation | None = None,
+) -> list[Refusal]:
+    """Return every reason not to book, each with what would make it pass. None: book."""
+    values = values_of(session, machine)
+    facts = booking_facts(session, workshop, asker, machine, interval, now, moved=moved)
+    if not refusals_of(facts, values):
+        return []
+    # Only who is refused wants to know of the others.
+    return refusals_of(facts, values, _peers(session, workshop, asker, machine, facts))
+
+
+def booking_facts(
+    session: Session,
+    workshop: Workshop,
+    asker: Asker,
+    machine: Machine,
+    interval: Interval,
+    now: datetime,
+    *,
+    moved: Allocation | None = None,
+) -> Facts:
+    """Gather what the rules look at; what no rule of this lab asks for is not looked up."""
+    known_until = max(interval.start, now) + timedelta(days=LOOK_AHEAD_DAYS)
+    moved_id = "" if moved is None else moved.id
+    values = values_of(session, machine)
+    rows = session.execute(
+        select(Allocation.start_at, Allocation.end_at, Allocation.kind)
+        .where(
+            conflicts(
+                machine.id,
+                AllocationKind.RESERVATION,
+                asker.person_id,
+                Interval(min(interval.start, now), max(known_until, interval.end)),
+            ),
+            Allocation.id != moved_id,
+        )
+        .order_by(Allocation.start_at)
+        .limit(_MOST)
+    ).all()
+    facts = Facts(
+        start=interval.start,
+        end=interval.end,
+        now=now,
+        role=asker.role,
+        zone=workshop.zone,
+        # Beyond the last row that was read nothing is known to be free.
+        known_until=rows[-1].start_at if len(rows) == _MOST else known_until,
+        machine=machine.slug,
+        machine_name=machine.name,
+        kind=machine.kind,
+        machine_retired=machine.retired_at is not None,
+        booking_hidden=mode_of(session) is LabMode.ONLY_ME,
+        taken=tuple(Interval(start, end) for start, end, kind in rows if kind not in _OUT),
+        out=tuple(Interval(start, end) for start, end, kind in rows if kind in _OUT),
+        moved=None if moved is None else Interval(moved.start_at, moved.end_at),
+    )
+    if values.holidays is not None:
+        facts = replace(facts, holidays=holidays_of(session, values.holidays))
+    if asker.person_id is None:
+        return facts
+    if any(values.value(key) is not None for key in _QUOTAS):
+        own = _own(session, workshop, asker.person_id, interval, now, moved_id)
+        facts = replace(facts, own=own)
+    if values.qualification_needed:
+        facts = with_qualification(session, facts, asker.person_id, machine)
+    return facts
+
+
+def start_refusals(
+    session: Session,
+    workshop: Workshop,
+    asker: Asker,
+    machine: Machine,
+    until: datetime,
+    now: datetime,
+    *,
+    material_missing: str = "",
+    people_here: int = 0,
+) -> list[Refusal]:
+    """Return every reason of the house not to start a job on a machine now. None: go.
+
+    :param asker: whose job it is.
+    :param until: when it would be done.
+    :param material_missing: what the job needs and this machine does not have loaded.
+    """
+    values = values_of(session, machine)
+    facts = Facts(
+        start=now,
+        end=max(until, now + timedelta(minutes=1)),
+        now=now,
+        role=asker.role,
+        zone=workshop.zone,
+        known_until=now + timedelta(days=LOOK_AHEAD_DAYS),
+        act=Act.START,
+        machine=machine.slug,
+        machine_name=machine.name,
+        kind=machine.kind,
+        people_here=people_here,
+        material_missing=material_missing,
+    )
+    if values.holidays is not None and values.opening_binds_starts:
+        facts = replace(facts, holidays=holidays_of(session, values.holidays))
+    if values.qualification_needed and asker.person_id is not None:
+        facts = with_qualification(session, facts, asker.person_id, machine)
+    return refusals_of(facts, values)
+
+
+def with_qualification(session: Session, facts: Facts, person_id: str, machine: Machine) -> Facts:
+    """Return the facts with what the person has learned, and where they could learn it."""
+    until = qualified_until(session, person_id, machine, facts.now)
+    if until is not None and until >= facts.end:
+        return replace(facts, qualified_until=until)
+    trainings = tuple(free_trainings(session, person_id, machine, facts.now))
+    return replace(facts, qualified_until=until, trainings=trainings)
+
+
+def values_of(session: Session, machine: Machine) -> Values:
+    """Return the values that hold for a machine; a lab of one person has no rules."""
+    scopes = (LAB, Scope(Level.KIND, machine.kind), Scope(Level.MACHINE, machine.slug))
+    keys = [setting_key(scope, machine.id) for scope in scopes]
+    rows = session.scalars(select(Setting).where(Setting.key.in_(keys))).all()
+    if not rows or mode_of(session) is LabMode.ONLY_ME:
+        return DEFAULTS
+    found = {row.key: read_json(row.value) for row in rows}
+    return resolved(*(found.get(key) for key in keys))
+
+
+def setting_key(scope: Scope, machine_id: str = "") -> str:
+    """Return where the values of a scope are kept; a machine's by its id, for slugs may change."""
+    match scope.level:
+        case Level.MACHINE:
+            return f"rules.machine.{machine_id}"
+        case Level.KIND:
+            return f"rules.kind.{scope.of}"
+        case _:
+            return "rules.lab"
+
+
+def read_json(text: str) -> Mapping[str, object]:
+    """Return what a setting holds; nothing where it cannot be read."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def holidays_of(session: Session, place: str) -> Mapping[date, str]:
+    """Return the public holidays that were looked up for a place, by local day."""
+    row = session.get(Setting, HOLIDAYS)
+    kept = {} if row is None else read_json(row.value)
+    days = kept.get("days")
+    if kept.get("place") != place or not isinstance(days, dict):
+        return {}
+    return {date.fromisoformat(day): str(name) for day, name in days.items()}
+
+
+def _own(
+    session: Session,
+    workshop: Workshop,
+    person_id: str,
+    interval: Interval,
+    now: datetime,
+    moved_id: str,
+) -> tuple[OwnBooking, ...]:
+    """Return a person's other bookings, from the beginning of the week that is asked about."""
+    day = local_date(min(interval.start, now), workshop.zone)
+    rows = session.execute(
+        select(Allocation.start_at, Allocation.end_at, Allocation.id, Machine.slug, Machine.kind)
+        .join(Machine, Machine.id == Allocation.machine_id)
+        .where(
+            Allocation.person_id == person_id,
+            Allocation.end_at > local_week(day, workshop.zone).start,
+            Allocation.kind.in_([kind.value for kind in CLAIMS]),
+            Allocation.state.in_(_KEPT),
+            Allocation.id != moved_id,
+        )
+        .order_by(Allocation.start_at)
+        .limit(_MOST)
+    )
+    return tuple(
+        OwnBooking(Interval(start, end), key, slug, kind) for start, end, key, slug, kind in rows
+    )
+
+
+def _peers(
+    session: Session, workshop: Workshop, asker: Asker, machine: Machine, facts: Facts
+) -> Sequence[tuple[Facts, Values]]:
+    """Return the same wish on other machines of the kind."""
+    others = session.scalars(
+        select(Machine)
+        .where(
+            Machine.kind == machine.kind,
+            Machine.id != machine.id,
+            or_(Machine.retired_at.is_(None), Machine.retired_at > facts.now),
+        )
+        .order_by(Machine.slug)
+        .limit(_MOST_PEERS)
+    )
+    return [
+        (
+            booking_facts(session, workshop, asker, other, facts.interval, facts.now),
+            values_of(session, other),
+        )
+        for other in others
+    ]
