@@ -23,6 +23,7 @@ from jobs.domain.events import EventType
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.rules import slots
+from jobs.services.approvals import NO_PLEA, PURPOSE, Consent, Plea, consent_of, keep
 from jobs.services.calendars import allocation_view, free_of, rows_where, taken_in
 from jobs.services.closing import Closing, checked_interval, checked_note, must_be_operator
 from jobs.services.facts import Facts, announce, conflicts
@@ -112,8 +113,9 @@ class Bookings:
         end: datetime,
         now: datetime,
         note: str = "",
+        plea: Plea = NO_PLEA,
     ) -> AllocationView:
-        """Reserve a machine for *actor*.
+        """Reserve a machine for *actor*, or ask staff for it where a rule wants that.
 
         :raises RefusedError: with every reason at once. Of two at the same instant one wins.
         """
@@ -122,11 +124,11 @@ class Bookings:
             with self._database.write() as session:
                 machine = _machine(session, slug)
                 machine_id = machine.id  # a lost transaction takes the row with it
-                self._check(session, actor, machine, interval, now)
+                consent = self._consent(session, actor, machine, interval, now, plea)
                 row = Allocation(
                     id=self._workshop.new_id(),
                     machine_id=machine.id,
-                    kind=AllocationKind.RESERVATION.value,
+                    kind=consent.kind.value,
                     state=AllocationState.ACTIVE.value,
                     start_at=interval.start,
                     end_at=interval.end,
@@ -136,15 +138,23 @@ class Bookings:
                     created_at=now,
                 )
                 session.add(row)
+                keep(session, self._workshop, actor, row, consent, now)
                 session.flush()
-                announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
+                if consent.granted:
+                    announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
         except IntegrityError as error:
             raise self._lost(error, machine_id, actor, interval) from error
         self._workshop.live.touch()
         return allocation_view(row, slug, actor.name, actor)
 
     def move(
-        self, actor: Actor, allocation_id: str, start: datetime, end: datetime, now: datetime
+        self,
+        actor: Actor,
+        allocation_id: str,
+        start: datetime,
+        end: datetime,
+        now: datetime,
+        plea: Plea = NO_PLEA,
     ) -> AllocationView:
         """Give a reservation another time, or end it earlier or later; its id stays."""
         interval = checked_interval(start, end)
@@ -154,18 +164,23 @@ class Bookings:
                 machine_id = machine.id
                 # What has begun may still be made longer or shorter.
                 has_begun = interval.start == row.start_at and interval.end > now
-                self._check(
+                consent = self._consent(
                     session,
                     actor,
                     machine,
                     interval,
                     min(now, interval.start) if has_begun else now,
+                    plea,
                     row,
                 )
+                is_asked = row.purpose == PURPOSE  # and stays so until staff have decided
                 row.start_at, row.end_at = interval.start, interval.end
                 row.sequence += 1
+                if consent.reasons or not is_asked:
+                    keep(session, self._workshop, actor, row, consent, now)
                 session.flush()
-                announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
+                if consent.granted and not is_asked:
+                    announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
                 name = session.get_one(Person, row.person_id).name
         except IntegrityError as error:
             raise self._lost(error, machine_id, actor, interval) from error
@@ -188,22 +203,22 @@ class Bookings:
                 announce(session, self._workshop, EventType.RESERVATION_CANCELLED, row, now)
         self._workshop.live.touch()
 
-    def _check(
+    def _consent(
         self,
         session: Session,
         actor: Actor,
         machine: Machine,
         interval: Interval,
         now: datetime,
+        plea: Plea,
         moved: Allocation | None = None,
-    ) -> None:
+    ) -> Consent:
         asker = Asker(actor.person_id, actor.role)
         if moved is not None:
             # An operator may move it for somebody; the rules are still theirs whose it is.
             asker = Asker(moved.person_id, actor.role)
         found = refusals(session, self._workshop, asker, machine, interval, now, moved=moved)
-        if found:
-            raise RefusedError(found)
+        return consent_of(found, actor, plea)
 
     def _own_claim(
         self, session: Session, actor: Actor, allocation_id: str, now: datetime
