@@ -14,6 +14,7 @@ from jobs.services.feeds import Feeds
 from jobs.services.hand import Hand
 from jobs.services.lab import Lab
 from jobs.services.ledger import Ledger
+from jobs.services.loaded import Loading
 from jobs.services.machines import Machines
 from jobs.services.notices import Notices
 from jobs.services.outbox import Outbox
@@ -39,6 +40,7 @@ class Services:
     people: People
     lab: Lab
     machines: Machines
+    loading: Loading
     hand: Hand
     notices: Notices
     bookings: Bookings
@@ -71,6 +73,7 @@ def build_services(workshop: Workshop) -> Services:
         people=People(workshop),
         lab=Lab(workshop),
         machines=Machines(workshop),
+        loading=Loading(workshop),
         hand=Hand(workshop),
         notices=Notices(workshop),
         bookings=Bookings(workshop),

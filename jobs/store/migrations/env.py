@@ -6,7 +6,8 @@ from alembic import context
 from sqlalchemy import create_engine, pool
 
 import jobs.store.house
-import jobs.store.sharing  # noqa: F401  and so do these
+import jobs.store.sharing
+import jobs.store.waiting  # noqa: F401  their tables join the others
 from jobs.store import tables
 
 
