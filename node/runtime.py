@@ -161,6 +161,8 @@ class Runtime:
         preparation = services.preparation
         self._timers.every(60.0, "renew", preparation.renew)
         self._timers.every(3600.0, "sweep", services.sweep.tick)
+        self._timers.every(30.0, "approvals", services.approvals.release)
+        self._timers.every(86400.0, "holidays", services.house.refresh_holidays)
         delivering = Delivering(self.workshop, self.config.language)
         self._timers.every(10.0, "notices", delivering.tick)
         self._timers.loop("prepare", lambda: preparation.prepare_next(_now), idle_s=0.5)

@@ -37,6 +37,8 @@ class Reason(StrEnum):
     CREDITS_SHORT = "credits-short"  # needed, balance
     NEEDS_APPROVAL = "needs-approval"  # hours
     MATERIAL_MISSING = "material-missing"  # material
+    NO_FREE_SEAT = "no-free-seat"
+    TRAINING_NOT_HELD = "training-not-held"
     # queue and dispatch
     NOT_ARMED = "not-armed"
     MACHINE_BUSY = "machine-busy"  # state

@@ -151,21 +151,6 @@ def keep(
     )
 
 
-def passed_at_start(
-    session: Session, job_id: str, machine_id: str, now: datetime
-) -> frozenset[str]:
-    """Return the codes that staff let pass for a job on a machine."""
-    rows = session.scalars(
-        select(Approval.reasons).where(
-            Approval.job_id == job_id,
-            Approval.machine_id == machine_id,
-            Approval.granted.is_(True),
-            Approval.expires_at > now,
-        )
-    )
-    return frozenset(str(code) for reasons in rows for code in reasons)
-
-
 def checked_reason(text: str, *, needed: bool = False) -> str:
     """Return a reason as it is kept: one line, bounded."""
     text = " ".join(text.split())

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import distinct, func, or_, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState, Interval
@@ -24,9 +25,11 @@ from jobs.services.facts import conflicts
 from jobs.services.lab import mode_of
 from jobs.services.qualifying import free_trainings, qualified_until
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Allocation, Machine, Setting
+from jobs.store.house import Approval
+from jobs.store.tables import Allocation, Job, Machine, Setting
 
 HOLIDAYS: Final = "rules.holidays"  # the setting that holds the days themselves
+CHECK_IN_EARLY: Final = timedelta(hours=1)  # before one's time begins one may be there already
 _KEPT: Final = (AllocationState.ACTIVE.value, AllocationState.ENDED.value)
 _OUT: Final = (AllocationKind.OUTAGE.value, AllocationKind.CLOSURE.value)
 _QUOTAS: Final = ("day_quota_min", "week_quota_min", "most_bookings", "gap_min")
@@ -120,41 +123,73 @@ def booking_facts(
 
 def start_refusals(
     session: Session,
-    workshop: Workshop,
-    asker: Asker,
+    zone: ZoneInfo,
+    job: Job,
     machine: Machine,
+    values: Values,
     until: datetime,
     now: datetime,
     *,
     material_missing: str = "",
-    people_here: int = 0,
 ) -> list[Refusal]:
     """Return every reason of the house not to start a job on a machine now. None: go.
 
-    :param asker: whose job it is.
-    :param until: when it would be done.
+    What staff let pass for this job on this machine is left out.
+
+    :param values: what holds for the machine.
+    :param until: when the job would be done.
     :param material_missing: what the job needs and this machine does not have loaded.
     """
-    values = values_of(session, machine)
     facts = Facts(
         start=now,
         end=max(until, now + timedelta(minutes=1)),
         now=now,
-        role=asker.role,
-        zone=workshop.zone,
+        role=Role.MEMBER,
+        zone=zone,
         known_until=now + timedelta(days=LOOK_AHEAD_DAYS),
         act=Act.START,
         machine=machine.slug,
         machine_name=machine.name,
         kind=machine.kind,
-        people_here=people_here,
         material_missing=material_missing,
     )
+    if values.people_needed is not None:
+        facts = replace(facts, people_here=people_here(session, now))
     if values.holidays is not None and values.opening_binds_starts:
         facts = replace(facts, holidays=holidays_of(session, values.holidays))
-    if values.qualification_needed and asker.person_id is not None:
-        facts = with_qualification(session, facts, asker.person_id, machine)
-    return refusals_of(facts, values)
+    if values.qualification_needed:
+        facts = with_qualification(session, facts, job.person_id, machine)
+    found = refusals_of(facts, values)
+    if not found:
+        return []
+    passed = passed_at_start(session, job.id, machine.id, now)
+    return [one for one in found if not (one.overridable and one.reason.value in passed)]
+
+
+def passed_at_start(
+    session: Session, job_id: str, machine_id: str, now: datetime
+) -> frozenset[str]:
+    """Return the codes that staff let pass for a job on a machine."""
+    rows = session.scalars(
+        select(Approval.reasons).where(
+            Approval.job_id == job_id,
+            Approval.machine_id == machine_id,
+            Approval.granted.is_(True),
+            Approval.expires_at > now,
+        )
+    )
+    return frozenset(str(code) for reasons in rows for code in reasons)
+
+
+def people_here(session: Session, now: datetime) -> int:
+    """Return how many people have checked in for a booking that goes on now."""
+    query = select(func.count(distinct(Allocation.person_id))).where(
+        Allocation.checked_in_at.is_not(None),
+        Allocation.state == AllocationState.ACTIVE.value,
+        Allocation.end_at > now,
+        Allocation.start_at <= now + CHECK_IN_EARLY,
+    )
+    return session.scalar(query) or 0
 
 
 def with_qualification(session: Session, facts: Facts, person_id: str, machine: Machine) -> Facts:

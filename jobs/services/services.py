@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.services.approvals import Approvals
 from jobs.services.attendance import Attendance
 from jobs.services.bookings import Bookings
 from jobs.services.copies import Copies
@@ -12,6 +13,7 @@ from jobs.services.designs import Designs
 from jobs.services.dispatch import Dispatch
 from jobs.services.feeds import Feeds
 from jobs.services.hand import Hand
+from jobs.services.house import House
 from jobs.services.lab import Lab
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import Loading
@@ -23,10 +25,13 @@ from jobs.services.pictures import Pictures
 from jobs.services.ports import Ports
 from jobs.services.preparation import Preparation
 from jobs.services.programs import Programs
+from jobs.services.proposals import Proposals
+from jobs.services.qualifications import Qualifications
 from jobs.services.queue import Queue
 from jobs.services.resuming import Resuming
 from jobs.services.runs import Runs
 from jobs.services.sweep import Sweep
+from jobs.services.trainings import Trainings
 from jobs.services.waiving import Waiving
 from jobs.services.wirelogs import WireLogs
 from jobs.services.workshop import Workshop
@@ -44,6 +49,11 @@ class Services:
     hand: Hand
     notices: Notices
     bookings: Bookings
+    approvals: Approvals
+    house: House
+    proposals: Proposals
+    qualifications: Qualifications
+    trainings: Trainings
     feeds: Feeds
     queue: Queue
     preparation: Preparation
@@ -66,6 +76,7 @@ class Services:
 def build_services(workshop: Workshop) -> Services:
     """Build every use case on one workshop."""
     runs = Runs(workshop)
+    house = House(workshop)
     dispatch = Dispatch(workshop, runs)
     programs = Programs(workshop.work_dir)
     return Services(
@@ -77,6 +88,11 @@ def build_services(workshop: Workshop) -> Services:
         hand=Hand(workshop),
         notices=Notices(workshop),
         bookings=Bookings(workshop),
+        approvals=Approvals(workshop),
+        house=house,
+        proposals=Proposals(workshop, house),
+        qualifications=Qualifications(workshop),
+        trainings=Trainings(workshop),
         feeds=Feeds(workshop),
         queue=Queue(workshop),
         preparation=Preparation(workshop, programs),

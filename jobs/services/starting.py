@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,11 +15,14 @@ from jobs.domain.job import AttemptState, JobState
 from jobs.domain.machine import Control, MachineState
 from jobs.domain.policy import Refusal, StartFacts, start_refusals
 from jobs.domain.preflight import Verdict
+from jobs.domain.rules import Values
 from jobs.kinds import KINDS, Start
+from jobs.services import house_rules
 from jobs.services.armings import armed_machines, valid_arming
 from jobs.services.attempts import length_of
 from jobs.services.board import Taken, state_of
 from jobs.services.computer import supply
+from jobs.services.house_rules import values_of
 from jobs.services.promising import History, history_of
 from jobs.services.resuming import is_resume
 from jobs.services.targets import Target, target_of
@@ -40,6 +44,8 @@ class Standing:
     lacks_heat_guard: bool
     supply_is_low: bool
     allocations: Sequence[Allocation]  # active, from now on, in order
+    zone: ZoneInfo
+    values: Values  # of the house's rules
     history: History = ()  # finished runs that its promises rest on
 
     def next_claim_at(self, person_id: str) -> datetime | None:
@@ -87,6 +93,8 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
         live.told.get("thermal_protection") is False,
         supply(workshop.devices).is_low,
         allocations,
+        workshop.zone,
+        values_of(session, machine),
         history_of(session, machine.id),
     )
 
@@ -139,7 +147,8 @@ def refusals(
     """Return every reason not to start *job* there now."""
     machine = standing.machine
     kind = KINDS.get(machine.kind)
-    return list(
+    ends_at = now + length_of(preflight, standing.history)
+    found = list(
         start_refusals(
             StartFacts(
                 control=Control(machine.control),
@@ -155,11 +164,15 @@ def refusals(
                 # A kind we do not know is treated as the careful one.
                 must_be_started_by_person=kind is None or kind.start is Start.PERSON,
                 started_by_person=started_by_person,
-                ends_at=now + length_of(preflight, standing.history),
+                ends_at=ends_at,
                 next_claim_at=standing.next_claim_at(job.person_id),
             )
         )
     )
+    found += house_rules.start_refusals(
+        session, standing.zone, job, machine, standing.values, ends_at, now
+    )
+    return found
 
 
 def is_current(preflight: Preflight | None, target: Target | None) -> bool:
