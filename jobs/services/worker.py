@@ -1,15 +1,18 @@
 """The child side of `workers`: confine itself, do one task, write `result.json`, go.
 
-Everything heavy is imported inside the tasks, after the confinement.
+Everything heavy is imported after the confinement, in the tasks or, for those that read programs,
+while the files are still being copied.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from jobs.services.confinement import enter_namespaces, lock_files, take_limits
 from jobs.services.workers import Failure, Task
@@ -207,9 +210,11 @@ def manifest(request: Values, files: Mapping[str, Path], out: Path) -> dict[str,
     return describe(path.read_bytes(), str(request.get("manifest", name)), others)
 
 
-# Our own code in a checkout lies outside the interpreter's folders.
-_CODE: Final = tuple(
-    Path(__file__).parents[2] / name for name in ("jobs", "drivers", "firmware_profiles")
+# Our own code in a checkout lies outside the interpreter's folders; so do the packages of a
+# virtual environment, of which an interpreter without `site` does not know.
+_CODE: Final = (
+    *(Path(__file__).parents[2] / name for name in ("jobs", "drivers", "firmware_profiles")),
+    *(Path(name) for name in sys.path if name.endswith("-packages")),
 )
 
 TASKS: Final[dict[Task, TaskFunction]] = {
@@ -224,18 +229,35 @@ TASKS: Final[dict[Task, TaskFunction]] = {
 }
 
 
-def main(arguments: list[str]) -> int:
-    """Do the task that `request.json` in the working folder names."""
+# What a task surely needs; all else is loaded when the file has been seen.
+_LOADED: Final = {
+    Task.INSPECT: "jobs.analysis.inspect",
+    Task.PREPARE: "jobs.analysis.program",
+    Task.RESUME: "jobs.analysis.resuming",
+    Task.PLACE: "jobs.analysis.keepout",
+}
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Do the task that `limits.json` and `request.json` in the working folder name; never return.
+
+    The latter, and all files, are there when standard input has ended.
+    """
     if arguments == ["--probe"]:
-        return 0 if enter_namespaces() else 1
-    words = json.loads(Path("request.json").read_text(encoding="utf-8"))
-    take_limits(words["limits"])
+        os._exit(0 if enter_namespaces() else 1)
+    held = json.loads(Path("limits.json").read_text(encoding="utf-8"))
+    take_limits(held["limits"])
     isolated = enter_namespaces()
     confined = lock_files(Path.cwd(), _CODE)
     answer: dict[str, object]
     try:
+        task = Task(held["task"])
+        if task in _LOADED:
+            importlib.import_module(_LOADED[task])
+        sys.stdin.buffer.read()
+        words = json.loads(Path("request.json").read_text(encoding="utf-8"))
         files = {name: Path("in", name).absolute() for name in words["files"]}
-        result = TASKS[Task(words["task"])](words["request"], files, Path("out").absolute())
+        result = TASKS[task](words["request"], files, Path("out").absolute())
         answer = {"ok": True, "result": result}
     except TaskError as error:
         answer = _no(error.failure, error.detail)
@@ -248,7 +270,9 @@ def main(arguments: list[str]) -> int:
         encoding="utf-8",
     )
     Path("result.json.part").rename("result.json")
-    return 0
+    # All is said; to take numpy down in order would take longer than to read a small program.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _no(failure: Failure, detail: str) -> dict[str, object]:
@@ -270,7 +294,3 @@ def _mapping(request: Values, key: str) -> Values:
     if not isinstance(value, dict):
         raise TaskError(Failure.ERROR, f"{key} is no object")
     return value
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

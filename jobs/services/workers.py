@@ -1,7 +1,10 @@
 """Heavy or untrusted work in a niced child process with limits, so that a bad file is a finding.
 
-The node calls `run_worker`; the child is `python -m jobs.services.worker`. Nothing here reads a
-mesh, a manifest or a program, and nothing here imports numpy: the node stays small.
+The node calls `run_worker`; the child is `jobs.services.worker`. Nothing here reads a mesh, a
+manifest or a program, and nothing here imports numpy: the node stays small.
+
+The child is started first; it confines itself and loads what its task needs while its files are
+copied for it, and opens them once its standard input ends.
 
 How a child is held:
 
@@ -21,14 +24,16 @@ import contextlib
 import functools
 import json
 import os
+import select
 import shutil
 import signal
+import site
 import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -37,8 +42,13 @@ from typing import Final
 from jobs.domain.preflight import LARGEST_PROGRAM_BYTES, Finding, FindingCode, Severity
 
 MIB: Final = 1024 * 1024
-_POLL_S: Final = 0.05  # how often a child is looked at; a slice takes seconds
+_POLL_S: Final = 0.05  # how often a child is looked at where its end cannot be waited for
 _WEIGH_S: Final = 0.5  # how often its folder is weighed
+# Without `site` an interpreter starts in a third of the time; what it would have found is told.
+_START: Final = (
+    "import sys; sys.path += sys.argv.pop(1).split(chr(10));"
+    " from jobs.services.worker import main; main(sys.argv[1:])"
+)
 _DETAIL_CHARS: Final = 500
 
 
@@ -176,9 +186,11 @@ def run_worker(
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="fabnode-", dir=work_root))
     try:
-        _furnish(folder, task, request, files_in, held)
-        code, stopped = _wait(_spawn(folder, command), folder, held, started)
-        answer = _read_result(folder, code, held, stopped)
+        _prepare(folder, task, files_in, held)
+        with _started(folder, command) as child:
+            _furnish(folder, request, files_in)
+            stopped = _wait(child, folder, held, started)
+        answer = _read_result(folder, child.returncode, held, stopped)
         if answer.ok and outputs is not None:
             answer = _hand_over(folder / "out", outputs, answer, held)
     finally:
@@ -190,7 +202,7 @@ def run_worker(
 def namespaces_available() -> bool:
     """Tell whether a child gets user and network namespaces here (for the health page)."""
     probe = subprocess.run(  # one short child; the answer cannot change while we live
-        [sys.executable, "-I", "-m", "jobs.services.worker", "--probe"],
+        [*_command(), "--probe"],
         env=_environment(Path(tempfile.gettempdir())),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -200,26 +212,22 @@ def namespaces_available() -> bool:
     return probe.returncode == 0
 
 
-def _furnish(
-    folder: Path,
-    task: Task,
-    request: Mapping[str, object],
-    files_in: Mapping[str, Path],
-    limits: WorkerLimits,
-) -> None:
-    (folder / "in").mkdir()
-    (folder / "out").mkdir()
-    for name, source in files_in.items():
+def _prepare(folder: Path, task: Task, files_in: Mapping[str, Path], limits: WorkerLimits) -> None:
+    """Write what a child needs to know to hold itself."""
+    for name in files_in:
         if name != Path(name).name or name in {"", ".", ".."}:
             raise ValueError(f"not a plain file name: {name!r}")
+    (folder / "in").mkdir()
+    (folder / "out").mkdir()
+    words = {"task": task.value, "limits": limits.to_json()}
+    (folder / "limits.json").write_text(json.dumps(words), encoding="utf-8")
+
+
+def _furnish(folder: Path, request: Mapping[str, object], files_in: Mapping[str, Path]) -> None:
+    for name, source in files_in.items():
         # A copy, not a link: a worker that writes into its input must not reach the library.
         shutil.copyfile(source, folder / "in" / name)
-    words = {
-        "task": task.value,
-        "request": dict(request),
-        "files": list(files_in),
-        "limits": limits.to_json(),
-    }
+    words = {"request": dict(request), "files": list(files_in)}
     (folder / "request.json").write_text(json.dumps(words), encoding="utf-8")
 
 
@@ -236,42 +244,76 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _spawn(folder: Path, command: Sequence[str] | None) -> subprocess.Popen[bytes]:
+def _command() -> list[str]:
+    """Return how the child is called: isolated from this user's folders and environment."""
+    # Our own code in a checkout lies outside the interpreter's folders.
+    paths = dict.fromkeys([*site.getsitepackages(), str(Path(__file__).parents[2])])
+    return [sys.executable, "-I", "-S", "-c", _START, "\n".join(paths)]
+
+
+@contextlib.contextmanager
+def _started(folder: Path, command: Sequence[str] | None) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a child; at the end it and all its children are gone."""
     with (folder / "words.txt").open("wb") as words:
-        return subprocess.Popen(
-            command or [sys.executable, "-I", "-m", "jobs.services.worker"],
+        child = subprocess.Popen(
+            command or _command(),
             cwd=folder,
             env=_environment(folder),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=words,
             stderr=words,
             start_new_session=True,  # a group of its own, so that its children die with it
         )
-
-
-def _wait(
-    child: subprocess.Popen[bytes], folder: Path, limits: WorkerLimits, started: float
-) -> tuple[int, Failure | None]:
-    """Wait for the end, or make one. Return the exit code and why we stopped it, if we did."""
-    stopped: Failure | None = None
-    weigh_at = started + _WEIGH_S
     try:
-        while stopped is None and not _has_ended(child.pid):
-            now = time.monotonic()
-            if now - started > limits.wall_s:
-                stopped = Failure.WALL
-            elif now >= weigh_at:
-                weigh_at = now + _WEIGH_S
-                if _weight_bytes(folder) > limits.folder_bytes:
-                    stopped = Failure.OUTPUT
-            else:
-                time.sleep(_POLL_S)
+        yield child
     finally:
         # Always, also after a good end: a grandchild may still be running.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        code = child.wait()
-    return code, stopped
+        child.wait()
+        _let_go(child)
+
+
+def _let_go(child: subprocess.Popen[bytes]) -> None:
+    """End the child's standard input, for which it waits."""
+    assert child.stdin is not None
+    child.stdin.close()
+
+
+def _wait(
+    child: subprocess.Popen[bytes], folder: Path, limits: WorkerLimits, started: float
+) -> Failure | None:
+    """Let the child work and wait for its end; return why it has to be stopped, if it has."""
+    _let_go(child)
+    weigh_at = started + _WEIGH_S
+    with contextlib.ExitStack() as stack:
+        end = _end_of(child, stack)
+        while not _has_ended(child.pid):
+            now = time.monotonic()
+            if now - started > limits.wall_s:
+                return Failure.WALL
+            if now >= weigh_at:
+                weigh_at = now + _WEIGH_S
+                if _weight_bytes(folder) > limits.folder_bytes:
+                    return Failure.OUTPUT
+            elif end is None:
+                time.sleep(_POLL_S)
+            else:
+                left = min(weigh_at, started + limits.wall_s) - now
+                end.poll(max(left, 0.0) * 1000.0 + 1.0)
+    return None
+
+
+def _end_of(child: subprocess.Popen[bytes], stack: contextlib.ExitStack) -> select.poll | None:
+    """Return what wakes up when the child ends; None where the kernel (before 5.3) has it not."""
+    try:
+        handle = os.pidfd_open(child.pid)
+    except OSError:
+        return None
+    stack.callback(os.close, handle)
+    end = select.poll()
+    end.register(handle, select.POLLIN)
+    return end
 
 
 def _has_ended(pid: int) -> bool:

@@ -1,4 +1,7 @@
-"""`fabnode inspect` and `fabnode check`: look into a file; both open it in a worker only."""
+"""`fabnode inspect` and `fabnode check`: look into a file; both open it in a worker only.
+
+What not every file needs is imported when it is needed: the worker shall start at once.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,19 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.job import InputKind
-from jobs.domain.machine import MachineLimits
-from jobs.domain.materials import FILE as MATERIALS
-from jobs.domain.materials import density_of, load_materials
 from jobs.domain.preflight import Finding, Verdict, verdict
 from jobs.services.sniff import sniff
 from jobs.services.workers import Task, WorkerResult, run_worker
-from node.cli.meshes import say_mesh, say_repair
-from node.cli.programs import Promised, say_program
 from node.cli.words import out, print_json, say, text
-from node.home import find_home
+
+if TYPE_CHECKING:
+    from jobs.domain.machine import MachineLimits
+    from node.cli.programs import Promised
 
 
 def inspect(args: argparse.Namespace) -> int:
@@ -31,6 +32,8 @@ def inspect(args: argparse.Namespace) -> int:
     report = _without_findings(done.result)
     findings = _findings(done)
     copied = _copy(args.file, args.repaired) if args.repaired else None
+    from node.cli.meshes import say_mesh, say_repair
+
     if args.json:
         made = {} if copied is None else {"repaired": copied}
         print_json({**report, **made, "findings": [finding.to_json() for finding in findings]})
@@ -62,6 +65,8 @@ def _inspect_program(args: argparse.Namespace) -> int:
         told = {"promises": [one.to_json() for one in promises]} if promises else {}
         print_json({**report, **told, "findings": [finding.to_json() for finding in findings]})
     elif report.get("kind") == "program" and "lines" in report:
+        from node.cli.programs import say_program
+
         say_program(args.file.name, report, promises, is_clean=not findings)
         _say_findings(findings)
     else:
@@ -75,6 +80,7 @@ def _inspect_program(args: argparse.Namespace) -> int:
 def _promised(named: str, report: Mapping[str, object]) -> Promised:
     """Return how long a program takes on a machine: by its past, where the house knows one."""
     from jobs.services.promising import promised_of
+    from node.cli.programs import Promised
 
     if named.endswith(".toml"):
         made = promised_of(report, ())
@@ -89,9 +95,12 @@ def _promised(named: str, report: Mapping[str, object]) -> Promised:
 
 def _mesh_wish(args: argparse.Namespace) -> dict[str, object]:
     """Return what a mesh is held against: machines, and a material."""
+    from jobs.domain.materials import FILE, density_of, load_materials
+    from node.home import find_home
+
     wish: dict[str, object] = {}
     if args.material:
-        table = load_materials(find_home() / MATERIALS)
+        table = load_materials(find_home() / FILE)
         wish |= {"material": args.material, "density_g_cm3": density_of(args.material, table)}
     if args.machine:
         wish["machines"] = [
@@ -159,6 +168,8 @@ def _machine(named: str) -> tuple[str, str, MachineLimits]:
     """Return kind, profile and limits of a machine of the house or of a TOML file."""
     # The house and all that it needs come in only here: they take longer to load than a million
     # lines to read.
+    from datetime import UTC, datetime
+
     from node.cli.machines import known_slug, read_machine
     from node.cli.offline import opened
 

@@ -7,15 +7,21 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from drivers.errors import DriverError
 from jobs.domain.errors import JobsError, RefusedError
-from jobs.domain.sentences import SOURCE, Catalogue
+
+if TYPE_CHECKING:
+    from jobs.domain.sentences import Catalogue
 
 
 @functools.cache
 def catalogue() -> Catalogue:
     """Return the sentences in the language of FABNODE_LANGUAGE, English where there is none."""
+    # Who asks for JSON hears no sentence, and need not wait for what reads them.
+    from jobs.domain.sentences import SOURCE, Catalogue
+
     try:
         return Catalogue(os.environ.get("FABNODE_LANGUAGE") or SOURCE)
     except OSError:

@@ -33,7 +33,7 @@ from jobs.services import worker
 def task(request, files, out):
 {body}
 worker.TASKS[worker.Task.INSPECT] = task
-raise SystemExit(worker.main([]))
+worker.main([])
 """
 
 
@@ -166,6 +166,29 @@ def test_writing_into_an_input_does_not_reach_the_original(tmp_path):
 def test_a_file_name_with_a_path_in_it_is_our_own_bug(tmp_path):
     with pytest.raises(ValueError, match="plain file name"):
         run("return {}", files={"../x": tmp_path})
+
+
+def test_a_file_that_cannot_be_copied_leaves_no_child_and_no_folder_behind(tmp_path):
+    (tmp_path / "work").mkdir()
+    mark = f"51.{os.getpid()}"
+    with pytest.raises(FileNotFoundError):
+        run_worker(
+            Task.INSPECT,
+            {},
+            {"a": tmp_path / "none"},
+            work_root=tmp_path / "work",
+            command=["sleep", mark],
+        )
+    assert not [pid for pid in _sleepers(mark) if not _is_gone(pid)]
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_the_end_is_seen_also_where_the_kernel_tells_nobody(monkeypatch):
+    def unknown(pid: int) -> int:
+        raise OSError(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", unknown)
+    assert run("return {}").ok
 
 
 def test_a_crash_is_a_value_with_the_last_words():
