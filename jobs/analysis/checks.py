@@ -20,6 +20,7 @@ from jobs.analysis.odd import Odd
 from jobs.analysis.piece import Piece
 from jobs.analysis.places import AXES
 from jobs.analysis.target import Check, Tally, Target, block, note, person
+from jobs.analysis.zeros import OFFSETS, Zero
 from jobs.domain.preflight import Finding, FindingCode, Severity
 
 # Rounding of the file's own decimals, and of arcs [mm].
@@ -90,7 +91,8 @@ class Envelope:
     """Places on one axis that the machine cannot reach.
 
     A printer's coordinates are the machine's own. On a mill a person sets the work zero: it is
-    a point the tool stood at, so the program and its zero together must fit into the machine.
+    a point the tool stood at, so the program and its zero together must fit into the machine;
+    each work offset has a zero of its own.
     """
 
     def __init__(self, target: Target, axis: int) -> None:
@@ -100,7 +102,8 @@ class Envelope:
         self._fdm = target.kind == "fdm"
         self._places = _Beyond(low, low + size)
         # A work zero itself is within reach, so a mill's range begins with it.
-        self._range = _Range()
+        self._ranges = [_Range() for _ in OFFSETS]
+        self._zero = Zero(axis)
         self._machine = _Beyond(-size, size)
 
     def feed(self, piece: Piece) -> None:
@@ -112,7 +115,10 @@ class Envelope:
         if self._fdm:
             self._places.add(piece, moves.line, place)
             return
-        self._range.add(piece, moves.line, place, self._size)
+        offset = self._zero.feed(piece)
+        for own in [offset] if isinstance(offset, int) else np.unique(offset).tolist():
+            from_it = place if isinstance(offset, int) else np.where(offset == own, place, np.nan)
+            self._ranges[own].add(piece, moves.line, from_it, self._size)
         lines = piece.blocks.commands.lines("G", 530)
         if len(lines):
             asked = piece.blocks.length(AXES[self._axis])[lines]
@@ -123,9 +129,10 @@ class Envelope:
         axis = AXES[self._axis]
         yield from self._places.findings(axis)
         yield from self._machine.findings(axis)
-        span = self._range
-        if span.high - span.low <= self._size + _SLACK:
+        wide = [one for one in self._ranges if one.line is not None]
+        if not wide:
             return
+        span = min(wide, key=lambda one: one.line or 0)
         # The side that reaches further from the work zero is the one that does not fit.
         above = span.high > -span.low
         yield block(
@@ -135,7 +142,7 @@ class Envelope:
             at_mm=round(span.high if above else span.low, 3),
             low_mm=round(span.low if above else span.high - self._size, 3),
             high_mm=round(span.low + self._size if above else span.high, 3),
-            count=span.count,
+            count=sum(one.count for one in wide),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jobs.analysis.arrays import Ints
+from jobs.analysis.arrays import Bools, Ints
 from jobs.analysis.slicers import flavor
 from jobs.analysis.words import Words
 
@@ -28,6 +28,9 @@ class Guess:
     >>> from jobs.analysis.words import read_words
     >>> guess = Guess()
     >>> guess.add(read_words(b"G1X1\n"))
+    >>> guess.tell("")
+    'unknown'
+    >>> guess.add(read_words(b"X\nGG\n"))
     >>> guess.tell("")
     'unknown'
     >>> guess.add(read_words(b"M104S200\n"))
@@ -80,11 +83,20 @@ def flavored(ends: bytes) -> str:
 
 
 def _has_modal_lines(words: Words, heads: Ints) -> bool:
-    letter = words.letter
-    commands = np.count_nonzero((letter == ord("G")) | (letter == ord("M")))
-    first = letter[heads]
+    first = words.letter[heads]
     leading = np.count_nonzero((first == ord("G")) | (first == ord("M")))
-    return bool(commands > leading or np.isin(first, np.frombuffer(b"XYZ", np.uint8)).any())
+    letter = words.letter
+    commands = (letter == ord("G")) | (letter == ord("M"))
+    axes = heads[np.isin(first, np.frombuffer(b"XYZ", np.uint8))]
+    # A letter without a number says nothing in any dialect.
+    return bool(
+        (np.count_nonzero(commands) > leading and _numbered(words, commands) > leading)
+        or not np.isnan(words.value[axes]).all()
+    )
+
+
+def _numbered(words: Words, chosen: Bools) -> int:
+    return int(np.count_nonzero(~np.isnan(words.value[chosen])))
 
 
 def _has_farm_commands(words: Words, heads: Ints) -> bool:

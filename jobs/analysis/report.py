@@ -12,12 +12,12 @@ from jobs.analysis.motion import Moves
 from jobs.analysis.piece import Piece, Reader, Times
 from jobs.analysis.spans import Features, Layers, SpindleTime
 from jobs.analysis.timing import target_of
+from jobs.analysis.zeros import OFFSETS, Zero
 
 FILAMENT_MM = 1.75
 _MOST_COMMANDS = 200
 # Far more different commands than there are; a stranger's further ones are not counted.
 _MOST_COUNTED = 20_000
-_OFFSETS = ("G54", "G55", "G56", "G57", "G58", "G59", "G59.1", "G59.2", "G59.3")
 _NOZZLE, _BED, _CHAMBER = (1040, 1090), (1400, 1900), (1410, 1910)
 
 
@@ -26,7 +26,8 @@ class Report(Reader):
 
     def __init__(self) -> None:
         self._bounds = {name: Bounds() for name in ("all", "extruding", "cutting")}
-        self._by_offset = [Bounds() for _ in _OFFSETS]
+        self._by_offset = [Bounds() for _ in OFFSETS]
+        self._zeros = [Zero(axis) for axis in range(3)]
         self._filament = Filament()
         self._layers, self._features, self._spindle = Layers(), Features(), SpindleTime()
         self._commands: dict[tuple[str, int], int] = {}
@@ -43,6 +44,7 @@ class Report(Reader):
         self._blocks += len(piece)
         printing, cutting = moves.printing(), moves.cutting()
         self._measure(moves, printing, cutting)
+        self._measure_from_zeros(piece)
         self._filament.add(moves)
         for reader in (self._layers, self._features, self._spindle):
             reader.feed(piece)
@@ -100,7 +102,7 @@ class Report(Reader):
             "bounds_mm": {name: bounds.to_json() for name, bounds in self._bounds.items()},
             "offset_bounds_mm": {
                 name: bounds.to_json()
-                for name, bounds in zip(_OFFSETS, self._by_offset, strict=True)
+                for name, bounds in zip(OFFSETS, self._by_offset, strict=True)
                 if bounds.filled
             },
             "filament_mm": filament,
@@ -126,10 +128,6 @@ class Report(Reader):
         self._bounds["all"].add(moves, None if everything else work, with_start=False)
         for name, chosen in (("extruding", printing), ("cutting", cutting)):
             self._bounds[name].add(moves, chosen if everything else chosen & work, with_start=True)
-        for offset in np.flatnonzero(np.bincount(moves.work, minlength=1)).tolist():
-            own = moves.work == offset
-            whole = everything and own.all()
-            self._by_offset[offset].add(moves, None if whole else own & work, with_start=False)
         travelled = moves.travelled()
         printed, cut = float(travelled[printing].sum()), float(travelled[cutting].sum())
         both = float(travelled[printing & cutting].sum()) if cut else 0.0
@@ -137,6 +135,20 @@ class Report(Reader):
         self._cut += cut
         self._travel += float(travelled.sum()) - printed - cut + both
         self._feed_fastest = max(self._feed_fastest, float(moves.feedrate.max()))
+
+    def _measure_from_zeros(self, piece: Piece) -> None:
+        """Take the ends of all moves but those in machine coordinates, each from its own zero."""
+        moves = piece.moves
+        rows = np.flatnonzero(~moves.machine)
+        if len(rows) == 0:
+            return
+        for axis, zero in enumerate(self._zeros):
+            ends, offset = moves.end[:, axis], zero.feed(piece)
+            if isinstance(offset, int):
+                self._by_offset[offset].extend(axis, ends if len(rows) == len(ends) else ends[rows])
+                continue
+            for own in np.unique(offset[rows]).tolist():
+                self._by_offset[own].extend(axis, ends[rows[offset[rows] == own]])
 
     def _counted(self) -> dict[str, int]:
         """Return how often each command is given, the most frequent first, at most 200."""
@@ -163,11 +175,10 @@ class Bounds:
         rows: Ints | slice = slice(None) if chosen is None else np.flatnonzero(chosen)
         if isinstance(rows, np.ndarray) and len(rows) == 0:
             return
-        self.filled = True
         for axis in range(3):
-            self._extend(axis, moves.end[rows, axis])
+            self.extend(axis, moves.end[rows, axis])
             if with_start:
-                self._extend(axis, moves.start[rows, axis])
+                self.extend(axis, moves.start[rows, axis])
 
     def to_json(self) -> dict[str, list[float]] | None:
         """Return both corners, None without any move."""
@@ -176,7 +187,9 @@ class Bounds:
         return {"min": [_rounded(one) for one in self._low],
                 "max": [_rounded(one) for one in self._high]}  # fmt: skip
 
-    def _extend(self, axis: int, places: Floats) -> None:
+    def extend(self, axis: int, places: Floats) -> None:
+        """Take places on one axis, NaN where one is not known; at least one."""
+        self.filled = True
         low, high = float(places.min()), float(places.max())
         if np.isnan(low):
             places = places[~np.isnan(places)]

@@ -22,6 +22,7 @@ from jobs.services.starting import preflight_for
 from jobs.services.workshop import LiveOffsets, Workshop
 from jobs.store.tables import Job, Machine, Preflight
 
+_MORE_SYSTEMS: Final = ("G59.1", "G59.2", "G59.3")  # whose zeros no controller here tells
 _TRACE_MM: Final = 1.0  # below the top, where the outline is shown
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class StartCheck:
     reasons: Sequence[Refusal]
     can_trace: bool
     top_mm: float  # of the machine's Z
+    outline: Box | None  # of what counts from the first of the zeros
 
 
 class CycleStart:
@@ -112,23 +114,19 @@ class CycleStart:
         if reasons or not stands.can_trace:
             raise RefusedError(reasons or [Refusal(Reason.NOT_HOMED)])
         self._dispatch.may_move(actor, slug, now)
-        code = self._workshop.gateway.trace(slug, self._outline(slug, job_id, stands), actor.name)
+        code = self._workshop.gateway.trace(slug, self._trace(stands), actor.name)
         if code is not None:
             raise UnavailableError(code, machine=slug)
 
-    def _outline(self, slug: str, job_id: str, stands: StartCheck) -> list[str]:
-        with self._workshop.database.read() as session:
-            machine = session.scalars(select(Machine).where(Machine.slug == slug)).one()
-            preflight = preflight_for(session, job_id, machine.id)
-        assert preflight is not None
-        box = _box_of(preflight)
-        assert box is not None
+    @staticmethod
+    def _trace(stands: StartCheck) -> list[str]:
+        assert stands.outline is not None
         # A laser stays in its focus: nothing sticks out of it that could hit something.
         up = [] if stands.has_beam else [f"G53 G0 Z{stands.top_mm - _TRACE_MM:.3f}"]
         return [
             *("M5", f"G21 G90 {next(iter(stands.zero_mm))}"),
             *up,
-            *(f"G0 X{x:.3f} Y{y:.3f}" for x, y, _ in _outline(box, 0.0)),
+            *(f"G0 X{x:.3f} Y{y:.3f}" for x, y, _ in _outline(stands.outline, 0.0)),
         ]
 
     def _stands(
@@ -144,6 +142,7 @@ class CycleStart:
         reasons = list(self._wrong_mode(machine.slug, has_beam=kind.has_beam))
         zeros: dict[str, Point] = {}
         homed, can_home, top, is_free = False, True, 0.0, True
+        outline = box
         if isinstance(told, str):
             reasons.append(Refusal(Reason.OFFSETS_UNKNOWN, {"code": told}))
         else:
@@ -151,13 +150,19 @@ class CycleStart:
             # Without switches nobody knows where it is, and no place can be judged.
             if told.can_home and not homed:
                 reasons.append(Refusal(Reason.NOT_HOMED))
-            zeros = _zeros(preflight, told)
-            if not zeros:
-                reasons.append(Refusal(Reason.OFFSETS_UNKNOWN, {"code": "G54"}))
+            found = {one: shift_of(told.offsets, one) for one in _systems(preflight, told)}
+            zeros = {one: zero for one, zero in found.items() if zero is not None}
+            if unknown := [one for one in found if one not in zeros]:
+                reasons.append(Refusal(Reason.OFFSETS_UNKNOWN, {"code": unknown[0]}))
+                zeros = {}
             reach = _reach_of(told, limits)
             top = reach.high[2]
-            if homed and box is not None and preflight is not None:
-                placed = [box.moved(zero) for zero in zeros.values()]
+            boxes: dict[str, Box] = {}
+            if box is not None and preflight is not None:
+                boxes = {one: _box_from(preflight, one, told) or box for one in zeros}
+                outline = next(iter(boxes.values()), None)
+            if homed and preflight is not None and boxes:
+                placed = [boxes[one].moved(zero) for one, zero in zeros.items()]
                 for one in placed:
                     reasons += misplaced(one, reach)
                 at = self._workshop.live.get(machine.slug).position_mm or ()
@@ -182,8 +187,9 @@ class CycleStart:
             zero_mm=zeros,
             homed=homed,
             reasons=reasons,
-            can_trace=knows_way and box is not None and is_free and not reasons,
+            can_trace=knows_way and outline is not None and is_free and not reasons,
             top_mm=top,
+            outline=outline,
         )
 
     def _wrong_mode(self, slug: str, *, has_beam: bool) -> Iterator[Refusal]:
@@ -217,25 +223,59 @@ def _way_around(placed: Sequence[Box], at: Sequence[float], height: float | None
 
 
 def _box_of(preflight: Preflight) -> Box | None:
+    """Return the bounds of all motion, as if every work offset had the same zero."""
     bounds = preflight.report.get("bounds_mm")
-    whole = bounds.get("all") if isinstance(bounds, Mapping) else None
-    if not isinstance(whole, Mapping):
+    return _box(bounds.get("all") if isinstance(bounds, Mapping) else None)
+
+
+def _box_from(preflight: Preflight, system: str, told: LiveOffsets) -> Box | None:
+    """Return the bounds of what counts from the zero of one work offset; None: not known apart.
+
+    What a program says before it chooses an offset counts from the one that is in force then.
+    """
+    named = _named(preflight)
+    own = _offset_bounds(preflight) if named else {}
+    counted = [one for one in own if one == system and one in named]
+    if system == _in_force(told):
+        counted += [one for one in own if one not in named]
+    boxes = [box for one in counted if (box := _box(own[one])) is not None]
+    if not boxes:
         return None
-    low, high = whole.get("min"), whole.get("max")
+    low = (*(min(box.low[axis] for box in boxes) for axis in range(3)),)
+    high = (*(max(box.high[axis] for box in boxes) for axis in range(3)),)
+    return Box(low, high)  # type: ignore[arg-type]
+
+
+def _box(corners: object) -> Box | None:
+    if not isinstance(corners, Mapping):
+        return None
+    low, high = corners.get("min"), corners.get("max")
     if not isinstance(low, list) or not isinstance(high, list):
         return None
     return Box((*map(float, low),), (*map(float, high),))  # type: ignore[arg-type]
 
 
-def _zeros(preflight: Preflight | None, told: LiveOffsets) -> dict[str, Point]:
-    """Return the work zeros that the program uses; without any of its own, the one in force."""
+def _named(preflight: Preflight | None) -> list[str]:
+    """Return the work offsets that the program itself chooses."""
     commands = preflight.report.get("commands") if preflight is not None else None
-    named = [one for one in SYSTEMS if isinstance(commands, Mapping) and one in commands]
-    used = named or [one for one in SYSTEMS if one in told.modes] or ["G54"]
-    found = {one: shift_of(told.offsets, one) for one in used}
-    if any(zero is None for zero in found.values()):
-        return {}
-    return {one: zero for one, zero in found.items() if zero is not None}
+    words = commands if isinstance(commands, Mapping) else {}
+    return [one for one in (*SYSTEMS, *_MORE_SYSTEMS) if one in words]
+
+
+def _offset_bounds(preflight: Preflight | None) -> Mapping[str, object]:
+    bounds = preflight.report.get("offset_bounds_mm") if preflight is not None else None
+    return bounds if isinstance(bounds, Mapping) else {}
+
+
+def _systems(preflight: Preflight | None, told: LiveOffsets) -> list[str]:
+    """Return the work offsets that the program uses, the one in force first if it is one."""
+    named = _named(preflight)
+    begins = not named or any(one not in named for one in _offset_bounds(preflight))
+    return list(dict.fromkeys([_in_force(told), *named] if begins else named))
+
+
+def _in_force(told: LiveOffsets) -> str:
+    return next((one for one in SYSTEMS if one in told.modes), "G54")
 
 
 def _reach_of(told: LiveOffsets, limits: MachineLimits) -> Box:

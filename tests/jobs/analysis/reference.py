@@ -33,6 +33,8 @@ class Move:
     rapid: bool = False
     after_halt: bool = False
     limits: Limits | None = None
+    zeros: list[int] = field(default_factory=list)  # each axis: which of G54 to G59 it counts from
+    in_machine: bool = False
 
 
 @dataclass
@@ -94,6 +96,9 @@ class Plain:
     retracted: dict[int, float] = field(default_factory=dict)
     lifted: float = 0.0
     halted: bool = True
+    work: int = 54
+    zeros: list[int | None] = field(default_factory=lambda: [None, None, None])
+    in_machine: bool = False
     moves: list[Move] = field(default_factory=list)
     dwell: float = 0.0
     spindle_lines: list[int] = field(default_factory=list)
@@ -256,6 +261,7 @@ class Plain:
                     in_machine = True
                 case "G54" | "G55" | "G59":
                     self.halted = True
+                    self.work = int(code[1:])
                 case "G28" | "G30":
                     home = uses_axes = self.halted = True
                 case "G92" | "G92.1" | "G92.2" | "G92.3" | "G43.1" | "G49":
@@ -290,6 +296,7 @@ class Plain:
             elif code in ("G43.1", "G49"):
                 self.tool_length = lengths.get("Z", 0.0) if code == "G43.1" else 0.0
         axes = {w for w in "XYZ" if w in given}
+        self.in_machine = in_machine
         if home:
             if axes:
                 self._go(line, 0, given, lengths, absolute=False)
@@ -328,6 +335,8 @@ class Plain:
         for axis, letter in enumerate("XYZ"):
             if letter in lengths:
                 lift = self.tool_length if axis == 2 else 0.0
+                if not self.relative:
+                    self.zeros[axis] = self.work
                 if absolute:
                     target[axis] = UNKNOWN
                 elif self.relative:
@@ -364,6 +373,8 @@ class Plain:
         move.start[2] += self.lifted
         move.end[2] += self.lifted
         move.limits = self.limits
+        move.zeros = [self.work if zero is None else zero for zero in self.zeros]
+        move.in_machine = self.in_machine
         self.moves.append(move)
         if _distance(move.start, move.end) > NO_LENGTH or (
             abs(move.pushed) > NO_LENGTH and self.dialect != "grbl"

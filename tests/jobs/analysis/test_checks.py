@@ -92,6 +92,23 @@ def test_a_program_for_the_other_dialect_is_blocked_both_ways(prepared: Prepare)
     assert _codes(cut_made)["wrong-dialect"][0] == "block"
 
 
+def test_each_work_offset_has_a_zero_of_its_own(prepared: Prepare) -> None:
+    """A step in G55 leads on from where G54 sent the axis: there it goes beyond the 300 mm."""
+    lines = "G54 G0 X250\nG55 G0 X-250\n"
+    assert prepared((MILL_START + lines + MILL_END).encode(), "mill")["findings"] == []
+    lines = "G54 G0 X250\nG55 G0 Y10\nG91 G0 X60\n"
+    made = prepared((MILL_START + lines + MILL_END).encode(), "mill")
+    assert _codes(made) == {"outside-envelope": ("block", 5)}
+
+
+def test_letters_without_a_number_are_for_no_firmware(prepared: Prepare) -> None:
+    for lines in (b"x\n", b"x\ny\ngg\n"):
+        for kind, code in (("fdm", "unknown-command"), ("mill", "malformed-line")):
+            found = _codes(prepared(lines, kind))
+            assert "wrong-dialect" not in found
+            assert code in found
+
+
 def test_what_is_left_on_and_unsaid_is_said(prepared: Prepare) -> None:
     made = prepared(b"M3 S500\nG1 X5 F100\n", "mill")
     assert _codes(made) == {"units-missing": ("person", 2), "spindle-left-on": ("person", 1)}

@@ -147,6 +147,29 @@ def test_a_cut_equals_that_of_a_sequential_reader(
     _compare(_dressed(lines, seed), ROUTER, "grbl", chunk_bytes)
 
 
+@settings(max_examples=60)
+@given(_cuts, st.sampled_from([24, 120, 1 << 19]))
+def test_every_work_offset_has_bounds_of_its_own(lines: list[str], chunk_bytes: int) -> None:
+    """A place counts from the offset in which the axis was last sent to one."""
+    text = _dressed(lines, 0)
+    places: dict[str, list[list[float]]] = {}
+    for move in Plain(ROUTER, "grbl").read(text).moves:
+        for axis in range(3):
+            if not move.in_machine:
+                found = places.setdefault(f"G{move.zeros[axis]}", [[], [], []])[axis]
+                found += [] if np.isnan(move.end[axis]) else [move.end[axis]]
+    report = Report()
+    Program(BytesIO(text.encode()), ROUTER, "grbl", chunk_bytes).read([report])
+    told = report.finish("grbl", 1.75, None)["offset_bounds_mm"]
+    assert isinstance(told, dict)
+    assert told.keys() == places.keys()
+    for name, axes in places.items():
+        least = [min(axis, default=0.0) for axis in axes]
+        most = [max(axis, default=0.0) for axis in axes]
+        assert told[name]["min"] == pytest.approx(least, abs=1e-4)
+        assert told[name]["max"] == pytest.approx(most, abs=1e-4)
+
+
 _odd = st.sampled_from(
     [";TYPE:Perimeter", ";TYPE:Infill", "; FEATURE: Wall", "M104 S210", "M140 S60", "M104 S999",
      "M500", "$X", "G1 X1 X2", "junk!", "M1234", "G1 X" + "9" * 90, "G33 X1", "M117 Hello there"]

@@ -226,6 +226,48 @@ def test_no_outline_is_traced_between_the_lines_of_a_run_and_no_other_member_pow
     house.services.dispatch.power(member, "router", house.now, on=True)
 
 
+def test_every_work_offset_is_held_against_the_machine_from_its_own_zero(
+    house, job_id, member, gateway
+):
+    """With one zero for both, each would seem to reach as far as the two together."""
+
+    def bounds(x: float) -> dict[str, list[float]]:
+        return {"min": [0.0, 0.0, 0.0], "max": [x, 50.0, 5.0]}
+
+    own = {"G54": bounds(200.0), "G55": bounds(40.0)}
+    report = {**REPORT, "offset_bounds_mm": own, "commands": {"G1": 9, "G54": 1, "G55": 1}}
+    report["bounds_mm"] = {"all": bounds(200.0)}
+
+    def write(changed: dict[str, object]) -> None:
+        with house.workshop.database.write() as session:
+            row = session.get_one(Preflight, house.row(Preflight, job_id=job_id).id)
+            row.report = changed
+
+    write(report)
+    gateway.told = told(G55=(-45.0, -350.0, -60.0))
+    found = house.services.cycle.check(member, "router", job_id)
+    assert found.reasons == []
+    assert list(found.zero_mm) == ["G54", "G55"]
+    house.services.cycle.trace(member, "router", job_id, house.now, confirmed=True)
+    assert "X200.000 Y50.000" in gateway.calls[-1][0]
+    gateway.told = told(G55=(-35.0, -350.0, -60.0))
+    (reason,) = house.services.cycle.check(member, "router", job_id).reasons
+    assert (reason.reason, reason.fields["at_mm"]) == (Reason.OUTSIDE_NOW, 5.0)
+    # What comes before a G55 counts from the zero that is in force then.
+    write({**report, "commands": {"G1": 9, "G55": 1}})
+    gateway.told = told((-150.0, -350.0, -60.0), G55=(-45.0, -350.0, -60.0))
+    found = house.services.cycle.check(member, "router", job_id)
+    assert [one.fields["at_mm"] for one in found.reasons] == [50.0]
+    assert list(found.zero_mm) == ["G54", "G55"]
+    write({**report, "offset_bounds_mm": {**own, "G59.1": bounds(1.0)}})
+    gateway.told = told(G55=(-45.0, -350.0, -60.0))
+    assert house.services.cycle.check(member, "router", job_id).reasons == []
+    commands = {"G1": 9, "G54": 1, "G59.1": 1}
+    write({**report, "offset_bounds_mm": {**own, "G59.1": bounds(1.0)}, "commands": commands})
+    (reason,) = house.services.cycle.check(member, "router", job_id).reasons
+    assert (reason.reason, reason.fields["code"]) == (Reason.OFFSETS_UNKNOWN, "G59.1")
+
+
 def test_an_outline_that_does_not_fit_is_not_traced(house, job_id, member, gateway):
     gateway.told = told((-50.0, -350.0, -60.0))
     with pytest.raises(RefusedError) as error:
