@@ -31,7 +31,7 @@ from jobs.services.promising import (
     note_promise,
     promised,
 )
-from jobs.services.resuming import link_of
+from jobs.services.resumed import link_of
 from jobs.services.steps import set_step, step_job
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Preflight, UsageEvent

@@ -13,7 +13,7 @@ from jobs.domain.job import AttemptState
 from jobs.domain.promise import MOST_RUNS, Plan, Promise, Span, Timed, left, promise
 from jobs.services.accounts import Account
 from jobs.services.planned import planned_share, program_path
-from jobs.services.resuming import is_resume
+from jobs.services.resumed import is_resume
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Attempt, Preflight, RunTime
 
@@ -87,7 +87,12 @@ def calibration_of(session: Session, machine_id: str) -> Calibration:
 
 def promised(preflight: Preflight, history: History) -> Promise:
     """Return what may be promised of an examined program on the machine of that history."""
-    return promise(_plan_of(preflight), _slicer_of(preflight), history)
+    return promised_time(preflight.planned_ms / 1000, preflight.report, history)
+
+
+def promised_time(planned: float, report: Mapping[str, object], history: History) -> Promise:
+    """Return what may be promised of a program that takes *planned* seconds by its report."""
+    return promise(_split(planned, report), _maker(report), history)
 
 
 def promised_of(report: Mapping[str, object], history: History) -> Promise:
@@ -96,7 +101,7 @@ def promised_of(report: Mapping[str, object], history: History) -> Promise:
     :param report: what inspection says of it, planned with the machine's limits.
     """
     whole = sum(_seconds(report, key) for key in ("time_s", "heatup_s", "homing_s"))
-    return promise(_split(whole, report), _maker(report), history)
+    return promised_time(whole, report, history)
 
 
 def note_promise(

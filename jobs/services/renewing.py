@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from jobs.domain.job import HoldReason, JobState, StepName, StepState
 from jobs.domain.preflight import Verdict
-from jobs.services.resuming import is_resume
+from jobs.services.resumed import is_resume
 from jobs.services.starting import (
     is_current,
     machines_in_use,

@@ -27,13 +27,15 @@ from jobs.services.examined import Examined, write_preflights
 from jobs.services.examining import Examining
 from jobs.services.planned import program_path
 from jobs.services.programs import Programs
+from jobs.services.promising import history_of, promised_time
 from jobs.services.queueing import enqueue
+from jobs.services.resumed import RESUME
 from jobs.services.steps import step_job
 from jobs.services.targets import Target, target_of
+from jobs.services.views import PromiseView
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Attempt, Job, Machine, Preflight
 
-RESUME = "resume"  # key in a preflight's report, and in what an attempt tells of itself
 _LEFTOVER = "preparing-"  # as in preparation, which clears such folders away
 
 
@@ -87,6 +89,7 @@ class ResumePlan:
     rest_lines: int
     tool: int
     planned_s: float
+    promise: PromiseView | None
     findings: Sequence[Finding]
     verdict: Verdict
 
@@ -204,10 +207,19 @@ class Resuming:
             rest_lines=_whole(said, "rest_lines"),
             tool=_whole(said, "tool"),
             planned_s=examined.planned_ms / 1000,
+            promise=self._promised(origin.target.machine_id, examined),
             findings=examined.findings,
             verdict=examined.verdict,
         )
         return plan, examined, origin.target
+
+    def _promised(self, machine_id: str, examined: Examined) -> PromiseView | None:
+        if examined.planned_ms <= 0:
+            return None
+        with self._workshop.database.read() as session:
+            history = history_of(session, machine_id)
+        made = promised_time(examined.planned_ms / 1000, examined.report, history)
+        return PromiseView(made.whole.p50, made.whole.p90, made.runs)
 
     def _homing(self, origin: _Origin) -> tuple[str, ...]:
         if origin.profile is None or origin.target.dialect == "marlin":
@@ -282,19 +294,6 @@ class Resuming:
         made = index[min(max(attempt.acked - blocks, 0), len(index) - 1)]
         sent = index[min(max(attempt.sent, 1), len(index)) - 1]
         return int(made), int(sent)
-
-
-def link_of(preflight: Preflight | None) -> dict[str, object]:
-    """Return what an attempt says of the one it goes on from; empty if of none."""
-    resume = preflight.report.get(RESUME) if preflight is not None else None
-    if not isinstance(resume, Mapping):
-        return {}
-    return {"resumes": str(resume.get("attempt", "")), "from_line": int(str(resume.get("line", 0)))}
-
-
-def is_resume(preflight: Preflight | None) -> bool:
-    """Tell whether it is of the rest of an interrupted program."""
-    return bool(link_of(preflight))
 
 
 def _layers(report: Mapping[str, object]) -> list[float]:

@@ -24,7 +24,7 @@ from jobs.services.board import Taken, state_of
 from jobs.services.computer import supply
 from jobs.services.house_rules import values_of
 from jobs.services.promising import History, history_of
-from jobs.services.resuming import is_resume
+from jobs.services.resumed import is_resume
 from jobs.services.targets import Target, target_of
 from jobs.services.waived import unwaived
 from jobs.services.workshop import Workshop

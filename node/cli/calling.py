@@ -63,12 +63,14 @@ class Caller:
         self._http.close()
 
     def get(self, path: str, **query: str) -> Any:
-        """Return what is there.
+        """Return what is there; *query* goes behind one that the path may have.
 
         :raises RefusedByNodeError: if the node says no.
         :raises UnavailableError: if it cannot be reached.
         """
-        return self._asked("GET", path, params=query)
+        # Given any parameters, even none, httpx drops those that the path has.
+        address = str(httpx.URL(path).copy_merge_params(query)) if query else path
+        return self._asked("GET", address)
 
     def post(self, path: str, body: dict[str, object] | None = None) -> Any:
         """Ask for something; raises as `get`."""

@@ -383,6 +383,7 @@ def test_a_paused_run_says_so_on_its_jobs_page(browse, lab):
     head = page[page.index('id="job"') : page.index('id="run-h"')]
     assert 'data-state="paused"' in head
     assert ">paused<" in head
+    assert ': paused"' in page[page.index("data-word=") :].partition(">")[0]  # said aloud
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_a_person_chooses_a_line_reads_what_is_sent_and_confirms_it(browse, lab,
     shown = mia.post(path, {"line": "25", "layer": "0", "height_mm": "0.8"}).text
     for line in ("M109S200", "G92Z0.8", "G28XY", "G1X60Y20 E1.5F1800"):
         assert line in shown
+    assert "no finished job on this machine yet" in shown  # a promise, not the plan alone
     digest = re.search(r'name="stream_sha256" value="([0-9a-f]{64})"', shown)[1]
     form = {"line": "25", "layer": "0", "height_mm": "0.8", "stream_sha256": digest}
     answer = mia.post(f"{path}/confirm", form)
@@ -62,6 +63,9 @@ def test_the_api_does_the_same_and_refuses_what_was_not_read(browse, lab, interr
     plan = mia.api("POST", f"{path}/resume-plan", json={"layer": 4}).json()
     assert plan["machine"] == "ender"
     assert "G28XY" in plan["preamble"]
+    promise = plan["promise"]
+    assert plan["planned_s"] / 2 < promise["p50_s"] < promise["p90_s"] < plan["planned_s"] * 3
+    assert promise["runs"] == 0
     other = {"layer": 5, "stream_sha256": plan["stream_sha256"]}
     answer = mia.api("POST", f"{path}/resume", json=other)
     assert answer.status_code == 409

@@ -15,6 +15,7 @@ import uvicorn
 from jobs.services.live import LiveState
 from jobs.services.workshop import LiveOffsets
 from node.cli import main
+from node.cli.calling import Caller
 
 PROGRAM = b"G28\nM109 S210\nG90\nM82\nG92 E0\nG1 X60 Y60 Z0.2 F6000\n" + b"".join(
     b"G1 X%d Y60 E%d F1800\n" % (60 + n, n + 1) for n in range(40)
@@ -186,6 +187,15 @@ def test_a_job_that_was_not_interrupted_is_not_gone_on_with(lab, typed):
     code, _, err = typed("mia", f"resume {job.id}", "yes", "yes")
     assert (code, lab.gateway.calls) == (1, [])
     assert err.startswith("fabnode: ")
+
+
+def test_a_query_in_the_path_is_asked_too(lab, address):
+    _, key = lab.services.people.make_api_key(lab.people["mia"], "terminal", lab.now)
+    with Caller(address, key) as node:
+        assert len(node.get("/machines/ender/proposals")) > 2
+        assert len(node.get("/machines/ender/proposals?count=2")) == 2
+        assert len(node.get("/machines/ender/proposals", count="2")) == 2
+        assert len(node.get("/machines/ender/proposals?length_min=30", count="1")) == 1
 
 
 def complaint(monkeypatch, words: str, key: str | None, *, is_terminal: bool = True) -> str:

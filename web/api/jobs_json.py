@@ -157,6 +157,7 @@ class ResumeOut(BaseModel):
     rest_lines: int
     tool: int
     planned_s: float
+    promise: PromiseOut | None
     verdict: Verdict
     findings: list[FindingOut]
 
@@ -173,6 +174,7 @@ class ResumeOut(BaseModel):
             rest_lines=plan.rest_lines,
             tool=plan.tool,
             planned_s=plan.planned_s,
+            promise=PromiseOut.model_validate(plan.promise) if plan.promise else None,
             verdict=plan.verdict,
             findings=[FindingOut.of(web, one) for one in plan.findings],
         )
