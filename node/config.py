@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,6 +40,7 @@ class NodeConfig(BaseModel):
     tls_key: str = ""
     database: str = ""
     language: str = "en"
+    clock: Literal["auto", "trusted"] = "auto"
     mqtt: MqttConfig = MqttConfig()
 
     @property

@@ -20,6 +20,7 @@ import uuid6
 from fastapi import FastAPI
 
 from jobs.designs.library import Library
+from jobs.domain.clock import BEAT_S, Judged
 from jobs.domain.errors import UnavailableError
 from jobs.services import Services, build_services
 from jobs.services.computer import supply
@@ -39,6 +40,7 @@ from node.identity import load_key
 from node.lock import HomeLock
 from node.mqtt import Publisher
 from node.supervisor import Hearing, Layout, Supervisor
+from node.timekeeper import read_clock
 from node.timers import Timers
 from node.topics import Message
 from web.app import create_app
@@ -155,6 +157,7 @@ class Runtime:
     def open(self) -> None:
         """Start the hosts, the timers and the publisher."""
         services = self.services
+        self._beat()  # before anything runs out by the clock
         self.supervisor.open(Hearing(services.runs.apply, services.runs.reattached))
         self._timers.every(1.0, "dispatch", services.dispatch.tick)
         self._timers.every(10.0, "overruns", services.runs.overruns)
@@ -165,6 +168,7 @@ class Runtime:
         self._timers.every(86400.0, "holidays", services.house.refresh_holidays)
         delivering = Delivering(self.workshop, self.config.language)
         self._timers.every(10.0, "notices", delivering.tick)
+        self._timers.loop("clock", self._keep_time, idle_s=BEAT_S)
         self._timers.loop("prepare", lambda: preparation.prepare_next(_now), idle_s=0.5)
         self._timers.loop("pictures", services.pictures.draw_next, idle_s=5.0)
         self._timers.start()
@@ -206,6 +210,16 @@ class Runtime:
             version=version(),
             supply="low" if power.is_low else "was-low" if power.was_low else "ok",
         )
+
+    def _beat(self) -> Judged:
+        reading = read_clock(self.workshop.devices, is_vouched=self.config.clock == "trusted")
+        return self.services.clock.beat(reading)
+
+    def _keep_time(self) -> bool:
+        if self._beat().jump is not None:
+            # The scheduler waits for an instant that a clock set back does not reach for long.
+            self._timers.wake()
+        return False
 
     def _probe_namespaces(self) -> None:
         self._lacks_namespaces = not namespaces_available()

@@ -38,6 +38,14 @@ class Timers:
             next_run_time=datetime.now(UTC),
         )
 
+    def wake(self) -> None:
+        """Have every task run now: the clock was set, and what was planned by the old one is off.
+
+        A task of `loop` counts steadily and needs no waking.
+        """
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=datetime.now(UTC))
+
     def loop(self, name: str, task: Callable[[], bool], idle_s: float) -> None:
         """Run *task* in a thread of its own; where it had nothing to do, wait a little."""
 

@@ -25,6 +25,7 @@ from jobs.kinds import KINDS, Start
 from jobs.services.armings import withdraw_armings
 from jobs.services.attempts import Attempts
 from jobs.services.board import needs_look
+from jobs.services.clock import is_trusted
 from jobs.services.logbook import Happening, write
 from jobs.services.planned import program_path
 from jobs.services.presence import motion_refusals, run_owner, steering_refusals
@@ -141,7 +142,10 @@ class Dispatch:
         self._workshop.live.touch()
 
     def tick(self, now: datetime) -> list[str]:
-        """Start whatever may start; return the attempts that began."""
+        """Start whatever may start; return the attempts that began. Without a sound clock none."""
+        with self._workshop.database.read() as session:
+            if not is_trusted(session, now):
+                return []
         begun: list[str] = []
         for _ in range(_MOST_STARTS):
             start = self._begin_next(now)

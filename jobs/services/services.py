@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jobs.services.approvals import Approvals
 from jobs.services.attendance import Attendance
 from jobs.services.bookings import Bookings
+from jobs.services.clock import Clock
 from jobs.services.copies import Copies
 from jobs.services.cycle_start import CycleStart
 from jobs.services.designs import Designs
@@ -42,6 +43,7 @@ class Services:
     """What `web` and `node` are handed."""
 
     workshop: Workshop
+    clock: Clock
     people: People
     lab: Lab
     machines: Machines
@@ -81,6 +83,7 @@ def build_services(workshop: Workshop) -> Services:
     programs = Programs(workshop.work_dir)
     return Services(
         workshop=workshop,
+        clock=Clock(workshop),
         people=People(workshop),
         lab=Lab(workshop),
         machines=Machines(workshop),

@@ -163,7 +163,7 @@ class DemoLab:
     def _furnish(self) -> Keys:
         """Seed people and machines, as an admin would on the first evening."""
         self.home.mkdir(parents=True, exist_ok=True)
-        text = f'site = "{SITE}"\nbind = "{self.address.split("//")[1]}"\n'
+        text = f'site = "{SITE}"\nbind = "{self.address.split("//")[1]}"\nclock = "trusted"\n'
         if self.broker is not None:
             text += f'[mqtt]\nhost = "127.0.0.1"\nport = {self.broker.port}\n'
         (self.home / "node.toml").write_text(text, encoding="utf-8")

@@ -125,7 +125,9 @@ class Api:
 def furnish(home: Path, port: int, wire: str) -> str:
     """Write a home with one machine and one operator; return the operator's key."""
     home.mkdir(parents=True)
-    (home / "node.toml").write_text(f'site = "bench"\nbind = "127.0.0.1:{port}"\n')
+    (home / "node.toml").write_text(
+        f'site = "bench"\nbind = "127.0.0.1:{port}"\nclock = "trusted"\n'
+    )
     config = read_config(home)
     prepare_home(home, config)
     live = LiveBoard()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs.domain.people import Role
+from jobs.services.clock import ClockView
 from jobs.services.views import HealthView
 from web.api.lab_json import DesignOut, MeOut, NewPersonOut, PersonOut, RecordOut, VerdictOut
 from web.api.wishes import FetchIn, PersonIn, api_router
@@ -85,3 +86,16 @@ def verify(web: WebDep, _visitor: ApiVisitorDep) -> VerdictOut:
 def health(web: WebDep, _visitor: ApiVisitorDep) -> HealthView:
     """How the node is."""
     return web.health()
+
+
+@router.get("/clock")
+def clock(web: WebDep, _visitor: ApiVisitorDep) -> ClockView:
+    """Whether the node's clock may be believed, and when the node was down."""
+    return web.services.clock.view(web.clock())
+
+
+@router.post("/clock/word")
+def vouch(web: WebDep, visitor: ApiVisitorDep) -> ClockView:
+    """An operator's word that the clock is right."""
+    web.services.clock.vouch(visitor.actor, web.clock())
+    return web.services.clock.view(web.clock())

@@ -6,12 +6,12 @@ import time
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.machine import Control
 from jobs.domain.people import LabMode, Role
 from jobs.services.views import MachineView
-from web.auth import Form, Visitor, VisitorDep
+from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.live import key_of, machine_json
 from web.pages.page import go, page
@@ -107,4 +107,12 @@ def _stop_page(
 @router.get("/health")
 def health(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
     """Show how the node is."""
-    return page(request, web, visitor, "health.html", health=web.health())
+    clock = web.services.clock.view(web.clock())
+    return page(request, web, visitor, "health.html", health=web.health(), clock=clock)
+
+
+@router.post("/health/clock")
+def vouch(web: WebDep, visitor: VisitorDep, _form: CheckedFormDep) -> RedirectResponse:
+    """Take an operator's word that the node's clock is right."""
+    web.services.clock.vouch(visitor.actor, web.clock())
+    return go("/health", "clock-right")

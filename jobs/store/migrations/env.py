@@ -7,6 +7,7 @@ from sqlalchemy import create_engine, pool
 
 import jobs.store.house
 import jobs.store.sharing
+import jobs.store.upkeep
 import jobs.store.waiting  # noqa: F401  their tables join the others
 from jobs.store import tables
 
