@@ -68,6 +68,16 @@ class Reason(StrEnum):
     OTHER_BOARD = "other-board"
     UNPROTECTED_HEAT = "unprotected-heat"
     SUPPLY_LOW = "supply-low"
+    OTHER_MATERIAL = "other-material"  # slot, has, wants
+    OTHER_COLOUR = "other-colour"  # slot, has_colour, wants_colour
+    NOT_ENOUGH_LEFT = "not-enough-left"  # slot, left_g, wants_g
+    LOADED_DOUBTED = "loaded-doubted"  # slot
+    OTHER_NOZZLE = "other-nozzle"  # tool, has_mm, wants_mm
+    OTHER_PLATE = "other-plate"  # has, wants
+    AFTER_ANOTHER = "after-another"  # number
+    CLOCK_UNTRUSTED = "clock-untrusted"
+    UNATTENDED_NEVER = "unattended-never"
+    MUST_END_BEFORE_CLOSING = "must-end-before-closing"  # at
 
 
 class WayKind(StrEnum):

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from jobs.domain.backfill import Waiting, choose
 from jobs.domain.calendar import AllocationKind, AllocationState, Interval
 from jobs.domain.job import AttemptState, JobState
+from jobs.domain.loading import Loads
 from jobs.domain.machine import Control, MachineState
 from jobs.domain.policy import Refusal, StartFacts, start_refusals
 from jobs.domain.preflight import Verdict
 from jobs.domain.rules import Values
+from jobs.domain.unattended import FREE, Terms
 from jobs.kinds import KINDS, Start
 from jobs.services import house_rules
 from jobs.services.armings import armed_machines, valid_arming
+from jobs.services.asking import asks_of
 from jobs.services.attempts import length_of
 from jobs.services.board import Taken, state_of
 from jobs.services.computer import supply
 from jobs.services.house_rules import values_of
+from jobs.services.loaded import loads_of
+from jobs.services.ordering import line_of
 from jobs.services.promising import History, history_of
-from jobs.services.resumed import is_resume
+from jobs.services.readiness import (
+    hours_refusals,
+    loading_refusals,
+    open_before,
+    order_refusals,
+)
 from jobs.services.targets import Target, target_of
+from jobs.services.terms import Stretches, attended, terms_of
 from jobs.services.waived import unwaived
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Preflight
+from jobs.store.waiting import JobAsk
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,9 @@ class Standing:
     zone: ZoneInfo
     values: Values  # of the house's rules
     history: History = ()  # finished runs that its promises rest on
+    loads: Loads = Loads()  # noqa: RUF009 - frozen, and the same for every machine
+    terms: Terms = FREE
+    attended: Stretches | None = None  # when somebody is there, where the lab said so
 
     def next_claim_at(self, person_id: str) -> datetime | None:
         """Return when somebody else's time begins, or a pause of the machine."""
@@ -73,6 +89,7 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
         select(Attempt.state).where(Attempt.machine_id == machine.id, Attempt.ended_at.is_(None))
     )
     live = workshop.live.get(machine.slug)
+    values = values_of(session, machine)
     state = state_of(
         machine,
         live,
@@ -94,8 +111,11 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
         supply(workshop.devices).is_low,
         allocations,
         workshop.zone,
-        values_of(session, machine),
+        values,
         history_of(session, machine.id),
+        loads_of(session, machine.id),
+        terms_of(session, [machine.id]).get(machine.id, FREE),
+        attended(values, workshop, now),
     )
 
 
@@ -172,6 +192,17 @@ def refusals(
     found += house_rules.start_refusals(
         session, standing.zone, job, machine, standing.values, ends_at, now
     )
+    asks = asks_of(preflight, session.get(JobAsk, job.id))
+    found += loading_refusals(asks, standing.loads)
+    found += hours_refusals(
+        standing.terms,
+        standing.attended,
+        asks,
+        ends_at - now,
+        now,
+        started_by_person=started_by_person,
+    )
+    found += order_refusals(open_before(session, [job.id]).get(job.id, ()))
     return found
 
 
@@ -189,7 +220,10 @@ def waiting_jobs(session: Session) -> Sequence[Job]:
 
 
 def next_start(session: Session, workshop: Workshop, now: datetime) -> tuple[str, str] | None:
-    """Return the first waiting job that may start by itself, and the slug of the machine."""
+    """Return which waiting job starts by itself now, and the slug of the machine.
+
+    Of all that may start on a machine that somebody armed, the one whose turn it is.
+    """
     armed = armed_machines(session, now)
     if not armed:
         return None
@@ -198,23 +232,42 @@ def next_start(session: Session, workshop: Workshop, now: datetime) -> tuple[str
         for machine in machines_in_use(session)
         if machine.id in armed and machine.control == Control.SERIAL
     ]
-    jobs = waiting_jobs(session)
-    preflights = preflights_of(session, [job.id for job in jobs])
-    # A part stands where a job is to go on: another job would begin into it.
-    kept = {
-        job.machine_id: job.id
-        for job in jobs
-        if job.machine_id and is_resume(preflights.get((job.id, job.machine_id)))
+    if not standings:
+        return None
+    line = line_of(session, workshop, now)
+    jobs = {job.id: job for job in waiting_jobs(session)}
+    preflights = preflights_of(session, list(jobs))
+    ready = [
+        _ready(session, one, jobs[one.id], standings, preflights, now)
+        for one in line.jobs
+        if one.id in jobs
+    ]
+    slugs = {one.machine.slug for one in standings}
+    bays = [bay for bay in line.bays if bay.slug in slugs]
+    found = choose(ready, bays, line.now, line.weights)
+    return (found.job.id, found.bay.slug) if found else None
+
+
+def _ready(
+    session: Session,
+    waiting: Waiting,
+    job: Job,
+    standings: Sequence[Standing],
+    preflights: Mapping[tuple[str, str], Preflight],
+    now: datetime,
+) -> Waiting:
+    """Return the job for those machines alone on which nothing speaks against its start."""
+    spans = {
+        standing.machine.slug: waiting.spans[standing.machine.slug]
+        for standing in standings
+        if standing.machine.slug in waiting.spans
+        and not refusals(
+            session,
+            job,
+            standing,
+            preflights.get((job.id, standing.machine.id)),
+            now,
+            started_by_person=False,
+        )
     }
-    for job in jobs:
-        for standing in standings:
-            machine = standing.machine
-            preflight = preflights.get((job.id, machine.id))
-            is_free = kept.get(machine.id, job.id) == job.id
-            if (
-                is_free
-                and takes(machine, job)
-                and not refusals(session, job, standing, preflight, now, started_by_person=False)
-            ):
-                return job.id, machine.slug
-    return None
+    return replace(waiting, spans=spans)

@@ -409,6 +409,7 @@ class UsageEvent(Base):
             sqlite_where=text("end_at IS NULL"),
             postgresql_where=text("end_at IS NULL"),
         ),
+        Index("ix_usage_event_start_at", "start_at"),  # fair share asks of the last weeks
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))

@@ -59,6 +59,7 @@ class MachineTerms(Base):
     unattended: Mapped[str] = mapped_column(String(16))  # never, opening, overnight
     longest_min: Mapped[int | None] = mapped_column(Integer)  # of a run that goes on after closing
     materials: Mapped[list[Any]] = mapped_column(JSON, default=list)  # that may; none: every one
+    must_fit: Mapped[bool] = mapped_column(default=False)  # before closing
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime] = mapped_column(Instant)
 

@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("unattended", sa.String(length=16), nullable=False),
         sa.Column("longest_min", sa.Integer(), nullable=True),
         sa.Column("materials", sa.JSON(), nullable=False),
+        sa.Column("must_fit", sa.Boolean(), nullable=False),
         sa.Column("person_id", sa.String(length=36), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -133,3 +134,4 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_queue_promise")),
     )
+    op.create_index("ix_usage_event_start_at", "usage_event", ["start_at"], unique=False)

@@ -1,0 +1,75 @@
+"""What stands between a job and a machine besides the machine itself: spools, hours, other jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.domain.job import JobState
+from jobs.domain.loading import Asks, Loads, mismatches
+from jobs.domain.policy import Reason, Refusal
+from jobs.domain.unattended import Terms, Unattended, must_end_before_closing
+from jobs.services.terms import Stretches
+from jobs.store.tables import Job
+from jobs.store.waiting import JobAfter
+
+
+def loading_refusals(asks: Asks, loads: Loads) -> Iterator[Refusal]:
+    """Yield what a person has to change or confirm first: never a silent mismatch."""
+    for one in mismatches(asks, loads):
+        yield Refusal(Reason(one.what.value), one.fields)
+
+
+def hours_refusals(
+    terms: Terms,
+    stretches: Stretches | None,
+    asks: Asks,
+    length: timedelta,
+    now: datetime,
+    *,
+    started_by_person: bool,
+) -> Iterator[Refusal]:
+    """Yield what the machine's terms have against a start now.
+
+    They say when a run may start; nothing here ever ends one.
+
+    :param stretches: when somebody is there; None where nobody said.
+    """
+    if terms.unattended is Unattended.NEVER and not started_by_person:
+        yield Refusal(Reason.UNATTENDED_NEVER)
+    materials = [one.material for one in asks.tools if one.material]
+    seconds = length.total_seconds()
+    if stretches is None or not must_end_before_closing(terms, seconds, materials):
+        return
+    at = now.timestamp()
+    closes = next((end for start, end in stretches if start <= at < end), at)
+    if at + seconds > closes:
+        closing = datetime.fromtimestamp(closes, UTC).isoformat()
+        opens = next(
+            (start for start, end in stretches if start > at and end - start >= seconds), 0
+        )
+        passes = datetime.fromtimestamp(opens, UTC) if opens else None
+        yield Refusal(Reason.MUST_END_BEFORE_CLOSING, {"at": closing}, passes, overridable=True)
+
+
+def open_before(session: Session, job_ids: Collection[str]) -> Mapping[str, Sequence[Job]]:
+    """Return, by job, those that have to be done first and are not."""
+    rows = session.execute(
+        select(JobAfter.job_id, Job)
+        .join(Job, Job.id == JobAfter.after_id)
+        .where(JobAfter.job_id.in_(job_ids), Job.state != JobState.DONE.value)
+        .order_by(Job.number)
+    ).all()
+    found: dict[str, list[Job]] = {}
+    for job_id, before in rows:
+        found.setdefault(job_id, []).append(before)
+    return found
+
+
+def order_refusals(before: Sequence[Job]) -> Iterator[Refusal]:
+    """Yield the jobs that have to be done first."""
+    for one in before:
+        yield Refusal(Reason.AFTER_ANOTHER, {"number": one.number, "state": one.state})

@@ -1,0 +1,93 @@
+"""Each machine's terms: what may run on it with nobody there. Kept with a name and a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.people import Actor, Role
+from jobs.domain.rules.opening import open_stretches
+from jobs.domain.rules.times import local_date
+from jobs.domain.rules.values import Values
+from jobs.domain.unattended import FREE, Terms, Unattended
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Machine
+from jobs.store.waiting import MachineTerms
+
+_LONGEST_MIN: Final = 7 * 24 * 60
+_MOST_MATERIALS: Final = 20
+_AHEAD: Final = timedelta(days=15)
+
+Stretches = tuple[tuple[float, float], ...]
+
+
+def terms_of(session: Session, machine_ids: Collection[str]) -> Mapping[str, Terms]:
+    """Return the terms by machine, for those that have any."""
+    rows = session.scalars(select(MachineTerms).where(MachineTerms.machine_id.in_(machine_ids)))
+    return {
+        row.machine_id: Terms(
+            Unattended(row.unattended),
+            None if row.longest_min is None else 60.0 * row.longest_min,
+            tuple(str(one) for one in row.materials),
+            row.must_fit,
+        )
+        for row in rows
+    }
+
+
+def attended(values: Values, workshop: Workshop, now: datetime) -> Stretches | None:
+    """Return when somebody is there [s since 1970]; None where the lab gave no opening hours."""
+    if values.opening is None:
+        return None
+    first = local_date(now, workshop.zone) - timedelta(days=1)
+    last = local_date(now + _AHEAD, workshop.zone)
+    found = open_stretches(values.hours, first, last, workshop.zone)
+    return tuple((one.start.timestamp(), one.end.timestamp()) for one in found)
+
+
+class TermsOf:
+    """Use cases of whoever decides what may run alone."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+
+    def get(self, slug: str) -> Terms:
+        """Return a machine's terms."""
+        with self._workshop.database.read() as session:
+            machine = _machine(session, slug)
+            return terms_of(session, [machine.id]).get(machine.id, FREE)
+
+    def agree(self, actor: Actor, slug: str, terms: Terms, now: datetime) -> None:
+        """Keep what may run alone on a machine; what runs already is not touched by it."""
+        if not actor.is_at_least(Role.OPERATOR):
+            raise NotAllowedError("person.not-allowed", needed=Role.OPERATOR.value)
+        if terms.longest is not None and not 60.0 <= terms.longest <= 60.0 * _LONGEST_MIN:
+            raise InvalidError("terms.longest", field="longest_min", most_min=_LONGEST_MIN)
+        materials = [" ".join(one.split())[:40] for one in terms.materials if one.strip()]
+        if len(materials) > _MOST_MATERIALS:
+            raise InvalidError("terms.materials", field="materials", most=_MOST_MATERIALS)
+        with self._workshop.database.write() as session:
+            session.merge(
+                MachineTerms(
+                    machine_id=_machine(session, slug).id,
+                    unattended=terms.unattended.value,
+                    longest_min=None if terms.longest is None else round(terms.longest / 60),
+                    materials=materials,
+                    must_fit=terms.must_fit,
+                    person_id=actor.person_id,
+                    at=now,
+                )
+            )
+        self._workshop.live.touch()
+
+
+def _machine(session: Session, slug: str) -> Machine:
+    machine = session.scalar(select(Machine).where(Machine.slug == slug))
+    if machine is None:
+        raise NotFoundError("machine.unknown", machine=slug)
+    return machine
