@@ -39,6 +39,7 @@ class Publisher:
     """One thread of ours beside paho's; the database is touched from ours alone.
 
     :param projections: the retained messages of the present, made when asked.
+    :param is_on: whether the lab publishes anything at all.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Publisher:
         version: str,
         outbox: Outbox,
         projections: Callable[[], Iterable[Message]],
+        is_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self._config = config
         self._site = site
@@ -57,6 +59,7 @@ class Publisher:
         self._version = version
         self._outbox = outbox
         self._projections = projections
+        self._is_on = is_on
         self._done = threading.Event()
         self._connected = threading.Event()
         self._born = False
@@ -141,6 +144,9 @@ class Publisher:
         if not self._connected.wait(_IDLE_S):
             self._in_flight.clear()  # paho forgets them with the connection; the outbox does not
             return
+        if not self._is_on():
+            self._fall_silent()
+            return
         if not self._born:
             self._born = True
             self._in_flight.clear()
@@ -150,6 +156,15 @@ class Publisher:
         self._project()
         self._send_more()
         self._take_answers()
+
+    def _fall_silent(self) -> None:
+        """Take back what is known of the present, once, and publish nothing more."""
+        if self._born:
+            self._born = False
+            for topic in self._retained:
+                self._publish(Message(topic, b"", retain=True))
+            self._publish(self._status("disconnected"))
+        self._done.wait(_IDLE_S)
 
     def _project(self) -> None:
         """Publish what changed of the present, and take back what is no more."""

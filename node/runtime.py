@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from jobs.designs.library import Library
 from jobs.domain.clock import BEAT_S, Judged
 from jobs.domain.errors import UnavailableError
+from jobs.domain.modules import Module
 from jobs.services import Services, build_services
 from jobs.services.computer import supply
 from jobs.services.delivering import Delivering
@@ -237,6 +238,7 @@ class Runtime:
             version=version(),
             outbox=self.services.outbox,
             projections=self._projections,
+            is_on=lambda: Module.NETWORK in self.services.modules.on(),
         )
 
     def _projections(self) -> Iterable[Message]:

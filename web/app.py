@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -21,12 +21,14 @@ from web.api import bookings as api_bookings
 from web.api import jobs as api_jobs
 from web.api import lab as api_lab
 from web.api import machines as api_machines
+from web.api import modules as api_modules
 from web.api import notices as api_notices
 from web.api import ports as api_ports
 from web.auth import Visitor, find_visitor
 from web.context import STATIC, Web, WebSettings, utc_now, web_of
 from web.link_sign_ins import LinkSignIns
 from web.live import LiveStreams
+from web.modules import gate
 from web.pages import (
     board,
     bookings,
@@ -38,6 +40,7 @@ from web.pages import (
     jobs,
     lab,
     machines,
+    modules,
     notices,
     pictures,
     ports,
@@ -78,6 +81,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
+        dependencies=[Depends(gate)],
     )
     app.state.web = Web(
         services, settings, health, catalogue, renderer, LiveStreams(), LinkSignIns(), clock
@@ -104,6 +108,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         jobs,
         lab,
         machines,
+        modules,
         notices,
         ports,
         hand_form,
@@ -113,7 +118,15 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
     )
     for routes in pages:
         app.include_router(routes.router, include_in_schema=False)
-    for resource in (api_machines, api_jobs, api_bookings, api_notices, api_lab, api_ports):
+    for resource in (
+        api_machines,
+        api_jobs,
+        api_bookings,
+        api_notices,
+        api_modules,
+        api_lab,
+        api_ports,
+    ):
         app.include_router(resource.router, prefix=API)
     app.include_router(live.router(_who))
     app.add_api_route("/healthz", _healthz, include_in_schema=False)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 
+from jobs.domain.modules import Module
 from jobs.domain.people import LabMode
 from jobs.domain.sentences import Catalogue
 from jobs.services import Services
@@ -57,8 +58,9 @@ class Web:
     clock: Callable[[], datetime]
 
     def books(self) -> bool:
-        """Return whether the lab shares its machines, so that booking is shown."""
-        return self.services.lab.mode() is not LabMode.ONLY_ME
+        """Return whether the lab shares its machines and books them, so that booking is shown."""
+        is_on = Module.BOOKING in self.services.modules.on()
+        return is_on and self.services.lab.mode() is not LabMode.ONLY_ME
 
 
 def web_of(request: Request) -> Web:

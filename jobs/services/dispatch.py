@@ -19,6 +19,7 @@ from jobs.domain.errors import (
 )
 from jobs.domain.job import HoldReason, JobState
 from jobs.domain.machine import Control, MachineState
+from jobs.domain.modules import Module
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.kinds import KINDS, Start
@@ -27,6 +28,7 @@ from jobs.services.attempts import Attempts
 from jobs.services.board import needs_look
 from jobs.services.clock import is_trusted
 from jobs.services.logbook import Happening, write
+from jobs.services.modules import is_on
 from jobs.services.planned import program_path
 from jobs.services.presence import motion_refusals, run_owner, steering_refusals
 from jobs.services.runs import Runs
@@ -142,9 +144,12 @@ class Dispatch:
         self._workshop.live.touch()
 
     def tick(self, now: datetime) -> list[str]:
-        """Start whatever may start; return the attempts that began. Without a sound clock none."""
+        """Start whatever may start; return the attempts that began. Without a sound clock none.
+
+        Nor where the lab has no queue: there a person at the machine starts each job.
+        """
         with self._workshop.database.read() as session:
-            if not is_trusted(session, now):
+            if not is_trusted(session, now) or not is_on(session, Module.QUEUE):
                 return []
         begun: list[str] = []
         for _ in range(_MOST_STARTS):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from jobs.domain.events import EventType, envelope
 from jobs.domain.job import HoldReason, JobState, StepName, StepState
 from jobs.services.steps import set_step
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Job, OutboxMessage
+from jobs.store.tables import Job, OutboxMessage, Setting
+
+# Setting: what has this number or a lower one stays in the house; the network was off.
+FROM_SEQ: Final = "network.from-seq"
 
 
 def add(
@@ -70,13 +73,9 @@ class Outbox:
 
     def pending(self, limit: int = 100) -> list[Pending]:
         """Return events the broker has not taken, oldest first."""
-        query = (
-            select(OutboxMessage)
-            .where(OutboxMessage.acked_at.is_(None))
-            .order_by(OutboxMessage.seq)
-            .limit(limit)
-        )
+        query = select(OutboxMessage).order_by(OutboxMessage.seq).limit(limit)
         with self._workshop.database.read() as session:
+            query = query.where(_is_due(session))
             return [_pending(message) for message in session.scalars(query)]
 
     def tried(self, ids: Collection[str]) -> None:
@@ -105,9 +104,8 @@ class Outbox:
 
     def waiting(self) -> int:
         """Return how many events the broker has not taken."""
-        query = select(func.count()).where(OutboxMessage.acked_at.is_(None))
         with self._workshop.database.read() as session:
-            return session.scalar(query) or 0
+            return session.scalar(select(func.count()).where(_is_due(session))) or 0
 
     def of_job(self, job_id: str) -> list[Pending]:
         """Return all events about one job, oldest first, sent or not."""
@@ -116,6 +114,13 @@ class Outbox:
         )
         with self._workshop.database.read() as session:
             return [_pending(message) for message in session.scalars(query)]
+
+
+def _is_due(session: Session) -> ColumnElement[bool]:
+    row = session.get(Setting, FROM_SEQ)
+    return and_(
+        OutboxMessage.acked_at.is_(None), OutboxMessage.seq > (0 if row is None else int(row.value))
+    )
 
 
 def _pending(message: OutboxMessage) -> Pending:

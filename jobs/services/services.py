@@ -19,6 +19,7 @@ from jobs.services.lab import Lab
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import Loading
 from jobs.services.machines import Machines
+from jobs.services.modules import Modules
 from jobs.services.notices import Notices
 from jobs.services.outbox import Outbox
 from jobs.services.people import People
@@ -44,6 +45,7 @@ class Services:
 
     workshop: Workshop
     clock: Clock
+    modules: Modules
     people: People
     lab: Lab
     machines: Machines
@@ -84,6 +86,7 @@ def build_services(workshop: Workshop) -> Services:
     return Services(
         workshop=workshop,
         clock=Clock(workshop),
+        modules=Modules(workshop),
         people=People(workshop),
         lab=Lab(workshop),
         machines=Machines(workshop),

@@ -498,6 +498,7 @@ PAGES = (
     "/designs/{design}",
     "/jobs/new?design={design}",
     "/people",
+    "/modules",
     "/ledger",
     "/health",
     "/nowhere",

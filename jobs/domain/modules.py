@@ -1,0 +1,34 @@
+"""Parts of the house that a lab may switch off: what is off is not shown and does not answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Module(StrEnum):
+    """What can be off; everything is on until an admin says otherwise."""
+
+    BOOKING = "booking"  # nobody claims machines' time ahead
+    QUEUE = "queue"  # nothing starts by itself: a person at the machine starts each job
+    STOCK = "stock"
+    MONEY = "money"
+    COMMONS = "commons"  # designs from outside, and the library of them
+    NETWORK = "network"  # nothing is published
+
+
+def modules_from(text: str) -> frozenset[Module]:
+    """Return the modules that are on, from the lab's setting; what it does not name is on.
+
+    >>> sorted(modules_from('{"money": false, "of-a-later-release": false}') ^ frozenset(Module))
+    [<Module.MONEY: 'money'>]
+    """
+    said = json.loads(text) if text else {}
+    return frozenset(one for one in Module if said.get(one.value, True) is not False)
+
+
+def modules_text(on: Iterable[Module]) -> str:
+    """Return the lab's setting that has just these on."""
+    kept = frozenset(on)
+    return json.dumps({one.value: one in kept for one in Module})
