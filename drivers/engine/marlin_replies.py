@@ -206,6 +206,8 @@ class MarlinReplies(MarlinResends):
 
     def _note_done(self, line: Line) -> None:
         """Learn from an answered line; not asked about plain moves while no prompt is open."""
+        if line.part is Part.PLACE:
+            self._expect_owed_places()
         if line.text.startswith(b"G28"):
             named = {axis for axis in "XYZ" if axis in line.text[3:].decode("ascii", "ignore")}
             self._homed_axes |= named or set("XYZ")
@@ -328,7 +330,7 @@ class MarlinReplies(MarlinResends):
             self._settled(lines, now)
 
     def _expect_owed_places(self) -> None:
-        """An M105 was answered: what stood before it has told its place, or never will."""
+        """An M105 or M114 was answered: what stood before has told its place, or never will."""
         owed = sum(line.text == WHERE.text for line in self._window.waiting())
         while len(self._places) > owed:
             self._places.popleft()
