@@ -18,6 +18,7 @@ from jobs.services import Services
 from jobs.services.views import HealthView
 from web import errors, live
 from web.api import bookings as api_bookings
+from web.api import house as api_house
 from web.api import jobs as api_jobs
 from web.api import lab as api_lab
 from web.api import machines as api_machines
@@ -39,12 +40,14 @@ from web.pages import (
     hand_form,
     jobs,
     lab,
+    learning,
     machines,
     modules,
     notices,
     pictures,
     ports,
     resuming,
+    rules,
     sign_in,
 )
 from web.rendering import Renderer
@@ -115,6 +118,8 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         resuming,
         cycle,
         pictures,
+        rules,
+        learning,
     )
     for routes in pages:
         app.include_router(routes.router, include_in_schema=False)
@@ -123,6 +128,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_jobs,
         api_bookings,
         api_notices,
+        api_house,
         api_modules,
         api_lab,
         api_ports,

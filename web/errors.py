@@ -21,10 +21,12 @@ from jobs.domain.errors import (
     RefusedError,
     UnavailableError,
 )
-from jobs.domain.policy import Refusal
+from jobs.domain.policy import Refusal, Way
+from jobs.domain.rules import key_of
 from web.auth import SignInNeededError, Visitor, find_visitor
 from web.context import Web, web_of
 from web.pages.page import page
+from web.rendering import utc
 from web.security import HEADERS, ForeignError, TooLargeError
 
 log = logging.getLogger(__name__)
@@ -205,4 +207,17 @@ def reason_json(web: Web, refusal: Refusal) -> dict[str, object]:
         if refusal.passes_at
         else None,
         "overridable": refusal.overridable,
+        "ways": [_way_json(web, way) for way in refusal.ways],
+        "rule": key_of(refusal.reason),
+    }
+
+
+def _way_json(web: Web, way: Way) -> dict[str, object]:
+    times = {"start": way.start, "end": way.end, "at": way.at}
+    return {
+        "way": way.kind.value,
+        "detail": web.renderer.sentences.way(way),
+        **{name: utc(at) for name, at in times.items() if at is not None},
+        **({"ref": way.ref} if way.ref else {}),
+        "clears": way.clears,
     }

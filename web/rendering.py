@@ -17,8 +17,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from jobs.domain.calendar import Interval
-from jobs.domain.policy import Refusal
+from jobs.domain.people import Role
+from jobs.domain.policy import Refusal, Way
 from jobs.domain.preflight import Finding
+from jobs.domain.rules import key_of
+from jobs.domain.rules.values import Spec, Unit, Value, spec_of
 from jobs.domain.sentences import Catalogue, local_fields
 from jobs.services.notices import NoticeView
 from jobs.services.views import AttemptView, PromiseView
@@ -122,6 +125,42 @@ class Sentences:
     def notice(self, notice: NoticeView) -> str:
         """Return the sentence of one notice."""
         return self.text(f"notice.{notice.code}", **self._local(notice.fields))
+
+    def rule(self, spec: Spec, value: Value) -> str:
+        """Return what holds in a sentence; its value as people say it."""
+        if value is None:
+            return self.text(f"rule.off.{spec.key}")
+        if spec.unit in (Unit.YES_NO, Unit.COVERS):
+            word = str(value) if spec.unit is Unit.COVERS else "yes" if value else "no"
+            return self.text(f"rule.{word}.{spec.key}")
+        return self.text(f"rule.is.{spec.key}", value=self.rule_value(spec, value))
+
+    def rule_value(self, spec: Spec, value: Value) -> str:
+        """Return a value alone, with its unit."""
+        if value is None:
+            return self.text("page.rules.none")
+        match spec.unit:
+            case Unit.MINUTES:
+                return self.duration(int(value) * 60)
+            case Unit.HOURS:
+                return self.duration(int(value) * 3600)
+            case Unit.YES_NO:
+                return self.text("page.rules.yes" if value else "page.rules.no")
+            case Unit.COVERS:
+                return self.text(f"page.rules.covers-{value}")
+            case Unit.DAYS:
+                return self.text("page.rules.days", days=int(value))
+            case _:
+                return str(value)
+
+    def way(self, way: Way) -> str:
+        """Return in words what would make a wish pass."""
+        fields: dict[str, str | int | float] = {"name": way.name, "count": way.count}
+        if way.at is not None:
+            fields["at"] = self._clockwork.moment(way.at).striptags()
+        if way.start is not None and way.end is not None:
+            fields["span"] = self._clockwork.span(Interval(way.start, way.end)).striptags()
+        return self.text(f"way.{way.kind.value}", **fields)
 
     def _local(self, fields: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
         return local_fields(fields, self._clockwork.zone, self._clockwork.locale)
@@ -305,6 +344,7 @@ class Renderer:
         self._environment.globals.update(
             shared,
             _=catalogue.text,
+            spec_of=spec_of,
             problem_of=self.sentences.problem,
             is_known_heater=lambda name: bool(heater(name)[0]),
             asset=_assets(_HERE / "static", vendor),
@@ -328,6 +368,10 @@ class Renderer:
             mass=self.sentences.mass,
             dimension=self.clockwork.dimension,
             refusal=self.sentences.refusal,
+            way=self.sentences.way,
+            rule=lambda one: self.sentences.rule(one.spec, one.value),
+            rule_value=lambda value, spec: self.sentences.rule_value(spec, value),
+            rule_key=lambda refusal, role: key_of(refusal.reason, Role(role)),
             finding=self.sentences.finding,
             notice=self.sentences.notice,
             message=self.sentences.message,

@@ -111,6 +111,20 @@ class House:
             if scope.level is Level.LAB or not spec.lab_only
         ]
 
+    def decided_in(self, slug: str, key: str) -> Scope:
+        """Return where the value that holds for a machine was decided, the lab if nowhere."""
+        with self._database.read() as session:
+            scope = Scope(Level.MACHINE, slug)
+            level = _holds(session, scope)[0].level(spec_of(key).key)
+            match level:
+                case Level.MACHINE:
+                    return scope
+                case Level.KIND:
+                    kind = session.scalar(select(Machine.kind).where(Machine.slug == slug))
+                    return Scope(level, kind or "")
+                case _:
+                    return LAB
+
     def set(
         self, actor: Actor, scope: Scope, key: str, value: object, reason: str, now: datetime
     ) -> None:

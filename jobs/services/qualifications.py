@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
 from jobs.domain.people import Actor, Role
@@ -144,11 +144,12 @@ class Qualifications:
         self._workshop.live.touch()
 
     def _found(self, now: datetime, where: object) -> Sequence[QualificationView]:
-        by = select(Person.name).where(Person.id == Qualification.granted_by).scalar_subquery()
+        by = aliased(Person)
         with self._database.read() as session:
             rows = session.execute(
-                select(Qualification, Person.name, Machine.slug, Machine.name, by)
+                select(Qualification, Person.name, Machine.slug, Machine.name, by.name)
                 .join(Person, Person.id == Qualification.person_id)
+                .join(by, by.id == Qualification.granted_by)
                 .outerjoin(Machine, Machine.id == Qualification.machine_id)
                 .where(where, Qualification.withdrawn_at.is_(None))  # type: ignore[arg-type]
                 .order_by(Qualification.granted_at.desc(), Qualification.id)

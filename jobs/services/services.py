@@ -36,6 +36,7 @@ from jobs.services.sweep import Sweep
 from jobs.services.trainings import Trainings
 from jobs.services.waiving import Waiving
 from jobs.services.wirelogs import WireLogs
+from jobs.services.wondering import Wondering
 from jobs.services.workshop import Workshop
 
 
@@ -58,6 +59,7 @@ class Services:
     proposals: Proposals
     qualifications: Qualifications
     trainings: Trainings
+    wondering: Wondering
     feeds: Feeds
     queue: Queue
     preparation: Preparation
@@ -99,6 +101,7 @@ def build_services(workshop: Workshop) -> Services:
         proposals=Proposals(workshop, house),
         qualifications=Qualifications(workshop),
         trainings=Trainings(workshop),
+        wondering=Wondering(workshop),
         feeds=Feeds(workshop),
         queue=Queue(workshop),
         preparation=Preparation(workshop, programs),

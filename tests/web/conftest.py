@@ -21,9 +21,11 @@ from fastapi import FastAPI
 from jobs.designs.library import Library
 from jobs.domain.did import did_key
 from jobs.domain.people import Actor, LabMode, Role
+from jobs.domain.rules.values import LAB, Scope
 from jobs.services import Services, build_services
 from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machine_specs import parse_machine
+from jobs.services.trainings import TrainingWish
 from jobs.services.views import HealthView
 from jobs.services.workers import WorkerLimits
 from jobs.services.workshop import Workshop
@@ -437,6 +439,26 @@ def add_odd_states(lab: Lab) -> None:
     lab.workshop.live.put("changing", replace(router, phase="paused", step="tool-change", tool=2))
 
 
+def add_house_rules(lab: Lab) -> None:
+    """What a lab decides over the years: rules, a training, a question to staff, a proposal."""
+    services, ada, mia, now = lab.services, lab.people["ada"], lab.people["mia"], lab.now
+    mill, saw = Scope.read("kind:mill"), Scope.read("machine:saw")
+    services.house.set(ada, LAB, "opening", "Mo-Fr 09:00-21:00; Sa 10:00-16:00", "door", now)
+    services.house.set(ada, LAB, "opening_covers", "start", "prints go on", now)
+    services.house.set(ada, mill, "qualification_needed", True, "it bites", now)
+    services.house.set(ada, saw, "approval_needed", True, "", now)
+    start = now + timedelta(days=2)
+    wish = TrainingWish("Router for beginners", start, timedelta(hours=2), 3, kind="mill")
+    lab.jobs["training"] = services.trainings.create(ada, wish, now)
+    services.trainings.sign_up(mia, lab.jobs["training"], now)
+    services.qualifications.grant(ada, ada.person_id, kind="mill", days=365, now=now)
+    services.bookings.book(mia, "saw", start, start + timedelta(hours=2), now)
+    why = "A long print does not fit into three days."
+    lab.jobs["proposal"] = services.proposals.propose(mia, LAB, "longest_min", 5760, why, now)
+    services.proposals.comment(lab.people["otto"], lab.jobs["proposal"], "Two days more?", now)
+    lab.jobs["mia"] = mia.person_id
+
+
 @pytest.fixture(scope="session")
 def day(
     furnished: tuple[Path, dict[str, Actor]], tmp_path_factory: pytest.TempPathFactory
@@ -453,6 +475,7 @@ def day(
             lab.people["ada"], "router", start, start + timedelta(hours=1), lab.now
         ).id
         lab.jobs["design"] = design.fetch(lab.people["otto"], source, listed[0].id, lab.now).id
+        add_house_rules(lab)
         yield lab
 
 
@@ -497,6 +520,18 @@ PAGES = (
     "/designs?source=example",
     "/designs/{design}",
     "/jobs/new?design={design}",
+    "/rules",
+    "/rules?scope=kind:mill",
+    "/rules?scope=machine:saw",
+    "/proposals",
+    "/proposals/new?rule=longest_min",
+    "/proposals/new?rule=opening&machine=ender",
+    "/proposals/{proposal}",
+    "/approvals",
+    "/trainings",
+    "/trainings/{training}",
+    "/people/{mia}",
+    "/machines/router/qualified",
     "/people",
     "/modules",
     "/ledger",

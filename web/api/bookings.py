@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC
 
 from web.api.machines_json import AllocationOut
-from web.api.wishes import BookIn, MoveIn, api_router
+from web.api.wishes import BookIn, MoveIn, ReasonsOut, api_router
 from web.auth import ApiVisitorDep
 from web.context import WebDep
+from web.errors import reason_json
 
 router = api_router("bookings")
 
@@ -29,8 +30,22 @@ def book(web: WebDep, visitor: ApiVisitorDep, wish: BookIn) -> AllocationOut:
         wish.end.astimezone(UTC),
         web.clock(),
         wish.note,
+        wish.plea(),
     )
     return AllocationOut.of(made)
+
+
+@router.post("/bookings/check")
+def check(web: WebDep, visitor: ApiVisitorDep, wish: BookIn) -> ReasonsOut:
+    """Say every reason that this booking would be refused for now; it books nothing."""
+    found = web.services.wondering.booking(
+        visitor.actor,
+        wish.machine,
+        wish.start.astimezone(UTC),
+        wish.end.astimezone(UTC),
+        web.clock(),
+    )
+    return ReasonsOut(reasons=[reason_json(web, one) for one in found])
 
 
 @router.post("/bookings/{allocation_id}/move")
@@ -42,6 +57,7 @@ def move(web: WebDep, visitor: ApiVisitorDep, allocation_id: str, wish: MoveIn) 
         wish.start.astimezone(UTC),
         wish.end.astimezone(UTC),
         web.clock(),
+        wish.plea(),
     )
     return AllocationOut.of(moved)
 

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from jobs.domain.notices import Way
 from jobs.domain.people import Role
+from jobs.services.approvals import Plea
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
 
@@ -23,6 +24,12 @@ class Problem(BaseModel):
     code: str
     reasons: list[dict[str, object]]
     field: str | None = None
+
+
+class ReasonsOut(BaseModel):
+    """Every reason there is; none: it would pass."""
+
+    reasons: list[dict[str, object]]
 
 
 def api_router(tag: str) -> APIRouter:
@@ -103,7 +110,21 @@ class PowerIn(_In):
     on: bool
 
 
-class BookIn(_In):
+class _PleaIn(_In):
+    """What is said where a rule is against it.
+
+    With `ask` staff decide, and the time is held until then; an operator's own `why` lets it pass.
+    """
+
+    ask: bool = False
+    why: Annotated[str, StringConstraints(max_length=500)] = ""
+
+    def plea(self) -> Plea:
+        """Return it as the services take it."""
+        return Plea(self.ask, self.why)
+
+
+class BookIn(_PleaIn):
     """An interval on a machine."""
 
     machine: ShortText
@@ -112,7 +133,7 @@ class BookIn(_In):
     note: ShortText = ""
 
 
-class MoveIn(_In):
+class MoveIn(_PleaIn):
     """A booking's new interval."""
 
     start: AwareDatetime

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from jobs.domain.calendar import AllocationKind
 from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
 from jobs.domain.policy import Refusal
 from jobs.services.views import AllocationView
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.errors import sentence_of
-from web.pages.calendar import instant
+from web.pages.calendar import instant, plea_of
 from web.pages.page import go, page
 
 router = APIRouter()
@@ -84,12 +85,14 @@ def move(
                 strict=True,
             )
         )
-        web.services.bookings.move(visitor.actor, allocation_id, start, end, web.clock())
+        made = web.services.bookings.move(
+            visitor.actor, allocation_id, start, end, web.clock(), plea_of(form)
+        )
     except InvalidError as error:
         return _ask(request, web, visitor, booking, *wanted, error=error)
     except RefusedError as error:
         return _ask(request, web, visitor, booking, *wanted, refusals=error.refusals)
-    return go("/bookings", "moved")
+    return go("/bookings", "asked" if made.kind is AllocationKind.HOLD else "moved")
 
 
 def _own(web: Web, visitor: Visitor, allocation_id: str) -> AllocationView:

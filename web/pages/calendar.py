@@ -10,11 +10,12 @@ from datetime import UTC, date, datetime, timedelta
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from jobs.domain.calendar import Interval
+from jobs.domain.calendar import AllocationKind, Interval
 from jobs.domain.errors import InvalidError, RefusedError
 from jobs.domain.policy import Refusal
+from jobs.services.approvals import Plea
 from jobs.services.views import CalendarDay, JobDetail, MachineView
-from web.auth import CheckedFormDep, Visitor, VisitorDep
+from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.pages.page import go, page
 
@@ -211,14 +212,25 @@ def book(
         raise InvalidError("form.number", field="length", key="length") from None
     now = web.clock()
     try:
-        web.services.bookings.book(
-            visitor.actor, slug, begin, begin + length, now, form.text("note")[:200]
+        made = web.services.bookings.book(
+            visitor.actor,
+            slug,
+            begin,
+            begin + length,
+            now,
+            form.text("note")[:200],
+            plea_of(form),
         )
     except RefusedError as error:
         machine = web.services.machines.get(slug, now, visitor.actor)
         interval = Interval(begin, begin + length)
         return _confirm(request, web, visitor, machine, interval, refusals=error.refusals)
-    return go("/bookings", "booked")
+    return go("/bookings", "asked" if made.kind is AllocationKind.HOLD else "booked")
+
+
+def plea_of(form: Form) -> Plea:
+    """Return what a person says for their wish where a rule is against it."""
+    return Plea(bool(form.text("ask")), form.text("why")[:500])
 
 
 def _confirm(

@@ -92,6 +92,8 @@ def machine_page(
         "machine.html",
         status=status,
         card=card(web, machine),
+        learned=web.services.wondering.learned(visitor.actor, slug, web.clock()),
+        teaches=visitor.may(Role.TRAINER),
         tool_name=tool_name(web, visitor, machine),
         keep_heat_min=KEEP_HEAT_MIN,
         book=web.services.attendance.book(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],

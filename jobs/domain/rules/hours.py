@@ -105,8 +105,7 @@ def _open_ways(facts: Facts, stretches: Sequence[Interval], whole: bool) -> Iter
             break
     for one in reversed(stretches):
         # Without the end to mind, the last full quarter of an hour before closing will do.
-        latest = one.end - length if whole else one.end - timedelta(minutes=15)
-        start = min(facts.start, latest)
+        start = one.end - length if whole else one.end - timedelta(minutes=15)
         if start >= max(one.start, facts.now) and start < facts.start:
             yield Way(WayKind.EARLIER, start, start + length)
             break

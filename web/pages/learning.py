@@ -1,0 +1,248 @@
+"""Trainings and qualifications: who teaches what when, and who may use which machine."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from jobs.domain.errors import InvalidError, NotFoundError
+from jobs.domain.people import Role
+from jobs.services.trainings import TrainingWish
+from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
+from web.context import Web, WebDep
+from web.errors import sentence_of
+from web.pages.calendar import instant
+from web.pages.page import go, page
+from web.pages.rules import must_share
+
+router = APIRouter()
+
+
+@router.get("/trainings")
+def trainings(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
+    """Show the trainings to come."""
+    return _trainings(request, web, visitor)
+
+
+@router.post("/trainings")
+def add_training(
+    request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep
+) -> Response:
+    """Announce one."""
+    must_share(web)
+    try:
+        slug, kind = what_of(form.text("what"))
+        wish = TrainingWish(
+            title=form.text("title"),
+            start=instant(web, form.text("start")),
+            length=timedelta(minutes=number(form, "length_min")),
+            seats=number(form, "seats"),
+            slug=slug,
+            kind=kind,
+            valid_days=days_of(form),
+            note=form.text("note"),
+        )
+        made = web.services.trainings.create(visitor.actor, wish, web.clock())
+    except InvalidError as error:
+        return _trainings(request, web, visitor, form.texts(), error)
+    return go(f"/trainings/{made}", "created")
+
+
+def _trainings(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    values: dict[str, str] | None = None,
+    error: InvalidError | None = None,
+) -> HTMLResponse:
+    must_share(web)
+    return page(
+        request,
+        web,
+        visitor,
+        "trainings.html",
+        status=422 if error else 200,
+        trainings=web.services.trainings.list(visitor.actor, web.clock()),
+        teaches=visitor.may(Role.TRAINER),
+        scopes=web.services.house.scopes(),
+        values=values or {},
+        problem=sentence_of(web, error) if error else "",
+        bad=error.field if error else "",
+    )
+
+
+@router.get("/trainings/{training_id}")
+def training(request: Request, web: WebDep, visitor: VisitorDep, training_id: str) -> HTMLResponse:
+    """Show one training; to its trainers also who comes."""
+    must_share(web)
+    one = web.services.trainings.get(visitor.actor, training_id)
+    teaches = visitor.may(Role.TRAINER)
+    has_begun = one.start <= web.clock()
+    seated = {seat.person_id for seat in one.people}
+    others = web.services.qualifications.people(visitor.actor) if teaches and has_begun else []
+    return page(
+        request,
+        web,
+        visitor,
+        "training.html",
+        one=one,
+        teaches=teaches,
+        has_begun=has_begun,
+        is_over=one.end <= web.clock(),
+        others=[person for person in others if person.id not in seated],
+    )
+
+
+@router.post("/trainings/{training_id}/{act}")
+def act_on_training(
+    web: WebDep, visitor: VisitorDep, training_id: str, act: str, form: CheckedFormDep
+) -> RedirectResponse:
+    """Take a seat, give it back, tick who was there, or call it off."""
+    must_share(web)
+    service, actor, now = web.services.trainings, visitor.actor, web.clock()
+    match act:
+        case "sign-up":
+            service.sign_up(actor, training_id, now)
+        case "sign-off":
+            service.sign_off(actor, training_id, now)
+        case "attended":
+            service.attended(actor, training_id, form.text("person"), now)
+        case "cancel":
+            service.cancel(actor, training_id, now)
+        case _:
+            raise NotFoundError("training.unknown")
+    return go(f"/trainings/{training_id}", "signed-up" if act == "sign-up" else "changed")
+
+
+@router.get("/people/{person_id}")
+def person(request: Request, web: WebDep, visitor: VisitorDep, person_id: str) -> HTMLResponse:
+    """Show what a person has learned: to themselves and to those who teach."""
+    return _person(request, web, visitor, person_id)
+
+
+@router.post("/people/{person_id}/qualifications")
+def grant(
+    request: Request, web: WebDep, visitor: VisitorDep, person_id: str, form: CheckedFormDep
+) -> Response:
+    """Qualify a person for a machine or a kind."""
+    must_share(web)
+    try:
+        _grant(web, visitor, person_id, form.text("what"), form)
+    except InvalidError as error:
+        return _person(request, web, visitor, person_id, error)
+    return go(f"/people/{person_id}", "changed")
+
+
+@router.post("/qualifications/{qualification_id}/withdraw")
+def withdraw(
+    web: WebDep, visitor: VisitorDep, qualification_id: str, form: CheckedFormDep
+) -> RedirectResponse:
+    """Take a qualification away."""
+    must_share(web)
+    web.services.qualifications.withdraw(visitor.actor, qualification_id, web.clock())
+    slug, person_id = form.text("machine"), form.text("person")
+    return go(f"/machines/{slug}/qualified" if slug else f"/people/{person_id}", "changed")
+
+
+def _person(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    person_id: str,
+    error: InvalidError | None = None,
+) -> HTMLResponse:
+    must_share(web)
+    service, now = web.services.qualifications, web.clock()
+    return page(
+        request,
+        web,
+        visitor,
+        "person.html",
+        status=422 if error else 200,
+        person=service.person(visitor.actor, person_id),
+        found=service.of_person(visitor.actor, person_id, now),
+        teaches=visitor.may(Role.TRAINER),
+        scopes=web.services.house.scopes(),
+        problem=sentence_of(web, error) if error else "",
+    )
+
+
+@router.get("/machines/{slug}/qualified")
+def qualified(request: Request, web: WebDep, visitor: VisitorDep, slug: str) -> HTMLResponse:
+    """Show who may use a machine; for those who teach."""
+    return _qualified(request, web, visitor, slug)
+
+
+@router.post("/machines/{slug}/qualified")
+def qualify(
+    request: Request, web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep
+) -> Response:
+    """Qualify a person for this machine, or for all of its kind."""
+    must_share(web)
+    try:
+        _grant(web, visitor, form.text("person"), form.text("what"), form)
+    except InvalidError as error:
+        return _qualified(request, web, visitor, slug, error)
+    return go(f"/machines/{slug}/qualified", "changed")
+
+
+def _qualified(
+    request: Request, web: Web, visitor: Visitor, slug: str, error: InvalidError | None = None
+) -> HTMLResponse:
+    must_share(web)
+    needs(visitor, Role.TRAINER)
+    service, now = web.services.qualifications, web.clock()
+    return page(
+        request,
+        web,
+        visitor,
+        "qualified.html",
+        status=422 if error else 200,
+        machine=web.services.machines.get(slug, now, visitor.actor),
+        found=service.of_machine(visitor.actor, slug, now),
+        people=service.people(visitor.actor),
+        problem=sentence_of(web, error) if error else "",
+    )
+
+
+def _grant(web: Web, visitor: Visitor, person_id: str, what: str, form: Form) -> None:
+    slug, kind = what_of(what)
+    web.services.qualifications.grant(
+        visitor.actor,
+        person_id,
+        slug=slug,
+        kind=kind,
+        days=days_of(form),
+        note=form.text("note"),
+        now=web.clock(),
+    )
+
+
+def what_of(text: str) -> tuple[str, str]:
+    """Return the machine's slug and the kind that a choice names; one of them is empty.
+
+    >>> what_of("machine:ender"), what_of("kind:fdm")
+    (('ender', ''), ('', 'fdm'))
+    """
+    word, _, of = text.partition(":")
+    if word not in ("machine", "kind") or not of:
+        raise InvalidError("qualification.what", field="what")
+    return (of, "") if word == "machine" else ("", of)
+
+
+def days_of(form: Form) -> int | None:
+    """Return for how many days something is good; None: for good."""
+    return number(form, "days") if form.text("days") else None
+
+
+def number(form: Form, name: str) -> int:
+    """Return a whole number of a form.
+
+    :raises InvalidError: naming the field.
+    """
+    text = form.text(name)
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise InvalidError("form.number", field=name, key=name)
+    return int(text)
