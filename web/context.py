@@ -57,10 +57,14 @@ class Web:
     by_link: LinkSignIns
     clock: Callable[[], datetime]
 
+    def shares(self) -> bool:
+        """Return whether several people share the machines, so that there are rules to read."""
+        return self.services.lab.mode() is not LabMode.ONLY_ME
+
     def books(self) -> bool:
         """Return whether the lab shares its machines and books them, so that booking is shown."""
         is_on = Module.BOOKING in self.services.modules.on()
-        return is_on and self.services.lab.mode() is not LabMode.ONLY_ME
+        return is_on and self.shares()
 
 
 def web_of(request: Request) -> Web:

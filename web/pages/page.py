@@ -87,6 +87,7 @@ def page(
         told=web.services.notices.unread(visitor.actor) if knows and visitor else 0,
         modules=web.services.modules.on() if knows else frozenset(),
         clock_is_wrong=knows and not web.services.clock.trusted(web.clock()),
+        shares=knows and web.shares(),
         said=said if said in SAID else "",
         now=web.clock(),
         house=house,

@@ -31,7 +31,7 @@ def must_share(web: Web) -> None:
 
     :raises NotFoundError: there.
     """
-    if not web.books():
+    if not web.shares():
         raise NotFoundError("lab.one-person")
 
 
