@@ -138,6 +138,7 @@ class FirmwareProfile:
     usb: tuple[str, ...] = ()
     says: tuple[str, ...] = ()  # texts of its answer to M115 or $I that no other firmware says
     ask_position: str = ""  # line that asks an idle machine where it stands; empty: it tells
+    ask_settings: str = ""  # line that asks for the settings it keeps; empty: nothing does
     identify: tuple[str, ...] = ()  # lines that beep or show a text and change nothing
     expected_s: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     realtime: Mapping[str, str] = field(default_factory=lambda: _NO_BYTES)  # by REALTIME

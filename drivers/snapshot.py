@@ -84,6 +84,8 @@ class Snapshot:
     :param differs: names of what is not as learned of the machine's own board; empty: it is it.
     :param in_use: why somebody seems to use it by hand: `heat`, `motion`, `boot`; "" if nobody.
     :param told: what the firmware told of its own settings, units in the names; empty: nothing.
+    :param settings: what it keeps, as lines that would set it, such as `M92 X80.00 Y80.00`, told
+        once after it has connected; empty: nothing.
     :param laser: the firmware drives a beam, not a spindle; None if it has not told.
     :param damaged: replies that made no sense; `lost`: answers that never came; both of this run.
     :param narrow_s: time in which the link was so bad that lines went one at a time.
@@ -128,6 +130,7 @@ class Snapshot:
     homed: bool = False
     laser: bool | None = None
     told: Mapping[str, bool | float] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
     damaged: int = 0
     lost: int = 0
     narrow_s: float = 0.0
@@ -177,6 +180,7 @@ class Snapshot:
             "homed": self.homed,
             "laser": self.laser,
             "told": dict(self.told),
+            "settings": list(self.settings),
             "damaged": self.damaged,
             "lost": self.lost,
             "narrow_s": round(self.narrow_s, 1),
@@ -224,8 +228,9 @@ class Snapshot:
             told = values.get(f"{name}_mm")
             pairs = told.items() if isinstance(told, dict) else ()
             plain[name] = {key: tuple(float(part) for part in at) for key, at in pairs}
-        modes = values.get("modes")
-        plain["modes"] = tuple(map(str, modes)) if isinstance(modes, list) else ()
+        for name in ("modes", "settings"):
+            words = values.get(name)
+            plain[name] = tuple(map(str, words)) if isinstance(words, list) else ()
         prompt = values.get("prompt")
         plain["prompt"] = Prompt.from_json(prompt) if isinstance(prompt, dict) else None
         return cls(**plain)  # type: ignore[arg-type]

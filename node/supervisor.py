@@ -421,6 +421,7 @@ def live_state(snapshot: Snapshot) -> LiveState:
         homed=snapshot.homed,
         laser=snapshot.laser,
         told=dict(snapshot.told),
+        settings=snapshot.settings,
         in_use=snapshot.in_use,
         differs=snapshot.differs,
         identity=dict(snapshot.identity),

@@ -123,6 +123,17 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of the answer to M503.
+
+    :param line: that would set what is in force, such as `M92 X80.00 Y80.00`.
+    """
+
+    text: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownCommand:
     """It did not know a command, and answered `ok` all the same."""
 
@@ -157,6 +168,7 @@ Reply = (
     | Capability
     | Firmware
     | Position
+    | Setting
     | UnknownCommand
     | Complaint
     | Action
@@ -171,6 +183,8 @@ _LAST_LINE = re.compile(r"Last Line:?\s*(\d+)\s*$", re.IGNORECASE)
 _EXPECTED = re.compile(r"expected line (\d+) got", re.IGNORECASE)
 _AXIS = re.compile(rf"\b([XYZE]):\s*{_NUMBER}")
 _UNKNOWN = re.compile(r"(?:echo:|// )?Unknown (?:command|[GMT] code):(.*)")
+# Marlin 2 puts "echo:" and blanks before it and a remark behind, the oldest neither.
+_SETTING = re.compile(r"(?:echo:)? *(M\d{2,4}(?: [A-Z]-?\d+(?:\.\d+)?)+) *(?:;.*)?")
 _CAPABILITY = re.compile(r"Cap:([A-Z0-9_]+):([01])")
 _FIRMWARE = re.compile(r"FIRMWARE_NAME:\s*(.*?)(?=,?\s+(?:X-)?[A-Z_]+:|$)")
 _TOLD = re.compile(r"\b(UUID|MACHINE_TYPE):\s*(.*?)(?=\s+[A-Z_]+:|$)")
@@ -193,6 +207,8 @@ Resend(number=4))
     (LineError(last=2), Complaint(text='what now'))
     >>> parse(" T:21.87 /0.00 B:60.1 /60.00 @:0 B@:0")
     Measured(temperatures={'T': (21.87, 0.0), 'B': (60.1, 60.0)})
+    >>> parse("echo:  M301 P22.20 I1.08 D114.00 ; PID").line, parse("M92 X80.0 E500").line
+    ('M301 P22.20 I1.08 D114.00', 'M92 X80.0 E500')
     """
     text = text.strip()
     if action := action_of(text):
@@ -257,6 +273,8 @@ def _report(text: str) -> Reply:
         return UnknownCommand(match[1].strip().strip('"'))
     if text.startswith("echo:") and is_halt(text[5:]):
         return Halted(text[5:])
+    if match := _SETTING.fullmatch(text):
+        return Setting(text, match[1])
     if text[:4].lower() in ("full", "rx t") and is_line_error(text):
         return LineError(None)
     if text.startswith(("T:", "T0:", "B:")) and (temperatures := _temperatures(text)):

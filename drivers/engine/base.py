@@ -88,6 +88,7 @@ class StreamEngine(ABC):
         self._homed_axes: set[str] = set()
         self._laser: bool | None = None
         self._settings_told: dict[str, bool | float] = {}
+        self._kept_settings: tuple[str, ...] = ()
         self._jog_until = 0.0  # when what was jogged so far is done, by its feedrate
         self._starvation = 0.0
         self._starved_since: float | None = None
@@ -289,6 +290,7 @@ class StreamEngine(ABC):
             homed=self._homed,
             laser=self._laser,
             told=self._settings_told,
+            settings=self._kept_settings,
             damaged=self._link.damaged,
             lost=self._link.lost,
             narrow_s=self._link.narrow_time(now),

@@ -6,6 +6,7 @@ from drivers.engine.base import RUNNING
 from drivers.engine.marlin_replies import RECOVER
 from drivers.engine.marlin_stream import MarlinStreaming
 from drivers.engine.marlin_wire import HELLO_LATE, NUDGE, Goal
+from drivers.flow import Part
 from drivers.snapshot import Phase
 
 _STRIKES_MAX = 8  # questions without an answer although something is heard
@@ -100,7 +101,12 @@ class MarlinEngine(MarlinStreaming):
     def _poll(self, now: float) -> None:
         self._after("poll", self._profile.poll_s, now)
         quiet = now - self._heard_at > 2.0 * self._profile.poll_s
-        if not self._extras and (not self._reports_itself or quiet):
+        is_quiet = not self._window.unanswered and not self._extras and not self._steps
+        if self._asks_settings and self._phase is Phase.IDLE and is_quiet:
+            # It tells them for half a second and hears little meanwhile: not while it moves.
+            self._asks_settings = False
+            self._extras.append(self._line(self._profile.ask_settings.encode(), Part.EXTRA))
+        elif not self._extras and (not self._reports_itself or quiet):
             self._extras.append(self._poll_line)
 
     def _unanswered(self, now: float, strikes: int = 1) -> None:

@@ -25,6 +25,7 @@ from drivers.snapshot import (
 
 _ECHOED = re.compile(r"(?:Echo:|N\d+ M118 +)S(\d+)(?:\.0*)?")  # 0.92 does not know M118
 RECOVER = 2.0  # from a failure to the next hello [s]
+_SETTINGS_MAX, _SETTING_MAX = 40, 80  # lines that are kept, and characters of each
 _UNTOLD_MAX = 3  # the place asked for at an end in vain: then it is believed without
 _SETTLE = 0.3  # quiet after a boot banner before the first word to it [s]
 
@@ -71,6 +72,9 @@ class MarlinReplies(MarlinResends):
             case marlin.Position():
                 self._placed(reply.axes)
                 self._told_place(now)
+            case marlin.Setting():
+                self._told_setting(reply.line)
+                self._said(reply.text, now)
             case marlin.UnknownCommand():
                 if not self._echoed(reply.command, now):
                     self._note("machine.unknown_command", reply.command)
@@ -230,6 +234,7 @@ class MarlinReplies(MarlinResends):
         self._hellos = self._bare = self._knocks = 0
         self._timers.pop("hello", None)
         self._forget_ring()
+        self._kept_settings, self._asks_settings = (), bool(self._profile.ask_settings)
         self._events.append(Connected(self._firmware))
         self._after("poll", self._profile.poll_s, now)
         if self._reports_itself:
@@ -409,6 +414,16 @@ class MarlinReplies(MarlinResends):
         elif reply.name == "THERMAL_PROTECTION":
             told = {"thermal_protection": reply.present}
             self._settings_told = {**self._settings_told, **told}
+
+    def _told_setting(self, line: str) -> None:
+        """Keep what it tells of its settings; what it says unasked may be a program's own echo."""
+        question = self._window.oldest
+        if question is None or question.text != self._profile.ask_settings.encode():
+            return
+        if question is not self._settings_question:
+            self._kept_settings, self._settings_question = (), question
+        if len(self._kept_settings) < _SETTINGS_MAX:
+            self._kept_settings += (line[:_SETTING_MAX],)
 
     def _said(self, text: str, now: float) -> None:
         if self._echoed(text, now):

@@ -80,6 +80,8 @@ class MarlinWire(StreamEngine):
         self._resent, self._resent_at = -1, now  # the last one that was obeyed
         self._ok_is_of_resend = False
         self._reports_itself = False
+        self._asks_settings = False  # once it is idle
+        self._settings_question: Line | None = None  # of what it told of them
         self._hello_at: float | None = None  # of the last one to this board since it has booted
         self._done_before_run = 0  # number of the last line that was answered before it
         self._off_due: deque[bytes] = deque()  # what makes it safe and waits for room in its ring

@@ -47,6 +47,7 @@ class MarlinCommands(Firmware):
         self._prompt = ""  # what the host was asked, until it has answered
         self._purges_more = False
         self._cold_allowed = False
+        self._pid = [22.2, 1.08, 114.0]
         self._endstops = True
         self._report_s = 0.0
         planner = self.planner
@@ -406,11 +407,12 @@ class MarlinCommands(Firmware):
                     if code == 502
                     else "Error:EEPROM disabled\n"
                 )
+            case 301:
+                given = (words.get(name) for name in "PID")
+                self._pid = [o if g is None else g for o, g in zip(self._pid, given, strict=True)]
             case 503:
-                self._say("echo:; Steps per unit:\necho: M92 X80.00 Y80.00 Z400.00 E500.00\n")
-            case (
-                20 | 21 | 31 | 42 | 73 | 75 | 76 | 77 | 85 | 92 | 119 | 200 | 206 | 301 | 304 | 900
-            ):
+                self._say(self._settings())
+            case 20 | 21 | 31 | 42 | 73 | 75 | 76 | 77 | 85 | 92 | 119 | 200 | 206 | 304 | 900:
                 pass
             case _:
                 return False
@@ -432,6 +434,34 @@ class MarlinCommands(Firmware):
             self._say(self.texts.about(self.board.options))
         else:
             self._report_position()
+
+    def _settings(self) -> str:
+        """The answer to M503: a line for each group, and what it is about before it.
+
+        *Source:* MarlinFirmware/Marlin 1.1.x:Marlin/configuration_store.cpp,
+        2.1.x:Marlin/src/module/settings.cpp.
+        """
+        limits, planner = self.planner.limits, self.planner
+        named = (
+            ("Steps per unit", 92, "XYZE", (*STEPS, 500.0)),
+            ("Maximum feedrates (units/s)", 203, "XYZE", limits.speed),
+            ("Maximum Acceleration (units/s2)", 201, "XYZE", limits.acceleration),
+            (
+                "Acceleration (units/s2)",
+                204,
+                "PRT",
+                (planner.acceleration, planner.retract_acceleration, planner.travel_acceleration),
+            ),
+            ("Home offset", 206, "XYZ", (0.0, 0.0, 0.0)),
+            ("PID settings", 301, "PID", tuple(self._pid)),
+        )
+        mark = "echo:; " if self.texts.has_capabilities else "echo:"
+        return "".join(
+            f"{mark}{about}:\necho:  M{code}"
+            + "".join(f" {letter}{value:.2f}" for letter, value in zip(letters, of, strict=True))
+            + "\n"
+            for about, code, letters, of in named
+        )
 
     def _report_position(self) -> None:
         end = [e + s for e, s in zip(self.planner.end, self._shift, strict=True)]

@@ -110,8 +110,6 @@ class Envelope:
         """Take the next piece."""
         moves = piece.moves
         place = moves.end[:, self._axis]
-        if moves.machine.any():
-            place = np.where(moves.machine, np.nan, place)
         if self._fdm:
             self._places.add(piece, moves.line, place)
             return

@@ -26,6 +26,7 @@ _TEXTS = frozenset(
 _SETTINGS = frozenset(
     f"M{number}" for number in (92, 200, 201, 203, 204, 205, 206, 218, 301, 304, 306, 851, 900, 906)
 )
+_BETWEEN = re.compile(r"(?<=[0-9.])(?=[A-Z])")  # a stream line has lost its blanks
 _ECHO = re.compile(r"\s*((?:[AEP][0-9]+\s*)*)(?:S?\")?(.*)")
 # What a firmware says of itself; said by a program, the host would believe it.
 _REPLY = re.compile(
@@ -50,7 +51,8 @@ class Commands:
         found = _by_command(piece, self._allowed)
         for name, lines in sorted(found.items(), key=lambda item: int(item[1][0])):
             if name in _SETTINGS:
-                self._ruling.give(name, piece.text(lines[-1]).decode("latin-1"))
+                text = piece.text(lines[-1]).decode("latin-1")
+                self._ruling.give(name, _BETWEEN.sub(" ", text))
             sources = piece.source_line[lines].astype(np.int64)
             self._ruling.words(name, sources, lines, blocks.column, blocks.has)
         for line, odd in self._odd.lines(piece):

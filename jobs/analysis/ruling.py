@@ -14,7 +14,7 @@ from jobs.domain.rulebook import Pattern, Rule, RuleBook
 
 NOT_KNOWN = "not-known"  # of a value that only the machine could tell
 AS_THEY_ARE = "as-they-are"  # of settings that the program itself does not change
-_MOST_GIVEN, _GIVEN = 6, 32  # commands, and characters of each
+_MOST_GIVEN, _GIVEN = 6, 48  # commands, and characters of each
 _MOST_SEEN = 300  # different findings; beyond it only their number counts
 _WEIGHT = {FindingCode.MACRO: Severity.PERSON, FindingCode.HIDDEN_PROGRAM: Severity.BLOCK}
 _SETTING = re.compile(r"(\$[^=]*)=(.*)")

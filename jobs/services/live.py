@@ -32,6 +32,7 @@ class LiveState:
     :param overrides: of feed, rapid, spindle or flow [percent], as far as known.
     :param acts: what its state allows by hand, in the words of `drivers.acts.Act`.
     :param told: what the firmware told of its own settings, units in the names.
+    :param settings: what it keeps, as lines that would set it, such as `M92 X80.00 Y80.00`.
     :param laser: it drives a beam; None if the firmware has not told.
     :param in_use: why somebody seems to use it by hand: `heat`, `motion`, `boot`; "" if nobody.
     :param differs: what is not as learned of its own board; empty: it has its own.
@@ -68,6 +69,7 @@ class LiveState:
     homed: bool = False
     laser: bool | None = None
     told: Mapping[str, bool | float] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
     in_use: str = ""
     differs: tuple[str, ...] = ()
     identity: Mapping[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -21,6 +22,7 @@ _TOLD: Final = {
     **{f"$12{n}": f"acceleration_{axis}_mm_s2" for n, axis in enumerate("xyz")},
     **{f"$13{n}": f"travel_{axis}_mm" for n, axis in enumerate("xyz")},
 }
+_COMMAND: Final = re.compile(r"\bM[0-9]+")
 
 
 def with_old(finding: Finding, live: LiveState) -> Finding:
@@ -28,6 +30,8 @@ def with_old(finding: Finding, live: LiveState) -> Finding:
     if finding.code is not FindingCode.SETTING_STORED:
         return finding
     setting = str(finding.fields.get("setting", ""))
+    if not setting.startswith("$"):
+        return _with_settings(finding, live)
     told = live.told.get(_TOLD.get(setting, ""))
     if setting == "$32":
         told = live.laser
@@ -35,6 +39,19 @@ def with_old(finding: Finding, live: LiveState) -> Finding:
         return finding
     old = float(told)
     return replace(finding, fields={**finding.fields, "old": int(old) if old.is_integer() else old})
+
+
+def _with_settings(finding: Finding, live: LiveState) -> Finding:
+    """Return a finding on a command that keeps others' values, with what the machine keeps now.
+
+    It told them when it connected, so what a program has changed since is not among them.
+    """
+    told = {line.partition(" ")[0]: line for line in live.settings}
+    wanted = dict.fromkeys(_COMMAND.findall(str(finding.fields.get("new", ""))))
+    if not told or not wanted:
+        return finding
+    old = "; ".join(told.get(command, f"{command} ?") for command in wanted)
+    return replace(finding, fields={**finding.fields, "old": old})
 
 
 def waivers_of(session: Session, preflight: Preflight) -> Sequence[Waiver]:

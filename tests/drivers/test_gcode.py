@@ -111,6 +111,15 @@ def test_no_flipped_bit_makes_a_line_error_fatal(text):
             marlin.Position({"X": 1.0, "Y": 2.0, "Z": 3.0, "E": 0.0}),
         ),
         ("okay then", marlin.Said("okay then")),
+        # Marlin 2 and 1 when asked for their settings; before 1.0 without a mark.
+        ("echo:; Steps per unit:", marlin.Said("echo:; Steps per unit:")),
+        (
+            "echo:  M92 X80.00 E93.5 ; x",
+            marlin.Setting("echo:  M92 X80.00 E93.5 ; x", "M92 X80.00 E93.5"),
+        ),
+        ("  M301 P22.2 I-1", marlin.Setting("M301 P22.2 I-1", "M301 P22.2 I-1")),
+        ("echo:M92 X8\ufffd.0", marlin.Said("echo:M92 X8\ufffd.0")),
+        ("echo:M117 Hello", marlin.Said("echo:M117 Hello")),
         # Repetier
         ("ok 17", marlin.Ok(number=17)),
         ("skip 12", marlin.Skipped(12)),

@@ -109,6 +109,70 @@ def test_letters_without_a_number_are_for_no_firmware(prepared: Prepare) -> None
             assert code in found
 
 
+def test_what_would_be_kept_is_said_as_it_was_set(prepared: Prepare) -> None:
+    made = prepared((HOT + "M301 P25.5 I1.1\nM301 P30 I1 D9\nM500" + COOL).encode(), "fdm")
+    findings = made["findings"]
+    assert isinstance(findings, list)
+    (kept,) = [one["fields"] for one in findings if one["code"] == "setting-stored"]
+    assert kept["new"] == "M301 P30 I1 D9"
+
+
+def test_what_cuts_without_extruding_is_for_no_printer(prepared: Prepare) -> None:
+    """Marlin drives mills, too: the dialect alone does not tell."""
+    made = prepared(b"M82\nM107\nG28\nM3 S900\nG1 X5 F600\nM400\nM5\n", "fdm")
+    assert _codes(made)["wrong-kind"] == ("block", None)
+
+
+@pytest.mark.parametrize("kind", ["mill", "laser"])
+def test_what_extrudes_is_for_printers_alone(prepared: Prepare, kind: str) -> None:
+    """Enough of Grbl's own words stand in it to hide what it was written for."""
+    made = prepared(b"G21 G90 G17 G94\nG1 X5 Y5 E1 F600\nX6 Y6 E2\nM2\n", kind)
+    assert _codes(made)["wrong-kind"] == ("block", None)
+
+
+def test_what_cooled_far_above_is_cold(prepared: Prepare) -> None:
+    far = "; nothing but words here\n" * 30_000  # more than is read at once
+    lines = HOT + "G1 X5 E1 F600\nM104 S0\n" + far + "G1 X9 E2\n"
+    made = _codes(prepared(lines.encode(), "fdm"))
+    assert made["cold-extrusion"] == ("block", lines.count("\n"))
+
+
+@pytest.mark.parametrize(("of_ten", "is_found"), [(3, False), (5, True)])
+def test_filament_pulled_back_along_most_of_the_way_is_a_mistaken_mode(
+    prepared: Prepare, of_ten: int, is_found: bool
+) -> None:
+    moves = (f"G1 X{n % 2} E{-0.2 if n % 10 < of_ten else 0.5} F600" for n in range(100))
+    made = _codes(prepared((HOT + "M83\n" + "\n".join(moves) + COOL).encode(), "fdm"))
+    assert ("extruder-mode" in made) is is_found
+
+
+def test_what_a_machines_own_word_may_have_heated_is_not_cold(tmp_path: Path) -> None:
+    """A lab vouches for its START_PRINT, which heats as it sees fit; TURN_OFF_HEATERS cools."""
+
+    def codes(lines: str) -> set[str]:
+        upload = tmp_path / "upload.gcode"
+        upload.write_text(lines)
+        made = prepare_program(
+            upload, tmp_path / "out", PRINTER, "marlin", (), None, "fdm", "klipper", ["START_PRINT"]
+        )
+        return set(_codes(made))
+
+    assert "cold-extrusion" not in codes("G28\nSTART_PRINT BED=60\nM83\nG1 X5 E1 F600\n")
+    assert "cold-extrusion" in codes("G28\nM83\nG1 X5 E1 F600\n")
+    cooled = "G28\nSTART_PRINT BED=60\nTURN_OFF_HEATERS\nM83\nG1 X5 E1 F600\n"
+    assert "cold-extrusion" in codes(cooled)
+
+
+def test_a_spindle_left_on_backwards_is_left_on(prepared: Prepare) -> None:
+    made = prepared(b"G21\nM4 S500\nG1 X5 F100\n", "mill")
+    assert _codes(made)["spindle-left-on"] == ("person", 2)
+
+
+def test_units_said_after_the_first_move_are_missing_before_it(prepared: Prepare) -> None:
+    made = prepared(("G90 G17 G94\nG0 X5\nG21\nM3 S8000\nG1 X9 F100" + MILL_END).encode(), "mill")
+    assert _codes(made) == {"units-missing": ("person", 2)}
+
+
 def test_what_is_left_on_and_unsaid_is_said(prepared: Prepare) -> None:
     made = prepared(b"M3 S500\nG1 X5 F100\n", "mill")
     assert _codes(made) == {"units-missing": ("person", 2), "spindle-left-on": ("person", 1)}

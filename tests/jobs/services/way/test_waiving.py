@@ -166,3 +166,27 @@ def test_the_old_value_is_what_the_machine_told_when_it_was_connected(house, fou
     assert shown.findings[0].fields["old"] == 250
     house.services.waiving.waive(admin, job_id, read, None, WHY, house.now)
     assert house.row(Waiver).fields == {**setting, "old": 250}
+
+
+def test_what_a_marlin_keeps_is_compared_command_by_command(house, found, member, admin):
+    """M500 keeps what was set before it; of that the machine told what it keeps now."""
+    new = "M301 P25 I1.1 D110; M206 Z0.1"
+    setting = {"command": "M500", "setting": "M500", "old": "not-known", "new": new}
+    job_id, read = found(Finding(FindingCode.SETTING_STORED, Severity.PERSON, 9, setting, "M500"))
+
+    def old(*told: str) -> object:
+        live = LiveState(phase="idle", connected=True, settings=told)
+        house.workshop.live.put("ender", live)
+        return (
+            house.services.queue.get(job_id, house.now, member)
+            .preflights[0]
+            .findings[0]
+            .fields["old"]
+        )
+
+    assert old() == "not-known"
+    assert old("M92 X80.00", "M301 P22.20 I1.08 D114.00") == "M301 P22.20 I1.08 D114.00; M206 ?"
+    full = old("M206 X0.00 Y0.00 Z0.00", "M301 P22.20 I1.08 D114.00")
+    assert full == "M301 P22.20 I1.08 D114.00; M206 X0.00 Y0.00 Z0.00"
+    house.services.waiving.waive(admin, job_id, read, None, WHY, house.now)
+    assert house.row(Waiver).fields == {**setting, "old": full}
