@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 
+_WORDS = frozenset({"model", "materials"})
 SLUG = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -66,12 +67,18 @@ class MachineLimits:
     planner_blocks: int = 16
     # Boxes no cut may reach into: six numbers each, in machine coordinates.
     keep_out_mm: tuple[float, ...] = ()
+    # What slicers call it; "": files for any model pass. And what a laser may burn; (): all but
+    # what none may (`domain/burning.py`).
+    model: str = ""
+    materials: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values, tuples as lists."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
+            # Words that nobody said are left out, so that they change no hash.
+            if value or key not in _WORDS
         }
 
     @classmethod
@@ -86,7 +93,9 @@ class MachineLimits:
                 raise KeyError(key)
         return cls(
             **{
-                key: tuple(float(part) for part in value) if isinstance(value, list) else value
+                key: tuple(str(part) if key in _WORDS else float(part) for part in value)
+                if isinstance(value, list)
+                else value
                 for key, value in values.items()
             }  # type: ignore[arg-type]
         )

@@ -43,6 +43,9 @@ class Reason(StrEnum):
     NOT_ARMED = "not-armed"
     MACHINE_BUSY = "machine-busy"  # state
     MACHINE_OFFLINE = "machine-offline"
+    MATERIAL_HALOGENATED = "material-halogenated"  # material
+    MATERIAL_NOT_LISTED = "material-not-listed"  # material, listed
+    MATERIAL_UNSAID = "material-unsaid"  # listed
     BLOCKED_BY_PREFLIGHT = "blocked-by-preflight"
     NOT_PREPARED = "not-prepared"
     NEEDS_PERSON = "needs-person"  # count

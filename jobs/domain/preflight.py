@@ -102,6 +102,11 @@ class FindingCode(StrEnum):
     # what it was made for
     WRONG_NOZZLE = "wrong-nozzle"  # found_mm, wanted_mm
     WRONG_FILAMENT = "wrong-filament"  # found_mm, wanted_mm
+    WRONG_MODEL = "wrong-model"  # found, wanted
+    # of a laser
+    MATERIAL_HALOGENATED = "material-halogenated"  # material
+    MATERIAL_NOT_LISTED = "material-not-listed"  # material, listed
+    MATERIAL_UNSAID = "material-unsaid"  # listed
     RESUME_NO_LINE = "resume-no-line"
     RESUME_NO_PLACE = "resume-no-place"
 

@@ -112,7 +112,7 @@ MILL: Final = MachineKind(
     findings=_EVERY | {FindingCode.SPINDLE_TOO_FAST, FindingCode.UNITS_MISSING},
     checklist=(Item.STOCK, Item.TOOL, Item.OFFSET, Item.EXTRACTION),
 )
-# Which materials it may burn, its interlocks and its fire watch are not asked about yet.
+# Its interlocks and its fire watch are not asked about yet.
 LASER: Final = replace(
     MILL,
     name="laser",

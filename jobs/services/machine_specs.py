@@ -23,6 +23,7 @@ _TEXTS: Final = {"slug": 32, "name": 80, "kind": 16, "control": 16, "profile": 6
 _TRIPLES: Final = ("envelope_mm", "origin_mm", "feed_max_mm_min", "acceleration_mm_s2")
 _LIMITS: Final = tuple(field.name for field in fields(MachineLimits))
 KEYS: Final = (*_TEXTS, "baud", "stop_note", "simulated", *SWITCHES, *_LIMITS)
+_MOST_WORDS, _LONGEST_WORD = 60, 40
 _LARGEST: Final = 1e6  # of any number here: a typo, not a machine
 
 
@@ -165,6 +166,10 @@ def _limits(values: Mapping[str, object], control: Control) -> MachineLimits:
             given[key] = _boxes(values, key)
         elif key in _TRIPLES:
             given[key] = _triple(values, key)
+        elif key == "model":
+            given[key] = " ".join(_text(values, key, "").split())
+        elif key == "materials":
+            given[key] = _words(values, key)
         elif key == "planner_blocks":
             given[key] = _whole(values, key)
         else:
@@ -201,6 +206,16 @@ def _boxes(values: Mapping[str, object], key: str) -> list[float]:
     if not isinstance(value, list | tuple) or len(value) % 6:
         _bad(key, "[x, y, z, x, y, z, ...]")
     return [_number(part, key, lowest=-_LARGEST) for part in value]
+
+
+def _words(values: Mapping[str, object], key: str) -> list[str]:
+    value = values[key]
+    if not isinstance(value, list | tuple) or len(value) > _MOST_WORDS:
+        _bad(key, f'["…", "…"], 0-{_MOST_WORDS}')
+    words = [" ".join(one.split()) if isinstance(one, str) else "" for one in value]
+    if not all(0 < len(one) <= _LONGEST_WORD and one.isprintable() for one in words):
+        _bad(key, f"text, 1-{_LONGEST_WORD}")
+    return words
 
 
 def _number(value: object, key: str, lowest: float = 0.0) -> float:

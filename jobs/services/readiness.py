@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from jobs.domain.burning import burn_problem
 from jobs.domain.job import JobState
 from jobs.domain.loading import Asks, Loads, mismatches
+from jobs.domain.machine import MachineLimits
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.unattended import Terms, Unattended, must_end_before_closing
+from jobs.kinds import KINDS
 from jobs.services.terms import Stretches
 from jobs.store.tables import Job
 from jobs.store.waiting import JobAfter
@@ -21,6 +24,17 @@ def loading_refusals(asks: Asks, loads: Loads) -> Iterator[Refusal]:
     """Yield what a person has to change or confirm first: never a silent mismatch."""
     for one in mismatches(asks, loads):
         yield Refusal(Reason(one.what.value), one.fields)
+
+
+def burning_refusals(kind: str, limits: MachineLimits, asks: Asks) -> Iterator[Refusal]:
+    """Yield why a laser must not burn what the job is to be made of; nothing of other kinds."""
+    known = KINDS.get(kind)
+    if known is None or not known.has_beam:
+        return
+    for material in {one.material for one in asks.tools} or {""}:
+        if problem := burn_problem(material, limits.materials):
+            fields = {"material": material, "listed": ", ".join(limits.materials)}
+            yield Refusal(Reason(problem.value), fields)
 
 
 def hours_refusals(

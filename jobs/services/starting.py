@@ -14,7 +14,7 @@ from jobs.domain.backfill import Waiting, choose
 from jobs.domain.calendar import AllocationKind, AllocationState, Interval
 from jobs.domain.job import AttemptState, JobState
 from jobs.domain.loading import Loads
-from jobs.domain.machine import Control, MachineState
+from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.policy import Refusal, StartFacts, start_refusals
 from jobs.domain.preflight import Verdict
 from jobs.domain.rules import Values
@@ -31,6 +31,7 @@ from jobs.services.loaded import loads_of
 from jobs.services.ordering import line_of
 from jobs.services.promising import History, history_of
 from jobs.services.readiness import (
+    burning_refusals,
     hours_refusals,
     loading_refusals,
     open_before,
@@ -194,6 +195,7 @@ def refusals(
     )
     asks = asks_of(preflight, session.get(JobAsk, job.id))
     found += loading_refusals(asks, standing.loads)
+    found += burning_refusals(machine.kind, MachineLimits.from_json(machine.limits), asks)
     found += hours_refusals(
         standing.terms,
         standing.attended,

@@ -179,6 +179,7 @@ def _add_files(commands: Commands) -> None:
     check.add_argument(
         "--machine", required=True, metavar="SLUG|MACHINE.toml", help="cli.help.check.machine"
     )
+    check.add_argument("--material", default="", metavar="NAME", help="cli.help.check.material")
     check.add_argument("--json", action="store_true", help="cli.help.json")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.job import InputKind
-from jobs.domain.preflight import Finding, Verdict, verdict
+from jobs.domain.preflight import Finding, FindingCode, Severity, Verdict, verdict
 from jobs.services.sniff import sniff
 from jobs.services.workers import Task, WorkerResult, run_worker
 from node.cli.words import out, print_json, say, text
@@ -146,7 +146,7 @@ def check(args: argparse.Namespace) -> int:
 
     target = target_for(kind, limits, read_profile(profile_name))
     done = _work(Task.PREPARE, args.file, target.to_request())
-    findings = _findings(done)
+    findings = [*_findings(done), *_burning(kind, limits, args.material)]
     result = verdict(findings)
     if args.json:
         print_json(
@@ -162,6 +162,18 @@ def check(args: argparse.Namespace) -> int:
         out(text(f"verdict.{result.value}"))
         _say_findings(findings)
     return 1 if result is Verdict.BLOCK else 0
+
+
+def _burning(kind: str, limits: MachineLimits, material: str) -> list[Finding]:
+    """Return why a laser must not burn this; nothing of other kinds."""
+    from jobs.domain.burning import burn_problem
+    from jobs.kinds import KINDS
+
+    problem = burn_problem(material, limits.materials) if KINDS[kind].has_beam else None
+    if problem is None:
+        return []
+    fields = {"material": material, "listed": ", ".join(limits.materials)}
+    return [Finding(FindingCode(problem.value), Severity.BLOCK, fields=fields)]
 
 
 def _machine(named: str) -> tuple[str, str, MachineLimits]:

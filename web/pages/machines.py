@@ -311,6 +311,8 @@ def _known(machine: MachineView) -> dict[str, str]:
         "nozzle_mm": _plain(limits.nozzle_mm),
         "filament_mm": _plain(limits.filament_mm),
         "spindle_max_rpm": _plain(limits.spindle_max_rpm),
+        "model": limits.model,
+        "materials": ", ".join(limits.materials),
     }
     for axis, length in zip("xyz", limits.envelope_mm, strict=True):
         values[f"envelope_{axis}_mm"] = f"{length:g}" if any(limits.envelope_mm) else ""
@@ -326,7 +328,9 @@ def _values(form: Form) -> dict[str, object]:
     """Return the form as the keys that machine files have too."""
     values: dict[str, object] = {key: form.text(key) for key in _TEXTS if form.text(key)}
     # Said even when empty: that is how a person takes it back.
-    values |= {key: form.text(key) for key in (*_SWITCHES, "heartbeat")}
+    values |= {key: form.text(key) for key in (*_SWITCHES, "heartbeat", "model")}
+    listed = (one.strip() for one in form.text("materials").split(","))
+    values["materials"] = [one for one in listed if one]
     if text := form.text("idle_heat_off_min"):
         values["idle_heat_off_min"] = _number(form, "idle_heat_off_min") if text else ""
     for key in _NUMBERS:

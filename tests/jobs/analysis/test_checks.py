@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,27 @@ def test_what_a_machines_own_word_may_have_heated_is_not_cold(tmp_path: Path) ->
     assert "cold-extrusion" in codes("G28\nM83\nG1 X5 E1 F600\n")
     cooled = "G28\nSTART_PRINT BED=60\nTURN_OFF_HEATERS\nM83\nG1 X5 E1 F600\n"
     assert "cold-extrusion" in codes(cooled)
+
+
+@pytest.mark.parametrize(
+    ("own", "said", "is_found"),
+    [
+        ("MK4", "MK3S", True),
+        ("MK3", "MK3S", True),
+        ("Original Prusa MK4", "original-prusa mk4\r", False),
+        ("", "MK3S", False),
+        ("MK4", "", False),
+    ],
+)
+def test_a_file_for_another_model_needs_a_person(
+    tmp_path: Path, own: str, said: str, is_found: bool
+) -> None:
+    upload = tmp_path / "upload.gcode"
+    upload.write_text(HOT + f"G1 X5 E1 F600{COOL}; printer_model = {said}\n")
+    machine = replace(PRINTER, model=own)
+    made = prepare_program(upload, tmp_path / "out", machine, "marlin", (), None, "fdm")
+    found = _codes(made).get("wrong-model")
+    assert found == (("person", None) if is_found else None)
 
 
 def test_a_spindle_left_on_backwards_is_left_on(prepared: Prepare) -> None:

@@ -426,3 +426,23 @@ def test_a_router_moved_or_held_by_hand_is_not_free(workshop, mill, now, control
     live = workshop.live.get("router")
     workshop.live.put("router", replace(live, controller=controller))
     assert Machines(workshop).get("router", now, None).state is state
+
+
+def test_a_machine_says_its_model_and_what_it_may_burn():
+    laser = {
+        **ENDER,
+        "kind": "laser",
+        "model": "  K40   plus ",
+        "materials": ["birch  ply", "cork"],
+    }
+    limits = parse_machine(laser).limits
+    assert (limits.model, limits.materials) == ("K40 plus", ("birch ply", "cork"))
+    assert parse_machine(parse_machine(laser).to_values()).limits == limits
+    for key, wrong in [
+        *(("model", 7), ("model", "x" * 300), ("materials", "birch"), ("materials", [7])),
+        *(("materials", [""]), ("materials", ["x" * 41]), ("materials", ["a"] * 61)),
+        ("materials", ["a\x00"]),
+    ]:
+        with pytest.raises(InvalidError) as error:
+            parse_machine({**ENDER, key: wrong})
+        assert error.value.field == key

@@ -304,3 +304,27 @@ def test_a_simulator_that_cannot_start_says_why(fabnode, tmp_path, monkeypatch, 
     assert sentence in said.complaint
     assert list(tmp_path.glob(".*")) == []
     assert kept.read_text() == "kept"
+
+
+def test_what_a_laser_is_to_burn_is_checked_too(fabnode, tmp_path):
+    machine, program = tmp_path / "laser.toml", tmp_path / "part.nc"
+    machine.write_text(
+        'kind = "laser"\nprofile = "grbl-1.1"\nport = "/dev/null"\nspindle_max_rpm = 1000\n'
+        'envelope_mm = [300, 200, 50]\nmaterials = ["birch", "cork"]\n'
+    )
+    program.write_text("G21 G90\nM4 S500\nG1 X5 F600\nM5\nM2\n")
+
+    def check(*more: str):
+        return fabnode("check", program, "--machine", machine, "--json", *more)
+
+    for material, code in [
+        *((["--material", "PVC"], "material-halogenated"), ([], "material-unsaid")),
+        (["--material", "felt"], "material-not-listed"),
+    ]:
+        said = check(*material)
+        assert (said.code, said.json["verdict"]) == (1, "block")
+        (found,) = said.json["findings"]
+        assert (found["code"], found["severity"]) == (code, "block")
+        assert "⟨" not in found["detail"]
+    said = check("--material", "Birch")
+    assert (said.code, said.json["verdict"]) == (0, "pass")

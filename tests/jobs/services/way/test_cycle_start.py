@@ -11,6 +11,7 @@ import pytest
 from jobs.domain.errors import RefusedError, UnavailableError
 from jobs.domain.policy import Reason
 from jobs.kinds import LASER, MILL
+from jobs.services.asking import ask_row
 from jobs.services.targets import target_of
 from jobs.services.workshop import LiveOffsets
 from jobs.store.tables import Machine, Preflight
@@ -352,3 +353,47 @@ def test_a_beam_is_not_driven_as_a_spindle_nor_a_spindle_as_a_beam(
     assert reasons(error) == [Reason.LASER_MODE]
     mode(house, is_on=None)
     assert house.services.cycle.check(member, "router", job_id).reasons == []
+
+
+def list_materials(house, *names: str) -> None:
+    with house.workshop.database.write() as session:
+        machine = session.get_one(Machine, house.row(Machine, slug="router").id)
+        machine.limits = {**machine.limits, "materials": list(names)}
+
+
+def say_material(house, job_id: str, name: str) -> None:
+    with house.workshop.database.write() as session:
+        row = ask_row(session, job_id)
+        row.tools = [{"tool": 0, "material": name, "colour": ""}]
+
+
+def test_a_laser_burns_only_what_is_listed_and_never_a_halogen(
+    house, laser, job_id, member, gateway
+):
+    def refused() -> list[Reason]:
+        with house.workshop.database.write() as session:
+            machine = session.get_one(Machine, house.row(Machine, slug="router").id)
+            row = session.get_one(Preflight, house.row(Preflight, job_id=job_id).id)
+            row.target_sha256 = target_of(machine, None).sha256()
+        with pytest.raises(RefusedError) as error:
+            house.services.cycle.start(member, "router", job_id, BEAM, house.now)
+        return reasons(error)
+
+    say_material(house, job_id, "PVC 3 mm")
+    assert refused() == [Reason.MATERIAL_HALOGENATED]
+    list_materials(house, "birch", "pvc 3 mm")
+    assert refused() == [Reason.MATERIAL_HALOGENATED]
+    say_material(house, job_id, "felt")
+    assert refused() == [Reason.MATERIAL_NOT_LISTED]
+    say_material(house, job_id, "")
+    assert refused() == [Reason.MATERIAL_UNSAID]
+    assert not gateway.orders
+    say_material(house, job_id, "Birch")
+    run = house.services.cycle.start(member, "router", job_id, BEAM, house.now)
+    assert gateway.orders[-1].run == run
+
+
+def test_a_mill_cuts_what_a_laser_must_not_burn(house, job_id, member, gateway):
+    say_material(house, job_id, "PVC 3 mm")
+    run = house.services.cycle.start(member, "router", job_id, ALL, house.now)
+    assert gateway.orders[-1].run == run
