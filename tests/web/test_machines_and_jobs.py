@@ -277,6 +277,21 @@ def test_an_operator_adds_changes_and_retires_a_machine(browse, lab, read):
     assert "MK4 left" not in otto.get("/").text
 
 
+def test_a_model_and_a_list_of_materials_are_said_and_taken_back(browse, lab):
+    otto = browse("otto")
+
+    def limits(**form: str):
+        assert otto.post("/machines/router/edit", {"name": "Router", **form}).status_code == 303
+        return lab.services.machines.get("router", lab.now, None).limits
+
+    said = limits(model="K40", materials=" birch ply , cork,, ")
+    assert (said.model, said.materials) == ("K40", ("birch ply", "cork"))
+    page = otto.get("/machines/router/edit").text
+    assert 'value="birch ply, cork"' in page
+    taken = limits(model="", materials="")
+    assert (taken.model, taken.materials) == ("", ())
+
+
 def test_the_edit_form_gives_back_what_is_known(browse, lab):
     otto = browse("otto")
     before = lab.services.machines.get("router", lab.now, None)
