@@ -29,6 +29,11 @@ class Beside:
     def __len__(self) -> int:
         return len(self._lines)
 
+    @property
+    def owes_answers(self) -> bool:
+        """Tell whether one of these is to be answered, so that it takes a place like others."""
+        return any(answers for _, _, answers, _ in self._lines)
+
     def add(self, size: int, before: int, *, answers: bool = True, asks: bool = False) -> None:
         """Count a line of *size* bytes that stands before the window's line *before*."""
         self._lines.append((before, size, answers, asks))

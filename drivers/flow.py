@@ -133,6 +133,7 @@ class NumberedWindow:
     :param numbered: False for a firmware that would not look at numbers and checksums; the
         lines are counted all the same.
     :param gap: goes before each checksum.
+    :param lead: goes behind each number.
     :param kept: bytes of the ring that stay free for the emergency stop.
 
     *Source:* MarlinFirmware/Marlin:Marlin/src/gcode/queue.cpp; `manage_inactivity` in
@@ -152,12 +153,14 @@ class NumberedWindow:
         *,
         numbered: bool = True,
         gap: bytes = b"",
+        lead: bytes = b" ",
         kept: int = 0,
     ) -> None:
         self._rx_bytes = rx_bytes
         self._kept_free = kept
         self._numbered = numbered
         self._gap = gap
+        self._lead = lead
         self._slots = slots
         reserve = kept if slots > 1 else kept + self.RESERVE
         self._budget = max(rx_bytes - reserve, rx_bytes // 2)
@@ -307,7 +310,9 @@ class NumberedWindow:
         room = self._rx_bytes - self._kept_free - size
         if self.bytes + self.beside.bytes <= room:
             return True
-        return taken and not self.beside and self._beyond_queue() <= room
+        # Empty lines take no place of the queue; what is answered may.
+        beyond = self.beside.bytes + self._beyond_queue()
+        return taken and not self.beside.owes_answers and beyond <= room
 
     def keep_free(self, kept: int) -> None:
         """Keep room in the ring for an emergency stop of *kept* bytes."""
@@ -492,7 +497,7 @@ class NumberedWindow:
         return made[2]
 
     def _encoded(self, number: int, text: bytes) -> bytes:
-        return numbered(number, text, self._gap) if self._numbered else text + b"\n"
+        return numbered(number, text, self._gap, self._lead) if self._numbered else text + b"\n"
 
     def _size_at_most(self, line: Line) -> int:
         # "N", two blanks, "*", three digits of checksum, newline, and one newline before.

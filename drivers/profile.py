@@ -119,6 +119,7 @@ class FirmwareProfile:
     resends: bool = True  # it asks again for a line that did not arrive whole
     resend_ok: bool = True  # an `ok` of no line follows when it asks again
     stop_overtakes: bool = False  # the emergency stop is seen on arrival, behind whatever waits
+    number_gap: bool = True  # a blank behind the line number
     checksum_gap: bool = False  # a blank before the checksum
     ok_means: OkMeans = OkMeans.DONE
     empty_ok: bool = False  # an empty line is answered, too

@@ -134,8 +134,9 @@ class MarlinEngine(MarlinStreaming):
             return  # asked already, and a stop or M108 must find room in the command queue
         # What has to be sent again is a question, too, and must keep its number.
         question = window.again or self._question()
-        # Behind a question without answer only as a last resort, for it may take none at all; the
-        # very last one goes out in any case, for what it may overrun is as good as lost.
+        # Behind a question without answer only as a last resort, for it may take none at all (also
+        # where it reports: bytes can be held up on their way); the very last one goes out in any
+        # case, for what it may overrun is as good as lost.
         is_last = self._strikes >= _STRIKES_MAX
         taken = self._strikes >= _STRIKES_MAX - 1
         if is_last or window.may_ask(question, taken=taken, read=read):

@@ -11,8 +11,9 @@ from drivers.dialects import marlin
 from drivers.dialects.actions import Action
 from drivers.engine.base import RUNNING
 from drivers.engine.marlin_resends import MarlinResends
-from drivers.engine.marlin_wire import ECHO, GUARD, NUDGE, WHERE, Goal
+from drivers.engine.marlin_wire import ECHO, GUARD, NO_BUSY, NUDGE, WHERE, Goal
 from drivers.flow import Line, Part
+from drivers.gcode import words
 from drivers.profile import Flow
 from drivers.snapshot import (
     Cancelled,
@@ -219,8 +220,17 @@ class MarlinReplies(MarlinResends):
         elif line.text.startswith((b"M84", b"M18")):
             self._homed = False
             self._homed_axes.clear()
+        elif line.text.startswith(b"M113"):
+            self._note_busy_pace(line.text)
         if self._is_taken_only:
             self._guard(line)
+
+    def _note_busy_pace(self, text: bytes) -> None:
+        """An M113 sets how often it says that it is busy; 0: never. Without S it only asks."""
+        every = dict(words(text)).get("S", -1.0)
+        if every >= 0.0:
+            known = self._profile.answer_s
+            self._answer_s = min(max(known, 1.5 * every), NO_BUSY) if every else NO_BUSY
 
     def _greeted(self, now: float) -> None:
         """Be ready for work: the firmware has answered all that it was asked."""
@@ -361,14 +371,15 @@ class MarlinReplies(MarlinResends):
         self._busy_seen = True
         self._strikes = 0
         self._taken_at = now
-        self._patience_until = max(self._patience_until, now + 2.0 * self._profile.answer_s)
-        later = max(self._give_up_at, now + self._profile.answer_s + NUDGE)
+        self._patience_until = max(self._patience_until, now + 2.0 * self._answer_s)
+        later = max(self._give_up_at, now + self._answer_s + NUDGE)
         self._give_up_at = min(later, self._give_up_last)
         if reply.for_person and self._message != "machine.waits_for_person":
             self._message = "machine.waits_for_person"
             self._note("machine.waits_for_person")
 
     def _started(self, now: float) -> None:
+        self._answer_s = self._profile.answer_s
         self._window.flushed()
         self._window.restart()
         self._forget_ring()
@@ -411,6 +422,8 @@ class MarlinReplies(MarlinResends):
             self._window.lines_max = 1_000 if reply.present else self._lines_max
             if reply.present:
                 self._window.keep_free(0)
+        elif reply.name == "BUSY_PROTOCOL":
+            self._answer_s = self._profile.answer_s if reply.present else NO_BUSY
         elif reply.name == "THERMAL_PROTECTION":
             told = {"thermal_protection": reply.present}
             self._settings_told = {**self._settings_told, **told}

@@ -27,6 +27,8 @@ _HELLO_AGAIN = 3.0  # patience with a board that does not say hello [s]
 # With one that has said something since: its answers are late, and each further hello would
 # make their order a riddle.
 HELLO_LATE = 12.0
+NO_BUSY = 120.0  # patience with one that says no busy line: a long slow move delays an ok [s]
+PLANNED = 60.0  # and with its next command that waits, for each planned move [s]
 _RTO = 8.0  # times the usual pace until an answer counts as late
 _RTO_MIN = 0.3  # shortest time until then [s]
 
@@ -63,8 +65,10 @@ class MarlinWire(StreamEngine):
             0 if one else profile.command_queue,
             numbered=profile.numbered,
             gap=gap,
+            lead=b" " if profile.number_gap else b"",
             kept=0 if profile.stop_overtakes else len(profile.emergency) + 1,
         )
+        self._answer_s = profile.answer_s  # longer while it says no busy line, or seldom one
         self._texts = Texts(re.compile(profile.banner), profile.fatal, profile.refusal)
         self._is_taken_only = profile.ok_means is OkMeans.TAKEN
         self._queue_places = max(profile.command_queue, 1)
@@ -256,7 +260,7 @@ class MarlinWire(StreamEngine):
 
     def _hello(self, now: float) -> None:
         due, self._off_due = self._off_due, deque()
-        if (self._hello_at or now) < self._taken_at <= now - self._profile.answer_s:
+        if (self._hello_at or now) < self._taken_at <= now - self._answer_s:
             # It has answered since the last one, and is at nothing: a place not told is lost.
             self._places.clear()
         self._reset_wire()
@@ -298,11 +302,11 @@ class MarlinWire(StreamEngine):
         """
         if self._window.has_room(size):
             return True
-        if self._risked_at < self._taken_at <= now - self._profile.answer_s:
+        if self._risked_at < self._taken_at <= now - self._answer_s:
             # It has answered since the last one, and is at nothing: the rest it has forgotten.
             self._forget_ring()
             return True
-        patience = self._profile.silence_s if self._knocks else self._profile.answer_s
+        patience = self._profile.silence_s if self._knocks else self._answer_s
         if now < max(self._taken_at, self._answered_at, self._hello_at or 0.0) + patience:
             return False
         self._knocks += 1
@@ -363,7 +367,9 @@ class MarlinWire(StreamEngine):
         expected = 0.0
         if not self.is_smooth:  # else it is a move
             expected = self._expected_time(self._guarded or self._window.oldest)
-        self._patience_until = now + self._profile.answer_s + expected
+            if expected and self._answer_s >= NO_BUSY:
+                expected = max(expected, PLANNED * self._profile.planner_blocks)
+        self._patience_until = now + self._answer_s + expected
         self._asked = 0
         self._timers["answer"] = now + self._late_after()
 

@@ -121,13 +121,14 @@ def _tail(check: int) -> bytes:
 _TAILS = tuple(_tail(check) for check in range(256))
 
 
-def numbered(number: int, line: bytes, gap: bytes = b"") -> bytes:
+def numbered(number: int, line: bytes, gap: bytes = b"", lead: bytes = b" ") -> bytes:
     r"""Return *line* as a numbered line with checksum and newline.
 
     :param gap: goes before the checksum.
+    :param lead: goes before the line.
 
-    >>> numbered(4, b"M105"), numbered(4, b"M105", b" ")
-    (b'N4 M105*35\n', b'N4 M105  *35\n')
+    >>> numbered(4, b"M105"), numbered(4, b"M105", b" "), numbered(2, b"G1", lead=b"")
+    (b'N4 M105*35\n', b'N4 M105  *35\n', b'N2G1*10\n')
 
     If the newline got lost or damaged, the next line's checksum would be verified over both;
     a few checksums add nothing to it, and the next line would pass as part of this one.
@@ -136,5 +137,5 @@ def numbered(number: int, line: bytes, gap: bytes = b"") -> bytes:
     >>> numbered(2, b"M105"), numbered(3, b"M105", b" ")
     (b'N2 M105*037\n', b'N3 M105  *036\n')
     """
-    body = b"N%d %s%s" % (number, line, gap)
+    body = b"N%d%s%s%s" % (number, lead, line, gap)
     return body + _TAILS[checksum(body)]

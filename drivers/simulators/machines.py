@@ -62,7 +62,7 @@ SIMULATORS: Mapping[str, Model] = {
     ),
     "prusa-buddy": Model(
         BuddySimulator,
-        Board((250.0, 210.0, 220.0), 0, 127, 15, cpu=10.0),
+        Board((250.0, 210.0, 220.0), 0, 255, 31, cpu=10.0),
         frozenset({"advanced-ok", "prompts"}),
         "a printer, Prusa's Buddy firmware",
     ),

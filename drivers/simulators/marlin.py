@@ -15,7 +15,6 @@ from drivers.simulators.firmware import NEVER, Board, MainProgram, Pause, Record
 from drivers.simulators.marlin_commands import Execution, MarlinCommands
 from drivers.simulators.marlin_texts import BUDDY, MARLIN_1, MARLIN_2, PRUSA_MK3, Texts
 
-QUEUE = 4  # commands, the one being executed included (BUFSIZE)
 LONGEST = 95  # characters of a line; the rest is cut without a word (MAX_CMD_SIZE - 1)
 BOOTLOADER_S = 0.8  # bytes that come meanwhile are lost
 SETUP_S = 0.4
@@ -38,6 +37,7 @@ class MarlinSimulator(MarlinCommands):
 
     texts: Texts = MARLIN_2
     is_quiet_on_repeats = True
+    places = 4  # of its queue, the command being executed included (BUFSIZE)
     name = "marlin-2"
 
     def __init__(self, board: Board, faults: Faults, record: Record, now: float = 0.0) -> None:
@@ -94,7 +94,7 @@ class MarlinSimulator(MarlinCommands):
             self._reply(f"ok{answer}\n")
             return
         number = f" N{line.number}" if line.number is not None else ""
-        self._reply(f"ok{number} P{self.planner.free} B{QUEUE - len(self._queue)}\n")
+        self._reply(f"ok{number} P{self.planner.free} B{self.places - len(self._queue)}\n")
 
     # Bytes.
 
@@ -134,7 +134,7 @@ class MarlinSimulator(MarlinCommands):
 
     def _pump(self) -> None:
         data = self.ring.data
-        while data and len(self._queue) < QUEUE and not self.is_silent:
+        while data and len(self._queue) < self.places and not self.is_silent:
             end = self.newline.search(data)
             if end is None:
                 self._line += data
@@ -225,6 +225,7 @@ class BuddySimulator(MarlinSimulator):
 
     texts = BUDDY
     is_quiet_on_repeats = False
+    places = 8
     name = "prusa-buddy"
 
 

@@ -177,3 +177,31 @@ def test_a_feed_hold_that_is_not_obeyed_is_not_waited_for_for_ever(folder, name)
     took = seconds_to(lab, lambda: "paused" in lab.kinds, 400.0)
     assert took <= lab.config.profile.cancel_s + 5.0
     lab.close()
+
+
+SLOW = [b"G1 X%d F90" % (10 + at % 2 * 60) for at in range(22)]  # 40 s each, more than are planned
+
+
+@pytest.mark.parametrize("first", [b"M113 S0", b"M113 S60", b"M113 S30"])
+def test_a_program_that_silences_the_busy_line_does_not_look_like_a_dead_machine(joined, first):
+    bench = joined("marlin-2")
+    bench.start([b"G28", first, *SLOW])
+    assert bench.until("finished", "failed") == "finished"
+    assert len(bench.executed()) > len(SLOW)
+
+
+def test_a_firmware_that_tells_it_says_no_busy_line_is_waited_for(joined):
+    """`Cap:BUSY_PROTOCOL:0`; a restart says its capabilities anew."""
+    bench = joined("marlin-1")
+    bench.machine._tick = lambda timer: None  # it neither says busy nor reports
+    bench.start([b"G28", *SLOW])
+    assert bench.failure().code == "machine.silent"
+    bench = joined("marlin-1")
+    bench.machine._tick = lambda timer: None
+    bench.until("connected", longest=60.0)
+    bench.engine.receive(b"Cap:BUSY_PROTOCOL:0\n", bench.now)
+    bench.start([b"G28", *SLOW])
+    assert bench.until("finished", "failed") == "finished"
+    bench.machine.reset(bench.now)
+    bench.live(10.0)
+    assert bench.engine._answer_s == bench.profile.answer_s

@@ -28,7 +28,7 @@ GRBL = replace(load_profile("grbl-1.1"), boot_wait_s=0.01)
 WIDE = replace(MARLIN, rx_bytes=4096, command_queue=64)
 SLOW = replace(WIDE, baud=9600)
 
-_NUMBERED = re.compile(rb"N(\d+) (.*)\*\d+")
+_NUMBERED = re.compile(rb"N(\d+) ?(.*?) *\*\d+")
 _STATUS = b"<Idle|MPos:0.000,0.000,0.000|FS:0,0>\n"
 
 

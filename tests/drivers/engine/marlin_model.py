@@ -65,7 +65,7 @@ class MarlinModel:
             return None
         if line.startswith(b"N"):
             body, star, check = line.rpartition(b"*")
-            number, _, text = body[1:].partition(b" ")
+            number, text = self._parts(body)
             value = 0
             for byte in body:
                 value ^= byte
@@ -81,6 +81,11 @@ class MarlinModel:
             line = text
         self.execute(line)
         return None
+
+    def _parts(self, body: bytes) -> tuple[bytes, bytes]:
+        """Return number and command of a numbered line; a blank between them is no must."""
+        command = body[1:].lstrip(b"0123456789")
+        return body[1 : len(body) - len(command)], command.strip(b" ")
 
     def refuse(self, why: str) -> None:
         self.received = b""

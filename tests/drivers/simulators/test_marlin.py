@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers.flow import Line, NumberedWindow
+from drivers.profile import load_profile
 from drivers.simulators import Firmware, Wishes, build
 
 
@@ -311,3 +313,31 @@ def test_m110_sets_the_number_again_when_it_is_executed() -> None:
     host = Host()
     host.say(checked(0, "M110 N0"))
     assert host.say(checked(1, "G4 P0")) == host.say(checked(2, "G4 P0")) == "ok\n"
+
+
+def left_of(line: str) -> list[str]:
+    """The ends of a line that a Marlin executes if all before was thrown away."""
+    ends = []
+    for cut in range(1, len(line)):
+        host = Host()
+        host.say(line[cut:])
+        if any(str(done).startswith("G1") for done in host.lines()):
+            ends.append(line[cut:])
+    return ends
+
+
+def test_a_line_without_a_blank_behind_its_number_can_be_torn_in_one_place_only() -> None:
+    """Marlin 2 executes a line that has no number, with a checksum or not (queue.cpp)."""
+    for text, ends in ((b"N12 G1 X5*93", 2), (b"N12G1 X5*125", 1)):
+        assert len(left_of(text.decode())) == ends
+    profile = load_profile("marlin-2")
+    assert not profile.number_gap
+    assert not load_profile("prusa-buddy").number_gap
+    window = NumberedWindow(profile.rx_bytes, 3, 4, lead=b"")
+    assert window.send(Line(b"G1 X5")) == b"N1G1 X5*68\n"
+
+
+def test_a_marlin_1_refuses_what_is_left_of_a_torn_line() -> None:
+    host = Host("marlin-1")
+    assert "No Line Number with checksum" in host.say("G1 X5*68")
+    assert host.lines() == []
