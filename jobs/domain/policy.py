@@ -36,7 +36,6 @@ class Reason(StrEnum):
     NEEDS_OTHERS = "needs-others"  # count, here
     CREDITS_SHORT = "credits-short"  # needed, balance
     NEEDS_APPROVAL = "needs-approval"  # hours
-    MATERIAL_MISSING = "material-missing"  # material
     NO_FREE_SEAT = "no-free-seat"
     TRAINING_NOT_HELD = "training-not-held"
     # queue and dispatch

@@ -129,16 +129,11 @@ def start_refusals(
     values: Values,
     until: datetime,
     now: datetime,
-    *,
-    material_missing: str = "",
 ) -> list[Refusal]:
     """Return every reason of the house not to start a job on a machine now. None: go.
 
-    What staff let pass for this job on this machine is left out.
-
     :param values: what holds for the machine.
     :param until: when the job would be done.
-    :param material_missing: what the job needs and this machine does not have loaded.
     """
     facts = Facts(
         start=now,
@@ -151,7 +146,6 @@ def start_refusals(
         machine=machine.slug,
         machine_name=machine.name,
         kind=machine.kind,
-        material_missing=material_missing,
     )
     if values.people_needed is not None:
         facts = replace(facts, people_here=people_here(session, now))
@@ -159,17 +153,15 @@ def start_refusals(
         facts = replace(facts, holidays=holidays_of(session, values.holidays))
     if values.qualification_needed:
         facts = with_qualification(session, facts, job.person_id, machine)
-    found = refusals_of(facts, values)
-    if not found:
-        return []
-    passed = passed_at_start(session, job.id, machine.id, now)
-    return [one for one in found if not (one.overridable and one.reason.value in passed)]
+    return refusals_of(facts, values)
 
 
-def passed_at_start(
-    session: Session, job_id: str, machine_id: str, now: datetime
-) -> frozenset[str]:
-    """Return the codes that staff let pass for a job on a machine."""
+def without_passed(
+    session: Session, found: list[Refusal], job_id: str, machine_id: str, now: datetime
+) -> list[Refusal]:
+    """Return what is left of *found* when staff have let some of it pass for that job there."""
+    if not any(one.overridable for one in found):
+        return found
     rows = session.scalars(
         select(Approval.reasons).where(
             Approval.job_id == job_id,
@@ -178,7 +170,8 @@ def passed_at_start(
             Approval.expires_at > now,
         )
     )
-    return frozenset(str(code) for reasons in rows for code in reasons)
+    passed = {str(code) for reasons in rows for code in reasons}
+    return [one for one in found if not (one.overridable and one.reason.value in passed)]
 
 
 def people_here(session: Session, now: datetime) -> int:

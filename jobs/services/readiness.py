@@ -12,7 +12,7 @@ from jobs.domain.burning import burn_problem
 from jobs.domain.job import JobState
 from jobs.domain.loading import Asks, Loads, mismatches
 from jobs.domain.machine import MachineLimits
-from jobs.domain.policy import Reason, Refusal
+from jobs.domain.policy import Reason, Refusal, Way, WayKind
 from jobs.domain.unattended import Terms, Unattended, must_end_before_closing
 from jobs.kinds import KINDS
 from jobs.services.terms import Stretches
@@ -23,7 +23,9 @@ from jobs.store.waiting import JobAfter
 def loading_refusals(asks: Asks, loads: Loads) -> Iterator[Refusal]:
     """Yield what a person has to change or confirm first: never a silent mismatch."""
     for one in mismatches(asks, loads):
-        yield Refusal(Reason(one.what.value), one.fields)
+        wants = str(one.fields.get("wants", ""))
+        ways = (Way(WayKind.LOAD, name=wants),) if wants else ()
+        yield Refusal(Reason(one.what.value), one.fields, ways=ways)
 
 
 def burning_refusals(kind: str, limits: MachineLimits, asks: Asks) -> Iterator[Refusal]:

@@ -194,7 +194,8 @@ def refusals(
         session, standing.zone, job, machine, standing.values, ends_at, now
     )
     asks = asks_of(preflight, session.get(JobAsk, job.id))
-    found += loading_refusals(asks, standing.loads)
+    if standing.values.material_needed:
+        found += loading_refusals(asks, standing.loads)
     found += burning_refusals(machine.kind, MachineLimits.from_json(machine.limits), asks)
     found += hours_refusals(
         standing.terms,
@@ -205,7 +206,7 @@ def refusals(
         started_by_person=started_by_person,
     )
     found += order_refusals(open_before(session, [job.id]).get(job.id, ()))
-    return found
+    return house_rules.without_passed(session, found, job.id, machine.id, now)
 
 
 def is_current(preflight: Preflight | None, target: Target | None) -> bool:

@@ -57,7 +57,6 @@ RULES: Final[Sequence[Rule]] = (
     Rule(Reason.TOO_CLOSE, quotas.too_close, BOOKING, ("gap_min",), of_time=True),
     Rule(Reason.NEEDS_OTHERS, persons.needs_others, STARTING, ("people_needed",)),
     Rule(Reason.CREDITS_SHORT, persons.credits_short, EITHER, ("credits_per_hour",)),
-    Rule(Reason.MATERIAL_MISSING, machines.material_missing, STARTING, ("material_needed",)),
     Rule(
         Reason.NEEDS_APPROVAL,
         persons.needs_approval,
@@ -70,6 +69,18 @@ _TIMELY: Final = tuple(rule for rule in RULES if rule.of_time)
 
 Peer = tuple[Facts, Values]  # the same wish on another machine
 
+# What is loaded is judged slot by slot in `jobs.services.readiness`, where the lab wants it.
+_ELSEWHERE: Final = dict.fromkeys(
+    (
+        Reason.OTHER_MATERIAL,
+        Reason.OTHER_COLOUR,
+        Reason.NOT_ENOUGH_LEFT,
+        Reason.LOADED_DOUBTED,
+        Reason.OTHER_NOZZLE,
+        Reason.OTHER_PLATE,
+    ),
+    ("material_needed",),
+)
 _MOST_PEERS: Final = 3  # named under one reason
 _MOST_STEPS: Final = 100  # of the search for a time that passes them all
 _OF_TIME: Final = frozenset(
@@ -79,7 +90,7 @@ _OF_TIME: Final = frozenset(
 
 def key_of(reason: Reason, role: Role = Role.MEMBER) -> str:
     """Return the value that a reason goes by, so that a member may propose another; "" if none."""
-    keys = next((rule.keys for rule in RULES if rule.reason is reason), ())
+    keys = next((rule.keys for rule in RULES if rule.reason is reason), _ELSEWHERE.get(reason, ()))
     if reason is Reason.TOO_FAR_AHEAD:
         return keys[{Role.TRAINER: 1, Role.OPERATOR: 2, Role.ADMIN: 2}.get(role, 0)]
     return keys[0] if keys else ""

@@ -52,7 +52,6 @@ class Facts:
     :param qualified_until: `FOR_EVER` without an expiry; None: not qualified.
     :param holidays: the public holidays, by local day.
     :param credits: of the person; None where the lab keeps no accounts.
-    :param material_missing: what the job needs and this machine does not have loaded.
     :param moved: the interval that a booking has now and is to leave.
     """
 
@@ -76,7 +75,6 @@ class Facts:
     holidays: Mapping[date, str] = field(default_factory=dict)
     people_here: int = 0
     credits: int | None = None
-    material_missing: str = ""
     moved: Interval | None = None
 
     @property

@@ -1,10 +1,10 @@
-"""Rules about the machine: whether it is there, free, in order, and loaded with what is needed."""
+"""Rules about the machine: whether it is there, free, and in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs.domain.policy import Reason, Refusal, Way, WayKind
+from jobs.domain.policy import Reason, Refusal
 from jobs.domain.rules.facts import Facts
 from jobs.domain.rules.times import around, later_of
 from jobs.domain.rules.values import Values
@@ -42,13 +42,3 @@ def taken(facts: Facts, values: Values) -> Iterator[Refusal]:
     if any(one.overlaps(facts.interval) for one in facts.taken):
         ways = around(facts, values, facts.taken)
         yield Refusal(Reason.TAKEN, passes_at=later_of(ways), ways=ways)
-
-
-def material_missing(facts: Facts, values: Values) -> Iterator[Refusal]:
-    """What the job is made of must be loaded."""
-    if values.material_needed and facts.material_missing:
-        yield Refusal(
-            Reason.MATERIAL_MISSING,
-            {"material": facts.material_missing},
-            ways=(Way(WayKind.LOAD, name=facts.material_missing),),
-        )

@@ -106,7 +106,6 @@ def wishes(draw: st.DrawFn) -> tuple[Facts, Values]:
         holidays=holidays,
         people_here=draw(st.integers(0, 3)),
         credits=draw(st.sampled_from((None, -1, 0, 2, 50))),
-        material_missing=draw(st.sampled_from(("", "PETG"))),
         moved=draw(st.sampled_from((None, Interval(start, start + length)))),
     )
     shortest = draw(st.sampled_from((10, 30)))
@@ -127,7 +126,6 @@ def wishes(draw: st.DrawFn) -> tuple[Facts, Values]:
         holidays=draw(st.sampled_from((None, "DE"))),
         people_needed=draw(st.sampled_from((None, 2))),
         credits_per_hour=draw(st.sampled_from((None, 1, 7))),
-        material_needed=draw(st.booleans()),
         approval_needed=draw(st.booleans()),
         levels={key: draw(st.sampled_from(Level)) for key in keys},
     )
