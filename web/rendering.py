@@ -30,6 +30,7 @@ _HERE = Path(__file__).parent
 FAR = timedelta(days=365)  # "free until" beyond this is "free"
 _HEATERS = {"T": "nozzle", "B": "bed", "C": "chamber", "P": "probe", "A": "air"}  # as Marlin says
 _HEATER_ORDER = ("nozzle", "bed", "chamber", "probe", "air")
+_MINUTES = Spec("", Unit.MINUTES)
 _CODE_WITH_FIELDS = re.compile(r"([a-z][\w.-]*)(?: \((.*)\))?", re.DOTALL)
 
 
@@ -117,7 +118,7 @@ class Sentences:
         fields = self._local(refusal.fields)
         for name, value in fields.items():
             if name.endswith("_min") and isinstance(value, int):
-                fields[name] = self.duration(value * 60)
+                fields[name] = self.rule_value(_MINUTES, value)
             elif name == "day" and isinstance(value, str):
                 fields[name] = self._clockwork.day(value).striptags()
         return self.text(f"reason.{refusal.reason.value}", **fields)
@@ -140,18 +141,22 @@ class Sentences:
         if value is None:
             return self.text("page.rules.none")
         match spec.unit:
-            case Unit.MINUTES:
-                return self.duration(int(value) * 60)
-            case Unit.HOURS:
-                return self.duration(int(value) * 3600)
+            case Unit.MINUTES | Unit.HOURS:
+                minutes = int(value) * (1 if spec.unit is Unit.MINUTES else 60)
+                days, rest = divmod(minutes, 24 * 60)
+                whole = days > 1 and not rest
+                return self._days(days) if whole else self.duration(minutes * 60)
             case Unit.YES_NO:
                 return self.text("page.rules.yes" if value else "page.rules.no")
             case Unit.COVERS:
                 return self.text(f"page.rules.covers-{value}")
             case Unit.DAYS:
-                return self.text("page.rules.days", days=int(value))
+                return self._days(int(value))
             case _:
                 return str(value)
+
+    def _days(self, days: int) -> str:
+        return self.text("page.rules.days" if days != 1 else "page.rules.day", days=days)
 
     def way(self, way: Way) -> str:
         """Return in words what would make a wish pass."""

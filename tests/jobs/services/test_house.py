@@ -216,7 +216,7 @@ def test_a_machine_that_needs_a_talk_is_asked_for_and_approved(
     [decided] = approvals.decided(operator)
     assert (decided.decided_by, decided.granted, decided.reason) == ("Otto", True, "go ahead")
     with pytest.raises(RefusedError):
-        approvals.decide(operator, waiting.id, granted=False, reason="no", now=now)
+        approvals.decide(operator, waiting.id, granted=False, reason="no more", now=now)
     # Shorter needs no new word, another time does.
     assert bookings.move(member, asked.id, start, end - HOUR / 2, now).kind is (
         AllocationKind.RESERVATION
