@@ -167,6 +167,7 @@ class Runtime:
         self._timers.every(3600.0, "sweep", services.sweep.tick)
         self._timers.every(30.0, "approvals", services.approvals.release)
         self._timers.every(86400.0, "holidays", services.house.refresh_holidays)
+        self._timers.every(3600.0, "service", services.servicing.remind)
         delivering = Delivering(self.workshop, self.config.language)
         self._timers.every(10.0, "notices", delivering.tick)
         self._timers.loop("clock", self._keep_time, idle_s=BEAT_S)

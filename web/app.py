@@ -25,6 +25,7 @@ from web.api import machines as api_machines
 from web.api import modules as api_modules
 from web.api import notices as api_notices
 from web.api import ports as api_ports
+from web.api import upkeep as api_upkeep
 from web.auth import Visitor, find_visitor
 from web.context import STATIC, Web, WebSettings, utc_now, web_of
 from web.link_sign_ins import LinkSignIns
@@ -34,6 +35,7 @@ from web.pages import (
     board,
     bookings,
     calendar,
+    clearing,
     cycle,
     designs,
     feeds,
@@ -49,6 +51,7 @@ from web.pages import (
     resuming,
     rules,
     sign_in,
+    upkeep,
 )
 from web.rendering import Renderer
 from web.security import RequestGuard, SecurityHeaders
@@ -117,6 +120,8 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         hand_form,
         resuming,
         cycle,
+        clearing,
+        upkeep,
         pictures,
         rules,
         learning,
@@ -130,6 +135,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_notices,
         api_house,
         api_modules,
+        api_upkeep,
         api_lab,
         api_ports,
     ):

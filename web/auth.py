@@ -160,6 +160,22 @@ class Form:
             if isinstance(value, str) and value.strip() and key != "csrf"
         }
 
+    def number(self, name: str) -> float | None:
+        """Return a number as people write it; None where the field is empty.
+
+        :raises InvalidError: `form.number`.
+        """
+        text = self.text(name)
+        try:
+            return float(text.replace(",", ".")) if text else None
+        except ValueError:
+            raise InvalidError("form.number", field=name, key=name) from None
+
+    def picture(self, name: str) -> BinaryIO | None:
+        """Return the bytes of a file that need not be sent."""
+        value = self._data.get(name)
+        return value.file if isinstance(value, UploadFile) and value.filename else None
+
     def file(self, name: str) -> tuple[str, BinaryIO]:
         """Return a sent file: its name and its bytes.
 

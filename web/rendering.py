@@ -193,6 +193,15 @@ class Sentences:
         fields = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
         return self.text(code, **self._named(fields))
 
+    def is_cause(self, word: str) -> bool:
+        """Return whether a cause of a failure is a word of ours, and not the lab's own."""
+        return f"cause.{word}" in self._catalogue.codes
+
+    def past(self, kind: str) -> str:
+        """Return the sentence of something that happened to a machine."""
+        of_book = f"happening.{kind}"
+        return self.text(of_book if of_book in self._catalogue.codes else f"past.{kind}")
+
     def step(self, word: str) -> str:
         """Return how far a pause has come; "" outside one, or for a word of a newer host."""
         return self.text(f"pause.{word}") if f"pause.{word}" in self._catalogue.codes else ""
@@ -383,6 +392,8 @@ class Renderer:
             why=self.sentences.why,
             link_quality=self.sentences.link_quality,
             heater=self.sentences.heater,
+            is_cause=self.sentences.is_cause,
+            past=self.sentences.past,
             percent=percent,
         )
         self._environment.globals["temperature"] = temperature

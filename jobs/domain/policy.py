@@ -70,6 +70,11 @@ class Reason(StrEnum):
     OTHER_BOARD = "other-board"
     UNPROTECTED_HEAT = "unprotected-heat"
     SUPPLY_LOW = "supply-low"
+    # contests
+    CONTEST_LATE = "contest-late"  # days
+    CONTESTED = "contested"
+    INVOLVED = "involved"
+    CHECKLIST_CHANGED = "checklist-changed"
     OTHER_MATERIAL = "other-material"  # slot, has, wants
     OTHER_COLOUR = "other-colour"  # slot, has_colour, wants_colour
     NOT_ENOUGH_LEFT = "not-enough-left"  # slot, left_g, wants_g

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import AllocationKind, Displacement, Interval
+from jobs.domain.care import OUT_FOR
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
 from jobs.domain.people import Actor, Role
 from jobs.services.facts import Facts
@@ -42,6 +44,23 @@ class Closing:
         """
         kind, why = AllocationKind.CLOSURE, Displacement.CLOSURE
         return self._take(actor, None, start, end, note, now, kind, why)
+
+    def out_by_fault(
+        self, session: Session, machine_id: str, person_id: str, now: datetime, note: str
+    ) -> str:
+        """Take a machine out of service because of a fault, whoever reports it; return the id.
+
+        It ends when the fault is mended; until somebody says how long that takes, after a week.
+        """
+        kind, why = AllocationKind.OUTAGE, Displacement.OUTAGE
+        end = now + OUT_FOR
+        return self._facts.place(
+            session, machine_id, kind, now, end, person_id, None, why, now, note[:_LONGEST_NOTE]
+        )
+
+    def back(self, session: Session, allocation_id: str, now: datetime) -> None:
+        """Say that an outage is over."""
+        self._facts.end(session, allocation_id, now)
 
     def _take(
         self,

@@ -28,6 +28,10 @@ class Happening(StrEnum):
     HEAT_KEPT = "heat-kept"  # by a person
     POWER_ON = "power-on"  # by a person
     POWER_OFF = "power-off"  # why
+    CLEARED = "cleared"  # by a person; outcome, shelf
+    FAULT = "fault"  # by a person; severity
+    MENDED = "mended"  # by a person
+    SERVICED = "serviced"  # by a person; name
     WAIVED = "waived"  # by a person; job, code, line, reason
 
 

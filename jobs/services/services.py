@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from jobs.services.approvals import Approvals
 from jobs.services.attendance import Attendance
 from jobs.services.bookings import Bookings
+from jobs.services.checklists import Checklists
+from jobs.services.clearing import Clearing
 from jobs.services.clock import Clock
+from jobs.services.contests import Contests
 from jobs.services.copies import Copies
 from jobs.services.cycle_start import CycleStart
 from jobs.services.designs import Designs
 from jobs.services.dispatch import Dispatch
+from jobs.services.faults import Faults
 from jobs.services.feeds import Feeds
 from jobs.services.hand import Hand
+from jobs.services.history import History
 from jobs.services.house import House
 from jobs.services.lab import Lab
 from jobs.services.ledger import Ledger
@@ -32,6 +37,7 @@ from jobs.services.qualifications import Qualifications
 from jobs.services.queue import Queue
 from jobs.services.resuming import Resuming
 from jobs.services.runs import Runs
+from jobs.services.servicing import Servicing
 from jobs.services.sweep import Sweep
 from jobs.services.trainings import Trainings
 from jobs.services.waiving import Waiving
@@ -47,6 +53,12 @@ class Services:
     workshop: Workshop
     clock: Clock
     modules: Modules
+    clearing: Clearing
+    contests: Contests
+    servicing: Servicing
+    history: History
+    faults: Faults
+    checklists: Checklists
     people: People
     lab: Lab
     machines: Machines
@@ -89,6 +101,12 @@ def build_services(workshop: Workshop) -> Services:
         workshop=workshop,
         clock=Clock(workshop),
         modules=Modules(workshop),
+        clearing=Clearing(workshop),
+        contests=Contests(workshop),
+        servicing=Servicing(workshop),
+        history=History(workshop),
+        faults=Faults(workshop),
+        checklists=Checklists(workshop),
         people=People(workshop),
         lab=Lab(workshop),
         machines=Machines(workshop),

@@ -196,6 +196,18 @@ def slice_mesh(request: Values, files: Mapping[str, Path], out: Path) -> dict[st
     return made.to_json()
 
 
+def photo(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Write `photo.jpg`: the one file's pixels, upright and not too many."""
+    from jobs.analysis.photo import PhotoError, rewrite
+
+    del request
+    try:
+        width, height = rewrite(_only(files), out / "photo.jpg")
+    except PhotoError as error:
+        raise TaskError(Failure.UNREADABLE, str(error)) from error
+    return {"width_px": width, "height_px": height}
+
+
 def manifest(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Read a design's manifest: the design, what can be printed, its licence.
 
@@ -225,6 +237,7 @@ TASKS: Final[dict[Task, TaskFunction]] = {
     Task.PLACE: place,
     Task.RESUME: resume,
     Task.SLICE: slice_mesh,
+    Task.PHOTO: photo,
     Task.MANIFEST: manifest,
 }
 

@@ -62,6 +62,7 @@ class Task(StrEnum):
     SLICE = "slice"  # a mesh and a recipe: program.gcode
     PLACE = "place"  # a stream and a controller's offsets: what stands in its way
     RESUME = "resume"  # the rest of a stream from a line on: the same, with what comes before it
+    PHOTO = "photo"  # a photograph written anew: photo.jpg
     MANIFEST = "manifest"  # a design's manifest: what it says, what can be printed, which licence
 
 
@@ -124,6 +125,7 @@ LIMITS: Final[Mapping[Task, WorkerLimits]] = {
     Task.PLACE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=120, wall_s=180.0),
     Task.RESUME: _LARGEST,
     Task.SLICE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=600, wall_s=900.0),
+    Task.PHOTO: WorkerLimits(memory_bytes=768 * MIB, cpu_s=20, wall_s=60.0, file_bytes=16 * MIB),
     Task.MANIFEST: WorkerLimits(memory_bytes=512 * MIB, cpu_s=20, wall_s=30.0),
 }
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
 from jobs.designs.library import Library
+from jobs.domain.care import Moment, Outcome, Severity
 from jobs.domain.did import did_key
 from jobs.domain.people import Actor, LabMode, Role
 from jobs.domain.rules.values import LAB, Scope
@@ -459,6 +460,24 @@ def add_house_rules(lab: Lab) -> None:
     lab.jobs["mia"] = mia.person_id
 
 
+def add_upkeep(lab: Lab) -> None:
+    """Put faults, near misses, lists, counters and a contest into the day."""
+    services, mia, otto = lab.services, lab.people["mia"], lab.people["otto"]
+    services.faults.report(mia, "ender", Severity.LIMITS, "The fan rattles", lab.now)
+    services.faults.report(otto, "saw", Severity.LIMITS, "The guard is loose", lab.now)
+    services.faults.nearly(mia, "A sleeve was nearly caught", "saw", lab.now, unnamed=True)
+    services.servicing.add(otto, "ender", "Oil the rods", lab.now, every_h=100.0)
+    services.checklists.write(otto, None, Moment.CLOSING, "Windows\nLights", lab.now)
+    (asked,) = services.checklists.list(otto)
+    services.checklists.answer(mia, asked.id, [0], "dark already", lab.now)
+    lab.jobs["checklist"] = asked.id
+    services.clearing.clear(
+        otto, "old-printer", Outcome.FAILED, lab.now, cause="warped", shelf="B 3"
+    )
+    done = services.queue.get(lab.jobs["done"], lab.now, mia)
+    services.contests.open(mia, f"attempt:{done.attempts[0].id}", "It was good", lab.now)
+
+
 @pytest.fixture(scope="session")
 def day(
     furnished: tuple[Path, dict[str, Actor]], tmp_path_factory: pytest.TempPathFactory
@@ -476,6 +495,7 @@ def day(
         ).id
         lab.jobs["design"] = design.fetch(lab.people["otto"], source, listed[0].id, lab.now).id
         add_house_rules(lab)
+        add_upkeep(lab)
         yield lab
 
 
@@ -534,6 +554,15 @@ PAGES = (
     "/machines/router/qualified",
     "/people",
     "/modules",
+    "/upkeep",
+    "/machines/ender/fault",
+    "/machines/old-printer/clear",
+    "/machines/ender/history",
+    "/machines/ender/qr",
+    "/near-misses",
+    "/contests",
+    "/checklists",
+    "/checklists/{checklist}",
     "/ledger",
     "/health",
     "/nowhere",

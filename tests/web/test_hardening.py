@@ -58,7 +58,9 @@ def test_nothing_but_the_way_in_is_there_for_strangers(lab):
 
 
 FILES = {
+    "/clearings/{clearing_id}/photo",
     "/events",
+    "/faults/{fault_id}/photo",
     "/feeds/{token}/bookings.ics",
     "/feeds/{token}/machines/{slug}.ics",
     "/healthz",

@@ -157,6 +157,7 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         may_steer=detail.job.mine or visitor.may(Role.OPERATOR),
         pictures=web.services.pictures.of(job_id),
         copying=_copying(web, visitor, detail),
+        clearings=web.services.clearing.of_job(job_id),
         bookable_min=_bookable_min(web, detail),
         broker=web.health().broker if _is_announcing(detail) else "",
         may_waive={

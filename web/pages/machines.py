@@ -97,6 +97,7 @@ def machine_page(
         tool_name=tool_name(web, visitor, machine),
         keep_heat_min=KEEP_HEAT_MIN,
         book=web.services.attendance.book(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
+        faults=web.services.faults.list(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
         jobs=_startable(web, visitor, machine),
         calibration=web.services.machines.calibrations([slug])[slug],
         made=_made(web, machine),

@@ -1,0 +1,177 @@
+"""Checklists as data: staff write them, versions are kept, each answer names its version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from jobs.domain.care import Moment, checked_lines, one_line
+from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.people import Actor, Role
+from jobs.domain.policy import Reason, Refusal
+from jobs.services.clearing import machine_of
+from jobs.services.turns import take_turn
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Machine, Person
+from jobs.store.upkeep import Checklist, ChecklistAnswer
+
+_MOST_ITEMS: Final = 40
+_SHOWN: Final = 50
+_AT_MACHINE: Final = frozenset({Moment.BEFORE_USE, Moment.AFTER_USE})
+
+
+@dataclass(frozen=True, slots=True)
+class ChecklistView:
+    """The newest version of a list; of a machine, or of the lab where `machine_slug` is ""."""
+
+    id: str
+    machine_slug: str
+    machine_name: str
+    moment: Moment
+    version: int
+    items: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerView:
+    """What a person answered; `missing` are the items that they did not tick."""
+
+    at: datetime
+    person_name: str
+    machine_name: str
+    moment: Moment
+    version: int
+    missing: Sequence[str]
+    note: str
+
+
+class Checklists:
+    """Use cases about checklists."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._database = workshop.database
+
+    def write(
+        self, actor: Actor, slug: str | None, moment: Moment, text: str, now: datetime
+    ) -> None:
+        """Keep a new version of a list, one item a line; without any there is no list any more.
+
+        :raises InvalidError: `checklist.place` for opening and closing of a machine, or before
+            and after use of the lab.
+        """
+        _must_be(actor, Role.OPERATOR)
+        if (slug is not None) is not (moment in _AT_MACHINE):
+            raise InvalidError("checklist.place", field="moment")
+        items = checked_lines(text, _MOST_ITEMS, 200, "items")
+        with self._database.write() as session:
+            take_turn(session, "checklists")
+            machine_id = machine_of(session, slug).id if slug else None
+            place = (
+                Checklist.machine_id.is_(None)
+                if machine_id is None
+                else Checklist.machine_id == machine_id
+            )
+            newest = session.scalar(
+                select(func.max(Checklist.version)).where(place, Checklist.moment == moment.value)
+            )
+            session.add(
+                Checklist(
+                    id=self._workshop.new_id(),
+                    machine_id=machine_id,
+                    moment=moment.value,
+                    version=(newest or 0) + 1,
+                    items=items,
+                    person_id=actor.person_id,
+                    at=now,
+                )
+            )
+
+    def list(self, actor: Actor, slug: str | None = None) -> Sequence[ChecklistView]:
+        """Return the lists that hold: all of them, or those of one machine."""
+        _must_be(actor, Role.MEMBER)
+        with self._database.read() as session:
+            return [one for one in _newest(session, slug) if one.items]
+
+    def answer(
+        self, actor: Actor, checklist_id: str, ticked: Sequence[int], note: str, now: datetime
+    ) -> None:
+        """Keep what a person found; whatever they did not tick is kept as not done.
+
+        :raises RefusedError: `checklist-changed` if the list has a newer version.
+        """
+        _must_be(actor, Role.MEMBER)
+        note = one_line(note, 500, "note")
+        with self._database.write() as session:
+            row = session.get(Checklist, checklist_id)
+            if row is None:
+                raise NotFoundError("checklist.unknown")
+            if not any(one.id == checklist_id for one in _newest(session, None)):
+                raise RefusedError([Refusal(Reason.CHECKLIST_CHANGED)])
+            kept = sorted({one for one in ticked if 0 <= one < len(row.items)})
+            session.add(
+                ChecklistAnswer(
+                    id=self._workshop.new_id(),
+                    checklist_id=row.id,
+                    person_id=actor.person_id,
+                    at=now,
+                    ticked=kept,
+                    note=note,
+                )
+            )
+
+    def answers(self, actor: Actor) -> Sequence[AnswerView]:
+        """Return the newest answers; for staff."""
+        _must_be(actor, Role.OPERATOR)
+        query = (
+            select(ChecklistAnswer, Checklist, Person.name, Machine.name)
+            .join(Checklist, Checklist.id == ChecklistAnswer.checklist_id)
+            .join(Person, Person.id == ChecklistAnswer.person_id)
+            .outerjoin(Machine, Machine.id == Checklist.machine_id)
+            .order_by(ChecklistAnswer.at.desc(), ChecklistAnswer.id.desc())
+            .limit(_SHOWN)
+        )
+        with self._database.read() as session:
+            return [
+                AnswerView(
+                    row.at,
+                    person,
+                    machine or "",
+                    Moment(asked.moment),
+                    asked.version,
+                    [str(text) for n, text in enumerate(asked.items) if n not in row.ticked],
+                    row.note,
+                )
+                for row, asked, person, machine in session.execute(query)
+            ]
+
+
+def _newest(session: Session, slug: str | None) -> list[ChecklistView]:
+    query = (
+        select(Checklist, Machine.slug, Machine.name)
+        .outerjoin(Machine, Machine.id == Checklist.machine_id)
+        .order_by(Machine.name, Checklist.moment, Checklist.version)
+    )
+    if slug is not None:
+        query = query.where(Machine.slug == slug)
+    found: dict[tuple[str, str], ChecklistView] = {}
+    for row, machine_slug, name in session.execute(query):
+        found[machine_slug or "", row.moment] = ChecklistView(
+            row.id,
+            machine_slug or "",
+            name or "",
+            Moment(row.moment),
+            row.version,
+            [str(one) for one in row.items],
+        )
+    return list(found.values())
+
+
+def _must_be(actor: Actor, needed: Role) -> None:
+    if not actor.is_at_least(needed):
+        raise NotAllowedError("person.not-allowed", needed=needed.value)

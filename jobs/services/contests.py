@@ -1,0 +1,249 @@
+"""Contesting a result or a no-show: one note, decided by somebody else, corrected in the books."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from jobs.domain.care import CONTEST_DAYS, needed_text
+from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.people import Actor, Role
+from jobs.domain.policy import Reason, Refusal
+from jobs.domain.usage import Json
+from jobs.services.clearing import staff_of
+from jobs.services.ledger import Ledger
+from jobs.services.notices import tell
+from jobs.services.people import alias_of
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Person, Record, Setting
+from jobs.store.upkeep import Clearing, Contest
+
+DAYS_KEY: Final = "clearing.contest-days"
+_OPEN, _UPHELD, _REJECTED = "open", "upheld", "rejected"
+_SHOWN: Final = 100
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ContestView:
+    """One note against a result or a no-show, as it stands.
+
+    :param mine: it is the viewer's own.
+    :param may_decide: the viewer is staff, and was not involved.
+    """
+
+    id: str
+    about: str
+    what: str  # of what: a job's title, or a machine's name
+    person_name: str
+    at: datetime
+    note: str
+    state: str
+    decided_at: datetime | None
+    decided_by: str
+    reason: str
+    mine: bool
+    may_decide: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Matter:
+    """What is contested: whose it is, since when, and who had a hand in it."""
+
+    kind: str  # result, no-show
+    person_id: str
+    since: datetime
+    what: str
+    involved: frozenset[str]
+    record_id: str | None
+
+
+class Contests:
+    """Use cases of whoever says "that is wrong", and of whoever decides it."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._database = workshop.database
+        self._ledger = Ledger(workshop)
+
+    def open(self, actor: Actor, about: str, note: str, now: datetime) -> str:
+        """Take a person's one note about a run of their own or a no-show; return its id.
+
+        :param about: `attempt:<id>` or `booking:<id>`.
+        :raises RefusedError: `contest-late` after the days for it, `contested` a second time.
+        """
+        note = needed_text(note, 500, "note")
+        try:
+            with self._database.write() as session:
+                matter = _matter(session, about)
+                if matter.person_id != actor.person_id:
+                    raise RefusedError([Refusal(Reason.NOT_YOURS)])
+                days = _days(session)
+                if now > matter.since + timedelta(days=days):
+                    raise RefusedError([Refusal(Reason.CONTEST_LATE, {"days": days})])
+                row = Contest(
+                    id=self._workshop.new_id(),
+                    about=about,
+                    person_id=actor.person_id,
+                    at=now,
+                    note=note,
+                    state=_OPEN,
+                )
+                session.add(row)
+                session.flush()
+                for person_id in staff_of(session):
+                    if person_id not in matter.involved:
+                        fields = {"what": matter.what, "person": actor.name}
+                        about_it = f"contest:{row.id}"
+                        tell(
+                            session,
+                            self._workshop,
+                            person_id,
+                            "contest-open",
+                            fields,
+                            now,
+                            about_it,
+                        )
+        except IntegrityError as error:
+            raise RefusedError([Refusal(Reason.CONTESTED)]) from error
+        return row.id
+
+    def decide(
+        self, actor: Actor, contest_id: str, reason: str, now: datetime, *, upheld: bool
+    ) -> None:
+        """Decide a note; what is upheld is corrected by a new record, never by changing an old one.
+
+        :raises RefusedError: `involved` for whoever had a hand in it.
+        """
+        if not actor.is_at_least(Role.OPERATOR):
+            raise NotAllowedError("person.not-allowed", needed=Role.OPERATOR.value)
+        reason = needed_text(reason, 500, "reason")
+        with self._database.write() as session:
+            row = session.get(Contest, contest_id, with_for_update=True)
+            if row is None:
+                raise NotFoundError("contest.unknown")
+            if row.state != _OPEN:
+                raise RefusedError([Refusal(Reason.ALREADY_ENDED)])
+            matter = _matter(session, row.about)
+            if actor.person_id in matter.involved:
+                raise RefusedError([Refusal(Reason.INVOLVED)])
+            row.state = _UPHELD if upheld else _REJECTED
+            row.decided_at, row.decided_by, row.reason = now, actor.person_id, reason
+            if upheld:
+                row.record_id = self._correct(session, row, matter, actor, now)
+            fields = {"what": matter.what, "reason": reason}
+            code, about = f"contest-{row.state}", f"contest:{row.id}"
+            tell(session, self._workshop, row.person_id, code, fields, now, about)
+        log.info("contest %s: %s by %s", contest_id, row.state, actor.person_id)
+
+    def list(self, actor: Actor) -> Sequence[ContestView]:
+        """Return a person's own notes, and for staff all of them; open ones first."""
+        query = select(Contest).order_by((Contest.state != _OPEN), Contest.at.desc()).limit(_SHOWN)
+        if not actor.is_at_least(Role.OPERATOR):
+            query = query.where(Contest.person_id == actor.person_id)
+        with self._database.read() as session:
+            return [_view(session, row, actor) for row in session.scalars(query).all()]
+
+    def contestable(self, actor: Actor, about: str, now: datetime) -> str:
+        """Return what a person may contest, in words; "" if they may not, or did already."""
+        with self._database.read() as session:
+            try:
+                matter = _matter(session, about)
+            except (NotFoundError, InvalidError):
+                return ""
+            known = session.scalar(select(Contest.id).where(Contest.about == about))
+            is_late = now > matter.since + timedelta(days=_days(session))
+        is_theirs = matter.person_id == actor.person_id
+        return "" if known or is_late or not is_theirs else matter.what
+
+    def _correct(
+        self, session: Session, row: Contest, matter: _Matter, actor: Actor, now: datetime
+    ) -> str:
+        facts: dict[str, Json] = {
+            "type": "correction",
+            "of": matter.record_id,
+            "about": row.about,
+            "what": matter.kind,
+            "result": "contest-upheld",
+            "agent": alias_of(session, actor.person_id, self._workshop),
+        }
+        if matter.kind == "no-show":
+            booking = session.get_one(Allocation, row.about.partition(":")[2])
+            facts["missed_us"] = round(matter.since.timestamp() * 1e6)
+            booking.missed_at = None  # it counts no more; the ledger keeps that it did
+        return self._ledger.append(session, facts, now, None).id
+
+
+def _days(session: Session) -> int:
+    row = session.get(Setting, DAYS_KEY)
+    return CONTEST_DAYS if row is None else int(row.value)
+
+
+def _matter(session: Session, about: str) -> _Matter:
+    kind, _, what_id = about.partition(":")
+    if kind == "attempt":
+        return _run(session, what_id)
+    if kind == "booking":
+        return _no_show(session, what_id)
+    raise InvalidError("contest.about", field="about")
+
+
+def _run(session: Session, attempt_id: str) -> _Matter:
+    attempt = session.get(Attempt, attempt_id)
+    if attempt is None or attempt.ended_at is None:
+        raise NotFoundError("contest.nothing")
+    job = session.get_one(Job, attempt.job_id)
+    cleared = session.scalars(select(Clearing).where(Clearing.attempt_id == attempt_id)).all()
+    arming = session.get(Arming, attempt.arming_id) if attempt.arming_id else None
+    hands = {job.person_id, *(one.person_id for one in cleared)}
+    if arming is not None:
+        hands.add(arming.person_id)
+    record = session.scalar(select(Record.id).where(Record.attempt_id == attempt_id))
+    since = max([attempt.ended_at, *(one.at for one in cleared)])
+    return _Matter("result", job.person_id, since, job.title, frozenset(hands), record)
+
+
+def _no_show(session: Session, allocation_id: str) -> _Matter:
+    row = session.get(Allocation, allocation_id)
+    was = session.scalar(
+        select(Contest.at).where(
+            Contest.about == f"booking:{allocation_id}", Contest.state == _UPHELD
+        )
+    )
+    missed_at = None if row is None else row.missed_at or was
+    if row is None or missed_at is None or row.person_id is None:
+        raise NotFoundError("contest.nothing")
+    name = session.get_one(Machine, row.machine_id).name
+    return _Matter("no-show", row.person_id, missed_at, name, frozenset({row.person_id}), None)
+
+
+def _view(session: Session, row: Contest, actor: Actor) -> ContestView:
+    matter = _matter(session, row.about)
+    names = dict(
+        session.execute(
+            select(Person.id, Person.name).where(Person.id.in_([row.person_id, row.decided_by]))
+        ).all()
+    )
+    is_staff = actor.is_at_least(Role.OPERATOR) and row.state == _OPEN
+    return ContestView(
+        row.id,
+        row.about,
+        matter.what,
+        names.get(row.person_id, ""),
+        row.at,
+        row.note,
+        row.state,
+        row.decided_at,
+        names.get(row.decided_by or "", ""),
+        row.reason,
+        row.person_id == actor.person_id,
+        is_staff and actor.person_id not in matter.involved,
+    )

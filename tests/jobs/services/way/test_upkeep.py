@@ -1,0 +1,144 @@
+"""Faults, near misses, service by use, checklists, and what a machine has been through."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.domain.calendar import AllocationKind, AllocationState
+from jobs.domain.care import Moment, Severity
+from jobs.domain.errors import InvalidError, NotAllowedError, RefusedError
+from jobs.domain.people import Actor
+from jobs.store.tables import Allocation, Machine
+from tests.jobs.services.way.conftest import House
+
+
+def test_a_fault_that_makes_a_machine_unusable_closes_it_until_it_is_mended(
+    house: House, printer: str, member: Actor, other: Actor, operator: Actor, add_waiting
+) -> None:
+    services, now = house.services, house.now
+    add_waiting(member, printer)
+    booked = services.bookings.book(
+        other, "ender", now + timedelta(hours=1), now + timedelta(hours=2), now
+    )
+    services.dispatch.arm(member, "ender", now)
+    fault = services.faults.report(member, "ender", Severity.UNUSABLE, "The hotend drips", now)
+    outage = house.row(Allocation, kind=AllocationKind.OUTAGE.value)
+    assert outage.state == AllocationState.ACTIVE.value
+    assert house.row(Allocation, id=booked.id).state == AllocationState.DISPLACED.value
+    assert services.dispatch.tick(now) == []
+    assert services.notices.list(operator)[0].code == "fault-unusable"
+    with pytest.raises(NotAllowedError):
+        services.faults.mend(member, fault, "Tightened", now)
+    services.faults.mend(operator, fault, "New nozzle, tightened hot", now)
+    assert house.row(Allocation, id=outage.id).state == AllocationState.ENDED.value
+    assert house.row(Machine, slug="ender").to_check_since == now
+    assert services.faults.list(member) == []
+    assert services.notices.list(member)[0].code == "fault-mended"
+    with pytest.raises(RefusedError):
+        services.faults.mend(operator, fault, "Again", now)
+
+
+@pytest.mark.parametrize("severity", [Severity.NOTE, Severity.LIMITS])
+def test_a_fault_that_only_limits_closes_nothing(
+    house: House, printer: str, member: Actor, severity: Severity
+) -> None:
+    house.services.faults.report(member, "ender", severity, "The fan rattles", house.now)
+    assert house.rows(Allocation) == []
+    (fault,) = house.services.faults.list(member, "ender")
+    assert not fault.closes
+    assert fault.severity is severity
+
+
+def test_a_run_goes_on_whatever_is_reported(
+    house: House, running: tuple[str, str], member: Actor
+) -> None:
+    house.services.faults.report(member, "ender", Severity.DANGER, "It smells", house.now)
+    assert house.attempt(running[0]).ended_at is None
+
+
+def test_near_misses_are_read_by_admins_alone(
+    house: House, printer: str, member: Actor, operator: Actor, admin: Actor
+) -> None:
+    faults = house.services.faults
+    faults.nearly(member, "My sleeve was nearly caught", "ender", house.now, unnamed=False)
+    faults.nearly(member, "A blade lay in the drawer", None, house.now, unnamed=True)
+    for reader in (member, operator):
+        with pytest.raises(NotAllowedError):
+            faults.near_misses(reader)
+    assert {one.person_name for one in faults.near_misses(admin)} == {"Mia", ""}
+    assert house.services.notices.list(admin)[0].fields == {}
+    with pytest.raises(InvalidError):
+        faults.nearly(member, "  ", None, house.now, unnamed=True)
+
+
+def test_a_counter_counts_runs_and_reminds_once_until_it_is_reset_by_name(
+    house: House, running: tuple[str, str], member: Actor, operator: Actor
+) -> None:
+    services, begun = house.services, house.now
+    by_hours = services.servicing.add(operator, "ender", "Oil the rods", begun, every_h=0.1)
+    by_metres = services.servicing.add(operator, "ender", "New nozzle", begun, every_m=8.0)
+    later = house.later(minutes=10)
+    event = house.event(running[1], 1, "finished") | {"at_us": round(later.timestamp() * 1e6)}
+    services.runs.apply("ender", event, later)
+    rods, nozzle = services.servicing.list(member, "ender")
+    assert (rods.id, rods.is_due, nozzle.id, nozzle.is_due) == (by_hours, True, by_metres, False)
+    assert rods.used_h == pytest.approx(1 / 6, abs=0.001)
+    assert nozzle.used_m == pytest.approx(4.0)
+    assert services.servicing.remind(later) == 1
+    assert services.servicing.remind(later) == 0
+    assert [one.code for one in services.notices.list(operator)] == ["service-due"]
+    with pytest.raises(NotAllowedError):
+        services.servicing.done(member, by_hours, "", later)
+    services.servicing.done(operator, by_hours, "Used the good oil", later)
+    rods = next(one for one in services.servicing.list(member) if one.id == by_hours)
+    assert (rods.used_h, rods.done_by) == (0.0, "Otto")
+    services.servicing.retire(operator, by_metres, later)
+    assert len(services.servicing.list(member)) == 1
+
+
+@pytest.mark.parametrize(
+    "every", [{}, {"every_h": 1.0, "every_m": 1.0}, {"every_h": 0.0}, {"every_m": float("nan")}]
+)
+def test_a_counter_waits_for_one_sensible_amount(
+    house: House, printer: str, operator: Actor, every: dict[str, float]
+) -> None:
+    with pytest.raises(InvalidError, match=r"service\.every"):
+        house.services.servicing.add(operator, "ender", "Oil", house.now, **every)
+
+
+def test_a_list_keeps_its_versions_and_an_answer_names_its_own(
+    house: House, printer: str, member: Actor, operator: Actor
+) -> None:
+    lists, now = house.services.checklists, house.now
+    lists.write(operator, "ender", Moment.BEFORE_USE, "Bed clean\nNo smell", now)
+    lists.write(operator, None, Moment.CLOSING, "Windows\nLights", now)
+    (first,) = lists.list(member, "ender")
+    lists.answer(member, first.id, [0, 7, -1], "smells", now)
+    lists.write(operator, "ender", Moment.BEFORE_USE, "Bed clean", now)
+    with pytest.raises(RefusedError):
+        lists.answer(member, first.id, [0], "", now)
+    (second,) = lists.list(member, "ender")
+    assert (second.version, second.items) == (2, ["Bed clean"])
+    (answer,) = lists.answers(operator)
+    assert (answer.version, answer.missing, answer.note) == (1, ["No smell"], "smells")
+    lists.write(operator, "ender", Moment.BEFORE_USE, "", now)
+    assert [one.moment for one in lists.list(member)] == [Moment.CLOSING]
+    with pytest.raises(InvalidError):
+        lists.write(operator, "ender", Moment.OPENING, "x", now)
+    with pytest.raises(NotAllowedError):
+        lists.write(member, None, Moment.OPENING, "x", now)
+
+
+def test_the_history_of_a_machine_names_no_owner_of_a_run(
+    house: House, running: tuple[str, str], member: Actor, operator: Actor
+) -> None:
+    services = house.services
+    services.runs.apply("ender", house.event(running[1], 1, "finished"), house.now)
+    fault = services.faults.report(operator, "ender", Severity.UNUSABLE, "Drips", house.now)
+    services.faults.mend(operator, fault, "Dry now", house.later(hours=1))
+    past = services.history.of(member, "ender")
+    assert next(one.kind for one in past) == "mended"
+    assert {one.kind for one in past} == {"mended", "fault", "outage", "run-finished"}
+    assert next(one for one in past if one.kind == "run-finished").person_name == ""

@@ -1,0 +1,122 @@
+"""Care of machines on the pages and in the API: clearing, faults, contests, lists, the QR page."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from tests.web.conftest import run_one_job
+
+
+@pytest.fixture
+def done(lab):
+    """(job, run) of Mia's that has finished on the old printer."""
+    run_one_job(lab)
+    job = lab.jobs["done"]
+    return job, lab.services.queue.get(job, lab.now, lab.people["mia"]).attempts[0].id
+
+
+def photo() -> io.BytesIO:
+    data = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(data, "PNG")
+    data.seek(0)
+    return data
+
+
+def test_clearing_takes_three_taps_on_a_phone(browse, lab, done, read):
+    otto, mia = browse("otto"), browse("mia")
+    assert "/machines/old-printer/clear" in otto.get("/machines/old-printer").text
+    asked = read(otto.get("/machines/old-printer/clear").text)
+    assert "Mia" in asked
+    answer = otto.http.post(
+        "/machines/old-printer/clear",
+        data={"csrf": otto.csrf, "outcome": "good", "shelf": "B 3"},
+        files={"photo": ("p.png", photo(), "image/png")},
+    )
+    assert answer.headers["location"] == "/machines/old-printer?said=cleared"
+    assert "B 3" in read(mia.get("/notices").text)
+    (said,) = lab.services.clearing.of_job(done[0])
+    shown = mia.get(f"/clearings/{said.id}/photo")
+    assert shown.headers["content-type"] == "image/jpeg"
+
+
+def test_a_failure_without_a_cause_keeps_what_was_typed(browse, done, read):
+    otto = browse("otto")
+    answer = otto.post("/machines/old-printer/clear", {"outcome": "failed", "shelf": "C 9"})
+    assert answer.status_code == 422
+    assert "Say why it failed" in read(answer.text)
+    assert 'value="C 9"' in answer.text
+    wish = {"outcome": "failed", "cause": "warped"}
+    assert otto.api("POST", "/machines/old-printer/clearing", json=wish).status_code == 201
+
+
+def test_a_result_is_contested_from_the_jobs_page_and_decided_by_another(browse, done):
+    mia, otto = browse("mia"), browse("otto")
+    about = f"attempt:{done[1]}"
+    assert f"/contests?about={about}" in mia.get(f"/jobs/{done[0]}").text
+    assert mia.post("/contests", {"about": about, "note": "It was good"}).status_code == 303
+    again = mia.api("POST", "/contests", json={"about": about, "note": "It was"})
+    assert again.json()["reasons"][0]["reason"] == "contested"
+    (open_one,) = otto.api("GET", "/contests").json()
+    assert open_one["may_decide"]
+    path = f"/contests/{open_one['id']}/decide"
+    assert mia.post(path, {"decision": "upheld", "reason": "x"}).status_code == 403
+    assert otto.post(path, {"decision": "upheld", "reason": "Looked at it"}).status_code == 303
+    assert mia.api("GET", "/contests").json()[0]["state"] == "upheld"
+
+
+def test_a_fault_closes_the_machine_and_shows_itself_until_it_is_mended(browse, lab, read):
+    mia, otto = browse("mia"), browse("otto")
+    answer = mia.http.post(
+        "/machines/prusa/fault",
+        data={"csrf": mia.csrf, "severity": "danger", "text": "It smells burnt"},
+        files={"photo": ("p.png", photo(), "image/png")},
+    )
+    assert answer.status_code == 303
+    assert "Dangerous: It smells burnt" in read(otto.get("/machines/prusa").text)
+    assert lab.services.machines.get("prusa", lab.now, None).state.value == "maintenance"
+    (fault,) = otto.api("GET", "/faults").json()
+    assert otto.get(f"/faults/{fault['id']}/photo").status_code == 200
+    assert otto.post(f"/faults/{fault['id']}/mend", {"resolution": "New cable"}).status_code == 303
+    assert "Dangerous: It smells burnt" not in read(mia.get("/machines/prusa").text)
+    assert "New cable" in read(mia.get("/machines/prusa/history").text)
+
+
+def test_what_is_wrong_in_a_form_is_named_and_kept(browse, read):
+    mia = browse("mia")
+    answer = mia.post("/machines/prusa/fault", {"severity": "awful", "text": "Hm"})
+    assert answer.status_code == 422
+    assert "Say how bad it is" in read(answer.text)
+    assert ">Hm</textarea>" in answer.text
+    otto = browse("otto")
+    wrong = {"machine": "ender", "name": "Oil", "every_h": "1", "every_m": "1"}
+    assert "Give one amount" in read(otto.post("/service", wrong).text)
+
+
+def test_the_code_of_a_machine_leads_to_its_page(browse, read):
+    page = browse("mia").get("/machines/prusa/qr")
+    assert "<svg" in page.text
+    assert "http://testserver/machines/prusa" in read(page.text)
+
+
+def test_near_misses_lists_and_counters_by_the_api(browse, lab):
+    mia, otto, ada = browse("mia"), browse("otto"), browse("ada")
+    told = {"text": "Nearly", "machine": "saw", "unnamed": True}
+    assert mia.api("POST", "/near-misses", json=told).status_code == 204
+    assert otto.api("GET", "/near-misses").status_code == 403
+    (one,) = ada.api("GET", "/near-misses").json()
+    assert one["person_name"] == ""
+    wish = {"moment": "opening", "items": ["Air on"]}
+    assert otto.api("PUT", "/checklists", json=wish).status_code == 204
+    (asked,) = mia.api("GET", "/checklists").json()
+    answer = {"ticked": [], "note": "no air"}
+    path = f"/checklists/{asked['id']}/answers"
+    assert mia.api("POST", path, json=answer).status_code == 204
+    assert otto.api("GET", "/checklists/answers").json()[0]["missing"] == ["Air on"]
+    counter = {"machine": "ender", "name": "Oil", "every_h": 10}
+    made = otto.api("POST", "/service", json=counter).json()["id"]
+    assert otto.api("POST", f"/service/{made}/done", json={"text": ""}).status_code == 204
+    assert otto.api("DELETE", f"/service/{made}").status_code == 204
+    assert lab.services.faults.list(lab.people["mia"]) == []

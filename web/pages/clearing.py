@@ -1,0 +1,116 @@
+"""Clearing a machine in three taps, and saying that a result is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from jobs.domain.care import Outcome
+from jobs.domain.errors import InvalidError
+from web.auth import CheckedFormDep, VisitorDep
+from web.context import WebDep
+from web.errors import sentence_of
+from web.pages.page import go, page
+
+router = APIRouter()
+
+
+@router.get("/machines/{slug}/clear")
+def ask(request: Request, web: WebDep, visitor: VisitorDep, slug: str) -> HTMLResponse:
+    """Ask how what lies there had become."""
+    asked = web.services.clearing.look(visitor.actor, slug)
+    return page(request, web, visitor, "clear.html", asked=asked, values={}, problem="", field="")
+
+
+@router.post("/machines/{slug}/clear")
+def clear(
+    request: Request, web: WebDep, visitor: VisitorDep, slug: str, form: CheckedFormDep
+) -> Response:
+    """Take the word; where the person also says so, the machine is armed."""
+    try:
+        web.services.clearing.clear(
+            visitor.actor,
+            slug,
+            outcome_of(form.text("outcome")),
+            web.clock(),
+            cause=form.text("other-cause") or form.text("cause"),
+            shelf=form.text("shelf"),
+            note=form.text("note"),
+            photo=form.picture("photo"),
+        )
+    except InvalidError as error:
+        asked = web.services.clearing.look(visitor.actor, slug)
+        return page(
+            request,
+            web,
+            visitor,
+            "clear.html",
+            status=422,
+            asked=asked,
+            values=form.texts(),
+            problem=sentence_of(web, error),
+            field=error.field,
+        )
+    return go(f"/machines/{slug}", "cleared")
+
+
+def outcome_of(text: str) -> Outcome:
+    """Return the outcome that a form names."""
+    try:
+        return Outcome(text)
+    except ValueError:
+        raise InvalidError("clearing.outcome", field="outcome") from None
+
+
+@router.get("/clearings/{clearing_id}/photo")
+def photo(web: WebDep, visitor: VisitorDep, clearing_id: str) -> FileResponse:
+    """Hand out a clearing's photo."""
+    return photo_file(web.services.clearing.photo(visitor.actor, clearing_id))
+
+
+def photo_file(path: Path) -> FileResponse:
+    """Return a photograph: it was decoded and written anew."""
+    return FileResponse(
+        path, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"}
+    )
+
+
+@router.get("/contests")
+def contests(request: Request, web: WebDep, visitor: VisitorDep, about: str = "") -> HTMLResponse:
+    """Show one's own notes, for staff all; with *about*, ask for a new one."""
+    return page(
+        request,
+        web,
+        visitor,
+        "contests.html",
+        contests=web.services.contests.list(visitor.actor),
+        about=about[:80],
+        what=web.services.contests.contestable(visitor.actor, about, web.clock()) if about else "",
+    )
+
+
+@router.post("/contests")
+def contest(web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> RedirectResponse:
+    """Take a note against a result or a no-show."""
+    web.services.contests.open(visitor.actor, form.text("about"), form.text("note"), web.clock())
+    return go("/contests", "contested")
+
+
+@router.post("/contests/{contest_id}/decide")
+def decide(
+    web: WebDep, visitor: VisitorDep, contest_id: str, form: CheckedFormDep
+) -> RedirectResponse:
+    """Decide a note."""
+    decision = form.text("decision")
+    if decision not in ("upheld", "rejected"):
+        raise InvalidError("form.choice", field="decision", key="decision")
+    web.services.contests.decide(
+        visitor.actor,
+        contest_id,
+        form.text("reason"),
+        web.clock(),
+        upheld=decision == "upheld",
+    )
+    return go("/contests", "decided")
