@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum, auto
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from drivers.beside import Beside
+from drivers.express import Lane, Move
 from drivers.gcode import numbered
 
 
@@ -109,6 +112,23 @@ class CharacterCounting:
         line = self._unanswered.popleft()
         self.bytes -= len(line.text) + 1
         return line
+
+    def lane(self, ahead: Sequence[Line], until: float) -> Lane | None:
+        """Return what follows the next answers if the moves *ahead* do; None if more is owed."""
+        owed = self._unanswered
+        if not owed or not all(line.is_plain for line in owed):
+            return None
+        moves = [
+            Move(len(line.text) + 1, line.place, line.text + b"\n") for line in (*owed, *ahead)
+        ]
+        return Lane(moves, len(owed), self.rx_bytes, self._lines_max, until)
+
+    def land(self, lane: Lane, moves: Sequence[Line]) -> None:
+        """Count what a lane has heard, and that *moves* have left."""
+        self._unanswered.extend(moves)
+        for _ in range(lane.answers):
+            self._unanswered.popleft()
+        self.bytes = sum(len(line.text) + 1 for line in self._unanswered)
 
     def clear(self) -> None:
         """Forget all: the controller has thrown its buffer away."""
@@ -267,7 +287,7 @@ class NumberedWindow:
         ready, sent, beside = self._ready, self._sent, self.beside.bytes
         while ahead and self.unanswered < self.lines_max:
             if not ready or ready[0][0].number != self.next or ready[0][0].line is not ahead[0]:
-                self._make_ready(ahead)
+                self._make_ready(ahead, len(ahead))
                 if not ready:
                     break
             entry, wire = ready[0]
@@ -282,8 +302,6 @@ class NumberedWindow:
             self.next += 1
             self.unanswered += 1
             self.bytes += size
-            if len(sent) - self.unanswered > self._KEPT:
-                sent.popleft()
         return taken, b"".join(wires)
 
     def place(self, number: int) -> None:
@@ -330,8 +348,6 @@ class NumberedWindow:
         self.next += 1
         self.unanswered += 1
         self.bytes += len(wire)
-        if len(self._sent) - self.unanswered > self._KEPT:
-            self._sent.popleft()
         return wire
 
     def answered(self) -> Line | None:
@@ -342,31 +358,37 @@ class NumberedWindow:
         self.unanswered -= 1
         self.bytes = max(0, self.bytes - entry.size) if self.unanswered else 0
         self._good += 1
+        self._forget_old()
         if self.narrow and self._good >= self._widen_after:
             self.narrow = False
             self._widen_after = max(self._WIDEN_FIRST, self._widen_after // 2)
         return entry.line
 
-    @property
-    def has_only_moves(self) -> bool:
-        """Tell whether plain moves are owed, nothing else, and nothing goes out again."""
-        start = len(self._sent) - self.unanswered
-        moves = all(self._sent[at].line.is_plain for at in range(start, len(self._sent)))
-        return moves and bool(self.unanswered) and not self._again and not self.narrow
+    def lane(self, ahead: Sequence[Line], count: int, until: float) -> Lane | None:
+        """Return what follows the next answers if the moves *ahead* do; None if more is owed.
 
-    def moves_answered(self, count: int) -> int:
-        """Take *count* answers while it `has_only_moves`; return the place of the last one.
-
-        :returns: -1 if none would be owed any more; nothing is taken then.
+        :param count: of the moves ahead that are made ready, at most.
+        :param until: when the lane ends [s].
         """
-        if count >= self.unanswered:
-            return -1
-        first = len(self._sent) - self.unanswered
-        self.unanswered -= count
-        for at in range(first, first + count):
-            self.bytes -= self._sent[at].size
-        self._good += count
-        return self._sent[first + count - 1].line.place
+        if self.narrow or self._again or self.beside or self._placed >= self.first:
+            return None
+        owed = [self._sent[-back] for back in range(self.unanswered, 0, -1)]
+        if not owed or not all(entry.line.is_plain for entry in owed):
+            return None
+        self._make_ready(ahead, count)
+        moves = [Move(entry.size, entry.line.place, b"") for entry in owed]
+        moves += [Move(entry.size, entry.line.place, wire) for entry, wire in self._ready]
+        return Lane(moves, len(owed), self._budget, self.lines_max, until)
+
+    def land(self, lane: Lane) -> None:
+        """Count what a lane has heard and sent."""
+        answers, gone = lane.answers, lane.gone
+        self._sent.extend(self._ready.popleft()[0] for _ in range(gone))
+        self.next += gone
+        self.unanswered += gone - answers
+        self.bytes = sum(self._sent[-back].size for back in range(1, self.unanswered + 1))
+        self._good += answers
+        self._forget_old()
 
     def answered_through(self, number: int) -> list[Line]:
         """Return all unanswered lines up to *number*, which was answered by name."""
@@ -465,14 +487,25 @@ class NumberedWindow:
     def _take(self, count: int) -> list[Line]:
         return [line for _ in range(count) if (line := self.answered()) is not None]
 
-    def _make_ready(self, ahead: deque[Line]) -> None:
-        """Number the moves that *ahead* begins with, for the case that nothing comes between."""
-        self._ready.clear()
-        for number, line in enumerate(ahead, self.next):
+    def _make_ready(self, ahead: Sequence[Line], count: int) -> None:
+        """Number *count* moves that *ahead* begins with, for the case that nothing comes between.
+
+        What is ready already, and still comes next, stays.
+        """
+        ready = self._ready
+        if ready and (ready[0][0].number != self.next or ready[0][0].line is not ahead[0]):
+            ready.clear()
+        first = self.next + len(ready)
+        for number, line in enumerate(islice(ahead, len(ready), count), first):
             if not line.is_plain:
                 break
             wire = self._encoded(number, line.text)
-            self._ready.append((Sent(number, len(wire), line), wire))
+            ready.append((Sent(number, len(wire), line), wire))
+
+    def _forget_old(self) -> None:
+        """Keep no more answered lines than a resend may reach back to."""
+        while len(self._sent) - self.unanswered > self._KEPT:
+            self._sent.popleft()
 
     def _fits_beyond(self, size: int) -> bool:
         """Tell whether the places of the command queue leave room for so many bytes."""

@@ -219,6 +219,9 @@ class _Sending:
     def _turn(self) -> float:
         """Wait for the port or the time, act, and return the time [s]."""
         session, now = self.session, time.monotonic()
+        if self._watched == select.POLLIN and self._began is not None:
+            session.express(self._poll.poll, time.monotonic, now + _TICK)
+            now = time.monotonic()
         due = session.deadline()
         wait = _TICK if due is None else min(max(due - now, 0.0), _TICK)
         wanted = select.POLLIN | (select.POLLOUT if session.wants_write else 0)

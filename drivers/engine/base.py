@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from drivers.acts import Act, Order, Reach
 from drivers.dialects import DIALECTS, suspect
 from drivers.engine.prompting import Prompting
+from drivers.express import Lane
 from drivers.flow import Line, Part, Program
 from drivers.profile import FirmwareProfile
 from drivers.quality import LinkQuality
@@ -27,7 +28,8 @@ from drivers.snapshot import (
 
 _LINE_MAX = 4096  # longest line a firmware may say [bytes]; beyond it is noise
 _EXTRAS_MAX = 64  # commands that may wait between program lines
-_AHEAD = 32  # lines made ready at once: from the second on the processor is warm
+_AHEAD = 64  # lines made ready at once: from the second on the processor is warm
+_STRETCH = 4  # of a first lane; one that was followed to its end is made longer
 _RATE_WINDOW = 5.0  # over which lines per second are counted [s]
 _RATE_STEP = 0.5  # between two counts [s]
 _NONE: frozenset[Act] = frozenset()
@@ -47,8 +49,6 @@ class StreamEngine(ABC):
 
     #: The caller empties its output queue before it writes `urgent_to_send`.
     flush_first = False
-    #: The next bytes may be given to `stream` instead of `receive`.
-    is_smooth = False
 
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
         self._profile = profile
@@ -61,6 +61,7 @@ class StreamEngine(ABC):
         self._extras: deque[Line] = deque()
         self._program: Program | None = None
         self._ahead: deque[Line] = deque()  # the next lines of the program, ready to go
+        self._stretch = _STRETCH  # moves that a lane is made for
         self._cursor = 0
         self._acked = 0
         self._run = ""
@@ -110,7 +111,6 @@ class StreamEngine(ABC):
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Return what *data* means, however the port cut it. Empty: only time passed."""
-        self.is_smooth = False
         acked = self._acked
         if data:
             self._heard_at = now
@@ -127,14 +127,46 @@ class StreamEngine(ABC):
         events, self._events = self._events, []
         return events
 
-    def stream(self, data: bytes, now: float) -> bytes | None:  # noqa: ARG002 (the seam's shape)
-        """Return what follows *data* if it only says that moves are done; None: ask `receive`.
+    def lane(self) -> Lane | None:
+        """Return the express lane if the program streams and all else rests.
 
-        May be called while `is_smooth`: the program streams, and all else rests. It does then
-        what `receive`, `urgent_to_send` and `data_to_send` would do, at a fraction of the cost:
-        at the rates of real cables almost every wake-up brings one answer to one move.
+        It says what `receive`, `urgent_to_send` and `data_to_send` would, and nothing else may be
+        asked of the engine before it is given back to `land`.
         """
         return None
+
+    def land(self, lane: Lane) -> None:
+        """Take in what a lane has heard and sent: what the long way would have left in memory."""
+        if not lane.heard:
+            return
+        self._heard_at, self._partial = lane.heard[-1].at, lane.tail
+        if not lane.answers:
+            return
+        self._acked, self._cursor = lane.acked, lane.sent
+        self._stretch = max(_STRETCH, min(2 * lane.answers, _AHEAD))
+        moves = [self._ahead.popleft() for _ in range(lane.gone)]
+        for line in moves:
+            self._note_taken(line)
+        self._landed(lane, moves)
+
+    def _landed(self, lane: Lane, moves: list[Line]) -> None:
+        """Count what a lane has heard, and the *moves* that it has sent."""
+        raise NotImplementedError
+
+    @property
+    def _is_clear(self) -> bool:
+        """Tell whether the program streams, a move comes next, and nothing else is at hand."""
+        return (
+            self._phase is Phase.STREAMING
+            and not (self._extras or self._urgent or self._events or self._partial)
+            and self._starved_since is None
+            and bool(self._ahead)
+            and self._ahead[0].is_plain
+        )
+
+    def _lane_until(self) -> float:
+        """Return when a clock runs out [s]; that of the next answer only runs longer."""
+        return min(self._count_at, *self._timers.values())
 
     def _ring_all(self, now: float) -> None:
         for name in [name for name, due in self._timers.items() if due <= now]:
@@ -366,7 +398,8 @@ class StreamEngine(ABC):
         return self._ahead[0] if self._ahead else None
 
     def _read_ahead(self, program: Program) -> None:
-        index, end = self._cursor, len(program)
+        """Have so many of the next lines at hand as are made ready at once."""
+        index, end = self._ahead[-1].place + 1 if self._ahead else self._cursor, len(program)
         is_plain = self._is_plain
         while index < end and len(self._ahead) < _AHEAD:
             text = program.line(index)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice, takewhile
 from typing import assert_never
 
 from drivers.dialects import grbl
 from drivers.engine.base import RUNNING
 from drivers.engine.grbl_acts import POLL_HAND, Step
 from drivers.engine.grbl_beam import GrblBeam
+from drivers.express import Lane
 from drivers.flow import Line, Part
 from drivers.profile import FirmwareProfile
 from drivers.snapshot import Cancelled, Connected, Finished, Phase, Resumed, Said
@@ -69,6 +71,21 @@ class GrblEngine(GrblBeam):
             return None  # until all before it is made: see `_status_of_run`
         self._idle_seen = 0
         return self._take_of_program()
+
+    def lane(self) -> Lane | None:
+        """Return the express lane if the program streams and all else rests."""
+        at_rest = self._step is Step.NOTHING and self._change is None and not self.flush_first
+        if self._program is None or not at_rest or not self._is_clear:
+            return None
+        if len(self._ahead) < self._stretch:
+            self._read_ahead(self._program)
+        plain = list(takewhile(lambda line: line.is_plain, islice(self._ahead, self._stretch)))
+        return self._flow.lane(plain, self._lane_until())
+
+    def _landed(self, lane: Lane, moves: list[Line]) -> None:
+        self._flow.land(lane, moves)
+        self._idle_seen = 0
+        self._await_answer(next(heard.at for heard in reversed(lane.heard) if heard.answers))
 
     # -- commands ---------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from collections import deque
 from enum import Enum, auto
 
@@ -145,12 +144,7 @@ class MarlinWire(StreamEngine):
             self._await_answer(now)
         if (self._starved_since is not None or not window.unanswered) and self._streams():
             self._mark_starving(not window.unanswered, now)
-        self._look_whether_smooth()
         return out
-
-    @abstractmethod
-    def _look_whether_smooth(self) -> None:
-        """Set `is_smooth`: every line that can be sent now has been."""
 
     def _streams(self) -> bool:
         """Tell whether the program goes on, and nothing else is being done."""
@@ -171,7 +165,6 @@ class MarlinWire(StreamEngine):
             moves, wire = self._window.send_moves(ahead)
         if ahead and ahead[0].is_plain and (moves or self._window.again is None):
             return out  # it finds no room, and nothing else is waiting
-        self.is_smooth = False
         return self._send_one_by_one(out, now)
 
     def _send_one_by_one(self, out: bytes, now: float) -> bytes:
@@ -353,22 +346,23 @@ class MarlinWire(StreamEngine):
     def _time_answer(self, now: float) -> None:
         """Learn from an answer how long one takes, and count the time to the next one anew."""
         if self._window.unanswered:
-            # One stall must not teach patience; a slow stretch of the program may.
-            took = min(now - self._answered_at, 2.0 * self._pace + 0.01)
-            self._pace += (took - self._pace) / 8.0
+            self._learn_pace(now)
             self._await_answer(now)
         else:
             self._place_wanted = False  # nothing is owed, so no count can be behind
             self._timers.pop("answer", None)
         self._answered_at = now
 
+    def _learn_pace(self, now: float) -> None:
+        # One stall must not teach patience; a slow stretch of the program may.
+        took = min(now - self._answered_at, 2.0 * self._pace + 0.01)
+        self._pace += (took - self._pace) / 8.0
+
     def _await_answer(self, now: float) -> None:
         """Count the time to the next answer anew."""
-        expected = 0.0
-        if not self.is_smooth:  # else it is a move
-            expected = self._expected_time(self._guarded or self._window.oldest)
-            if expected and self._answer_s >= NO_BUSY:
-                expected = max(expected, PLANNED * self._profile.planner_blocks)
+        expected = self._expected_time(self._guarded or self._window.oldest)
+        if expected and self._answer_s >= NO_BUSY:
+            expected = max(expected, PLANNED * self._profile.planner_blocks)
         self._patience_until = now + self._answer_s + expected
         self._asked = 0
         self._timers["answer"] = now + self._late_after()

@@ -17,7 +17,9 @@ from drivers.flow import CharacterCounting, Line, NumberedWindow, Part, Sent
 from drivers.quality import LinkQuality
 
 # Not memory of the conversation, or lines of a program, which may be somebody else's.
-_OWN = frozenset({"_profile", "_program", "_dialect", "_events", "_ahead", "_made", "_ready"})
+_OWN = frozenset(
+    {"_profile", "_program", "_dialect", "_events", "_ahead", "_made", "_ready", "_stretch"}
+)
 _PLAIN = (bool, int, float, str, type(None))
 _INSIDE = (Beside, CharacterCounting, NumberedWindow, LinkQuality, Prompting)
 

@@ -20,6 +20,7 @@ from drivers.host.recording import Recorder
 from drivers.host.seam import MachineSession, OpenSession, Told
 from drivers.host.watching import Watching
 from drivers.journal import Journal
+from drivers.session import Clock, Wait
 from drivers.snapshot import Phase, Snapshot, TemperatureRead
 from drivers.wire import Do, HostEvent
 
@@ -165,7 +166,26 @@ class Upkeep:
         session = self._session
         if session is None or now >= self._look_at or self._last.phase is not Phase.STREAMING:
             return False
+        self._is_only_streaming = False
         self._try(self._move, session, now)
+        return self._is_only_streaming
+
+    def express(self, wait: Wait, clock: Clock, until: float) -> bool:
+        """Stream for as long as only plain answers come; False if `tick` is to follow.
+
+        What `stream` would do at each of them; see `drivers.session.Session.express`.
+        """
+        session = self._session
+        if session is None or self._last.phase is not Phase.STREAMING:
+            return True
+        self._is_only_streaming = True
+
+        def go(session: MachineSession, now: float) -> None:
+            del now
+            if session.express(wait, clock, until, self._account.note_progress):
+                self._note_reached(session)
+
+        self._try(go, session, clock())
         return self._is_only_streaming
 
     def _try(
@@ -175,19 +195,24 @@ class Upkeep:
         try:
             do(session, now)
         except (DriverError, OSError) as error:
+            self._is_only_streaming = False
             self.lose_port(error, now)
         except Exception:
             # Whatever it was, the worst answer is to die with the heat on: what ran is
             # interrupted, and we come back to switch off as after a lost port.
             log.exception("%s: the session broke", self._config.machine)
+            self._is_only_streaming = False
             program = self._account.program
             self.disconnect(now)
             self._heard.clear()
             self.interrupt("host-error", program)
 
     def _move(self, session: MachineSession, now: float) -> None:
-        self._is_only_streaming = False
         session.ready(now)
+        self._note_reached(session)
+
+    def _note_reached(self, session: MachineSession) -> None:
+        """Note how far the run has come, and whether it just goes on."""
         phase, acked, sent = session.reached()
         self._account.note_progress(acked, sent)
         goes_on = phase is Phase.STREAMING and not self._heard and not session.wants_write

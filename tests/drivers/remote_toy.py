@@ -177,6 +177,9 @@ class ToySession:
         self._read()
         self._write()
 
+    def express(self, wait, clock, until: float, note) -> bool:
+        return False
+
     def start(self, program, now: float, run: str) -> bool:
         if self._remote.get("state") != "idle":
             return False

@@ -76,6 +76,9 @@ class FakeSession:
         for event in said:
             self.publish(event)
 
+    def express(self, wait, clock, until, note):
+        return False
+
     def start(self, program, now, run):
         self.told.append(("start", len(program)))
         if not self.accepts:

@@ -53,6 +53,9 @@ class FakeSession:
         for event in said:
             self.publish(event)
 
+    def express(self, wait, clock, until, note):
+        return False
+
     def command(self, line, now):
         self.told.append(line)
         return True
