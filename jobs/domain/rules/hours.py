@@ -53,7 +53,7 @@ def holiday(facts: Facts, values: Values) -> Iterator[Refusal]:
     day = next((one for one in days if one in facts.holidays), None)
     if day is None:
         return
-    closed = [local_day(one, facts.zone) for one in facts.holidays]
+    closed = sorted(local_day(one, facts.zone) for one in facts.holidays)
     ways = around(facts, values, closed) if whole else _after(facts, day)
     yield Refusal(
         Reason.HOLIDAY,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.rules.facts import Facts
-from jobs.domain.rules.times import around, later_of
+from jobs.domain.rules.times import around, in_the_way, later_of
 from jobs.domain.rules.values import Values
 
 
@@ -39,6 +39,6 @@ def out_of_service(facts: Facts, values: Values) -> Iterator[Refusal]:
 
 def taken(facts: Facts, values: Values) -> Iterator[Refusal]:
     """Somebody has it then."""
-    if any(one.overlaps(facts.interval) for one in facts.taken):
+    if in_the_way(facts.taken, facts.start, facts.end):
         ways = around(facts, values, facts.taken)
         yield Refusal(Reason.TAKEN, passes_at=later_of(ways), ways=ways)

@@ -18,6 +18,7 @@ from jobs.domain.rules.times import (
     LOOK_AHEAD_DAYS,
     MINUTE,
     around,
+    in_the_way,
     later_of,
     local_date,
     local_week,
@@ -75,12 +76,12 @@ def too_close(facts: Facts, values: Values) -> Iterator[Refusal]:
     if values.gap_min is None:
         return
     gap = timedelta(minutes=values.gap_min)
-    kept = [
+    kept = sorted(
         Interval(one.interval.start - gap, one.interval.end + gap)
         for one in facts.own
         if one.machine == facts.machine
-    ]
-    if not any(one.overlaps(facts.interval) for one in kept):
+    )
+    if in_the_way(kept, facts.start, facts.end) is None:
         return
     ways = around(facts, values, kept)
     yield Refusal(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from jobs.domain.calendar import Interval, free_intervals, local_day
+from jobs.domain.calendar import Interval, local_day
 from jobs.domain.policy import Way, WayKind
 from jobs.domain.rules.facts import Facts
 from jobs.domain.rules.values import Values
@@ -70,28 +70,45 @@ def shorter(facts: Facts, values: Values, end: datetime) -> Iterator[Way]:
         yield Way(WayKind.SHORTER, facts.start, facts.start + length)
 
 
-def around(facts: Facts, values: Values, taken: Iterable[Interval]) -> tuple[Way, ...]:
+def in_the_way(taken: Sequence[Interval], start: datetime, end: datetime) -> Interval | None:
+    """Return the first of *taken*, which is in order, that is in the way of a time."""
+    for one in taken:
+        if one.start >= end:
+            return None
+        if one.end > start:
+            return one
+    return None
+
+
+def gaps(taken: Sequence[Interval], start: datetime, end: datetime) -> Iterator[Interval]:
+    """Yield what *taken*, which is in order, leaves free from *start* to *end*."""
+    for one in taken:
+        if one.start >= end:
+            break
+        if one.start > start:
+            yield Interval(start, one.start)
+        start = max(start, one.end)
+    if start < end:
+        yield Interval(start, end)
+
+
+def around(facts: Facts, values: Values, taken: Sequence[Interval]) -> tuple[Way, ...]:
     """Return the next, the last and the shorter slot that lie clear of *taken*.
 
-    :param taken: what is in the way, as far as `known_until`.
+    :param taken: what is in the way, in order, as far as `known_until`.
     """
     found: list[Way] = []
-    in_order = sorted(taken)
-    if facts.start < facts.known_until:
-        within = Interval(facts.start, facts.known_until)
-        for free in free_intervals(in_order, within):
-            if free.length >= facts.length:
-                found.append(Way(WayKind.LATER, free.start, free.start + facts.length))
-                break
-    if facts.now < facts.end:
-        before = list(free_intervals(in_order, Interval(facts.now, facts.end)))
-        for free in reversed(before):
-            if free.length >= facts.length:
-                found.append(Way(WayKind.EARLIER, free.end - facts.length, free.end))
-                break
-    here = [one for one in in_order if one.end > facts.start and one.start < facts.end]
-    if here and here[0].start > facts.start:
-        found.extend(shorter(facts, values, here[0].start))
+    for free in gaps(taken, facts.start, facts.known_until):
+        if free.length >= facts.length:
+            found.append(Way(WayKind.LATER, free.start, free.start + facts.length))
+            break
+    for free in reversed(list(gaps(taken, facts.now, facts.end))):
+        if free.length >= facts.length:
+            found.append(Way(WayKind.EARLIER, free.end - facts.length, free.end))
+            break
+    first = in_the_way(taken, facts.start, facts.end)
+    if first is not None and first.start > facts.start:
+        found.extend(shorter(facts, values, first.start))
     return tuple(found)
 
 
