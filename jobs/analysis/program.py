@@ -13,6 +13,7 @@ import numpy as np
 
 from jobs.analysis.beginning import Beginning
 from jobs.analysis.checks import findings_of, make_checks
+from jobs.analysis.cut import cut_short
 from jobs.analysis.dialect import FARMBOT
 from jobs.analysis.lines import with_texts
 from jobs.analysis.madefor import made_for
@@ -136,7 +137,8 @@ def prepare_program(
         return without_stream([Finding(FindingCode.EMPTY, Severity.BLOCK)])
     guessed.append(told.guessed)
     found = [*_of_bytes(told), *made_for(told.ends, target)]
-    findings = with_texts(path_in, findings_of(checks, found))
+    judged = findings_of(checks, found)
+    findings = with_texts(path_in, [*judged, *cut_short(told, judged)])
     result = _described(told, report, tools, machine, density_g_cm3) | _started(start)
     result["thumbnails"] = [
         {**row, "file": name}
@@ -240,6 +242,6 @@ def _of_bytes(told: Told) -> list[Finding]:
         fields: dict[str, str | int | float] = {"byte": f"0x{byte:02X}", "count": count}
         findings.append(Finding(FindingCode.REALTIME_BYTE, Severity.BLOCK, line, fields))
     if told.overlong:
-        limits = {"bytes": LONGEST_LINE_BYTES, "limit_bytes": LONGEST_LINE_BYTES, "count": 1}
+        limits = {"bytes": LONGEST_LINE_BYTES + 1, "limit_bytes": LONGEST_LINE_BYTES, "count": 1}
         findings.append(Finding(FindingCode.LINE_TOO_LONG, Severity.BLOCK, told.overlong, limits))
     return findings

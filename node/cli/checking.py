@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.job import InputKind
-from jobs.domain.preflight import Finding, FindingCode, Severity, Verdict, verdict
+from jobs.domain.preflight import (
+    LARGEST_PROGRAM_BYTES,
+    Finding,
+    FindingCode,
+    Severity,
+    Verdict,
+    verdict,
+)
 from jobs.services.sniff import sniff
 from jobs.services.workers import Task, WorkerResult, run_worker
 from node.cli.words import out, print_json, say, text
@@ -202,6 +209,11 @@ def _work(
 ) -> WorkerResult:
     if not file.is_file():
         raise InvalidError("file.unreadable", file=str(file), reason="no such file")
+    if (size := file.stat().st_size) > LARGEST_PROGRAM_BYTES:
+        # Larger than any file that is read: it is not even copied for the worker.
+        fields = {"bytes": size, "limit_bytes": LARGEST_PROGRAM_BYTES}
+        found = Finding(FindingCode.TOO_LARGE, Severity.BLOCK, fields=fields)
+        return WorkerResult(True, {"kind": "unknown", "findings": [found.to_json()]}, {})
     # The worker sees a plain name: what a path looks like must not matter to a reader.
     name = "upload" + "".join(char for char in file.suffix.lower() if char.isalnum() or char == ".")
     return run_worker(task, request, {name: file}, outputs=outputs)

@@ -65,3 +65,17 @@ def test_a_pattern_names_what_it_says(entry, command, meant):
 def test_an_entry_that_is_none_is_refused(entry):
     with pytest.raises(ValueError, match=re.escape(entry) or "^$"):
         Pattern.read(entry)
+
+
+@pytest.mark.parametrize(
+    ("entry", "least", "below"),
+    [
+        ("G10 L>=2", 2.0, float("inf")),
+        ("M302 S<150", float("-inf"), 150.0),
+        ("M211 S0", 0.0, 1e-9),
+        ("M104 I", float("-inf"), float("inf")),
+    ],
+)
+def test_a_rule_begins_and_ends_where_its_entry_says(entry, least, below):
+    pattern = Pattern.read(entry)
+    assert (pattern.least, pattern.below) == (least, below)

@@ -154,6 +154,20 @@ def test_a_mesh_that_cannot_be_read_is_a_finding(fabnode, tmp_path, name, conten
     assert [each for each in said.json["findings"] if each["severity"] == "block"], said.json
 
 
+@pytest.mark.parametrize("command", ["inspect", "check"])
+def test_a_line_of_two_gigabytes_is_said_at_once(fabnode, tmp_path, command):
+    """The file has holes, so it takes no room; nothing of it is copied or read."""
+    path, machine = tmp_path / "long.gcode", tmp_path / "machine.toml"
+    with path.open("wb") as file:
+        file.write(b"G28\nG1 X")
+        file.truncate(2 * 1024**3)
+    machine.write_text('kind = "fdm"\nprofile = "marlin-2"\nport = "x"\nenvelope_mm = [9, 9, 9]\n')
+    said = fabnode(command, path, "--json", *(["--machine", machine] if command == "check" else []))
+    (found,) = said.json["findings"]
+    assert (found["code"], found["severity"]) == ("too-large", "block")
+    assert found["fields"]["bytes"] == 2 * 1024**3
+
+
 def test_a_finding_is_a_sentence_without_json(fabnode, tmp_path):
     path = tmp_path / "garbage.stl"
     path.write_bytes(b"x" * 83)
