@@ -36,7 +36,7 @@ def test_the_page_shows_every_finding_with_its_line_and_the_form(browse, doubtfu
     page = mia.get(f"/jobs/{job}").text
     assert "M280 P0 S&lt;b&gt;" in page
     assert "$100=80" in page
-    assert "now 250, then 80" in read(page)
+    assert "Now: 250. Then: 80." in read(page)
     assert f"/jobs/{job}/waive" not in page
     assert "An operator must read this" in read(page)
     page = otto.get(f"/jobs/{job}").text
