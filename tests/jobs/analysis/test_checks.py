@@ -240,6 +240,27 @@ def test_where_a_limit_lies_is_exact(prepared: Prepare, line: str, code: str | N
     assert found & wanted == ({code} if code else set())
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("; nozzle_diameter = 0.4,0.6", {}),  # one of them is right
+        ("; nozzle_diameter = 0.6,0.8", {"wrong-nozzle": ("person", None)}),
+        ("; gcode_flavor = marlin2", {}),
+        ("; gcode_flavor = machinekit", {"wrong-dialect": ("person", None)}),
+        ("; gcode_flavor = sailfish", {"wrong-dialect": ("person", None)}),
+    ],
+)
+def test_what_a_slicer_says_it_was_made_for_is_compared(
+    tmp_path: Path, said: str, expected: dict[str, object]
+) -> None:
+    upload = tmp_path / "upload.gcode"
+    upload.write_text(HOT + f"M83\nG1 X5 E1 F600{COOL}{said}\n")
+    machine = replace(PRINTER, nozzle_mm=0.4)
+    made = prepare_program(upload, tmp_path / "out", machine, "marlin", (), None, "fdm")
+    codes = _codes(made)
+    assert {code: codes[code] for code in codes if code.startswith("wrong-")} == expected
+
+
 def test_a_spindle_left_on_backwards_is_left_on(prepared: Prepare) -> None:
     made = prepared(b"G21\nM4 S500\nG1 X5 F100\n", "mill")
     assert _codes(made)["spindle-left-on"] == ("person", 2)
