@@ -19,6 +19,7 @@ from jobs.services.views import HealthView
 from web import errors, live
 from web.api import bookings as api_bookings
 from web.api import house as api_house
+from web.api import importing as api_importing
 from web.api import jobs as api_jobs
 from web.api import lab as api_lab
 from web.api import machines as api_machines
@@ -40,6 +41,7 @@ from web.pages import (
     designs,
     feeds,
     hand_form,
+    importing,
     jobs,
     lab,
     learning,
@@ -120,6 +122,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         hand_form,
         resuming,
         cycle,
+        importing,
         clearing,
         upkeep,
         pictures,
@@ -135,6 +138,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_notices,
         api_house,
         api_modules,
+        api_importing,
         api_upkeep,
         api_lab,
         api_ports,

@@ -106,7 +106,7 @@ class People:
 
         :param actor: None only for the first admin, while there is none.
         """
-        login, name = _checked_login(login), _checked_name(name)
+        login, name = checked_login(login), checked_name(name)
         if actor is not None:
             _may_give(actor, role)
         secret = None if password is None else passwords.hashed(passwords.checked(password))
@@ -286,14 +286,14 @@ class People:
         return person
 
 
-def _checked_login(login: str) -> str:
+def checked_login(login: str) -> str:
     folded = fold_login(login)
     if not _LOGIN.fullmatch(folded):
         raise InvalidError("person.login", field="login")
     return folded
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
     name = " ".join(name.split())
     if not 1 <= len(name) <= _LONGEST_NAME:
         raise InvalidError("person.name", field="name", characters=_LONGEST_NAME)

@@ -20,6 +20,7 @@ from jobs.services.feeds import Feeds
 from jobs.services.hand import Hand
 from jobs.services.history import History
 from jobs.services.house import House
+from jobs.services.importing import Importing
 from jobs.services.lab import Lab
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import Loading
@@ -55,6 +56,7 @@ class Services:
     modules: Modules
     clearing: Clearing
     contests: Contests
+    importing: Importing
     servicing: Servicing
     history: History
     faults: Faults
@@ -103,6 +105,7 @@ def build_services(workshop: Workshop) -> Services:
         modules=Modules(workshop),
         clearing=Clearing(workshop),
         contests=Contests(workshop),
+        importing=Importing(workshop),
         servicing=Servicing(workshop),
         history=History(workshop),
         faults=Faults(workshop),

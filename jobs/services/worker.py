@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from jobs.services.confinement import enter_namespaces, lock_files, take_limits
 from jobs.services.workers import Failure, Task
@@ -208,6 +208,38 @@ def photo(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, ob
     return {"width_px": width, "height_px": height}
 
 
+def calendar(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Return the `events` of an .ics file, at most `most`, as the fields of an imported row."""
+    del out
+    from icalendar import Calendar
+
+    try:
+        read = Calendar.from_ical(_only(files).read_bytes())
+    except ValueError as error:
+        raise TaskError(Failure.UNREADABLE, str(error)[:200]) from error
+    events: list[dict[str, str]] = []
+    for event in read.walk("VEVENT")[: int(str(request.get("most", 1000)))]:
+        text = {key: str(event.get(key, ""))[:500] for key in ("LOCATION", "SUMMARY", "STATUS")}
+        who = event.get("ATTENDEE") or event.get("ORGANIZER") or ""
+        who = who[0] if isinstance(who, list) else who
+        events.append(
+            {
+                "machine": text["LOCATION"] or text["SUMMARY"],
+                "note": text["SUMMARY"] if text["LOCATION"] else "",
+                "login": str(who).lower().removeprefix("mailto:")[:200],
+                "cancelled": "yes" if text["STATUS"].upper() == "CANCELLED" else "",
+                "repeats": "yes" if "RRULE" in event else "",
+                **{key: _when(event, key) for key in ("start", "end")},
+            }
+        )
+    return {"events": events}
+
+
+def _when(event: Any, key: str) -> str:
+    found = event.get(f"DT{key.upper()}")
+    return found.dt.isoformat() if found is not None else ""
+
+
 def manifest(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Read a design's manifest: the design, what can be printed, its licence.
 
@@ -238,6 +270,7 @@ TASKS: Final[dict[Task, TaskFunction]] = {
     Task.RESUME: resume,
     Task.SLICE: slice_mesh,
     Task.PHOTO: photo,
+    Task.CALENDAR: calendar,
     Task.MANIFEST: manifest,
 }
 

@@ -78,6 +78,8 @@ def _act(args: argparse.Namespace) -> int:
             from node.cli.house import reset as act
         case "ledger":
             from node.cli.lab import verify as act
+        case "import":
+            from node.cli.importing import bring as act
         case "start":
             from node.cli.starting import start as act
         case "resume":

@@ -98,6 +98,16 @@ def _add_books(commands: Commands) -> None:
     verbs = ledger.add_subparsers(dest="verb", required=True, metavar="VERB")
     verify = verbs.add_parser("verify", help="cli.help.ledger.verify")
     verify.add_argument("--json", action="store_true", help="cli.help.json")
+    bring = commands.add_parser("import", help="cli.help.import")
+    bring.add_argument(
+        "what",
+        choices=["people", "qualifications", "bookings"],
+        metavar="WHAT",
+        help="cli.help.import.what",
+    )
+    bring.add_argument("file", type=Path, help="cli.help.import.file")
+    bring.add_argument("--dry-run", action="store_true", help="cli.help.import.dry-run")
+    bring.add_argument("--json", action="store_true", help="cli.help.json")
     admin = commands.add_parser("admin", help="cli.help.admin")
     admin_verbs = admin.add_subparsers(dest="verb", required=True, metavar="VERB")
     admin_verbs.add_parser("reset", help="cli.help.admin.reset")

@@ -555,6 +555,7 @@ PAGES = (
     "/people",
     "/modules",
     "/upkeep",
+    "/import",
     "/machines/ender/fault",
     "/machines/old-printer/clear",
     "/machines/ender/history",

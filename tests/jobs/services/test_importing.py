@@ -1,0 +1,172 @@
+"""Taking a lab over from another system: lists in the shape of NEMO's and fab-manager's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from jobs.domain.errors import InvalidError, NotAllowedError
+from jobs.domain.importing import What, read_table
+from jobs.domain.people import Actor
+from jobs.services.importing import Imported, Importing
+from jobs.services.workshop import Workshop
+from jobs.store.tables import Allocation, Person
+from tests.jobs.services.conftest import NOW
+
+# Columns as NEMO names its users, qualifications and reservations.
+NEMO_USERS = b"""id,username,first_name,last_name,email,is_active
+1,ana,Ana,Berg,ana@example.org,True
+2,ben,Ben,Cho,ben@example.org,True
+"""
+NEMO_QUALIFICATIONS = b"""user,tool,qualified_on
+ana,Ender,2025-01-02
+"""
+NEMO_RESERVATIONS = b"""id,user,tool,start,end,cancelled,title
+7,ana,Ender,2026-03-10T09:00:00+01:00,2026-03-10T11:00:00+01:00,False,hooks
+"""
+# Columns as fab-manager names its members and reservations.
+FABMANAGER = "Surname;First name;Email;Group\nBerg;Ana;ana@example.org;standard\n".encode("cp1252")
+FABMANAGER_BOOKED = (
+    b"Email;Machine;Start date;End date\nana@x.org;ENDER;10.03.2026 09:00;10.03.2026 11:00\n"
+)
+ICS = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\n%sEND:VCALENDAR\r\n"
+EVENT = (
+    b"BEGIN:VEVENT\r\nUID:%s\r\nDTSTART:20260310T080000Z\r\nDTEND:20260310T100000Z\r\n"
+    b"SUMMARY:hooks\r\nLOCATION:Ender\r\nATTENDEE:mailto:ana@example.org\r\n%sEND:VEVENT\r\n"
+)
+
+
+@pytest.fixture
+def bring(workshop: Workshop, printer: str, admin: Actor) -> Callable[..., Imported]:
+    def run(what: What, data: bytes, name: str = "list.csv", *, dry: bool = False) -> Imported:
+        return Importing(workshop).run(admin, what, name, data, NOW, dry=dry)
+
+    return run
+
+
+def count(workshop: Workshop, table: type) -> int:
+    with workshop.database.read() as session:
+        return session.query(table).count()
+
+
+def told(found: Imported) -> list[tuple[int, str, str]]:
+    return [(one.line, one.field, one.code) for one in found.problems]
+
+
+def test_a_nemo_lab_comes_over_in_three_lists_and_a_second_time_changes_nothing(
+    workshop: Workshop, bring: Callable[..., Imported]
+) -> None:
+    for what, data, made in (
+        (What.PEOPLE, NEMO_USERS, 2),
+        (What.QUALIFICATIONS, NEMO_QUALIFICATIONS, 1),
+        (What.BOOKINGS, NEMO_RESERVATIONS, 1),
+    ):
+        found = bring(what, data)
+        assert (found.made, found.known, found.taken) == (made, 0, True), told(found)
+        again = bring(what, data)
+        assert (again.made, again.known, again.taken) == (0, made, True)
+        assert {code for _, _, code in told(again)} == {"known"}
+    with workshop.database.read() as session:
+        booked = session.query(Allocation).one()
+        assert (booked.note, booked.start_at.hour) == ("hooks", 8)
+        assert session.query(Person).filter_by(login="ana").one().name == "Ana Berg"
+
+
+def test_a_fabmanager_lab_comes_over_with_its_own_columns_and_local_times(
+    workshop: Workshop, bring: Callable[..., Imported]
+) -> None:
+    assert bring(What.PEOPLE, FABMANAGER).made == 1
+    assert bring(What.BOOKINGS, FABMANAGER_BOOKED).made == 1
+    with workshop.database.read() as session:
+        assert session.query(Allocation).one().start_at.hour == 8  # nine in Berlin
+
+
+def test_a_dry_run_tells_the_same_and_leaves_nothing(
+    workshop: Workshop, bring: Callable[..., Imported]
+) -> None:
+    people = count(workshop, Person)
+    found = bring(What.PEOPLE, NEMO_USERS, dry=True)
+    assert (found.made, found.taken) == (2, False)
+    assert count(workshop, Person) == people
+
+
+def test_one_bad_row_keeps_the_whole_list_out_and_every_row_is_told(
+    workshop: Workshop, bring: Callable[..., Imported]
+) -> None:
+    bring(What.PEOPLE, NEMO_USERS)
+    rows = [
+        "user,tool,start,end",
+        "ana,Ender,2026-03-10 09:00,2026-03-10 10:00",
+        "zoe,Ender,2026-03-10 09:00,2026-03-10 10:00",
+        "ana,Lathe,2026-03-10 09:00,2026-03-10 10:00",
+        "ben,Ender,2026-03-10 09:30,2026-03-10 10:30",
+        "ana,Ender,someday,2026-03-10 10:00",
+        "ana,Ender,2026-03-11 10:00,2026-03-11 09:00",
+        "ana,Ender,2025-03-11 10:00,2025-03-11 11:00",
+        "ana,Ender,2026-03-29 02:30,2026-03-29 04:00",
+        "ana,Ender,2026-04-29 02:30,2026-06-29 04:00",
+        ",Ender,2026-03-12 09:00,2026-03-12 10:00",
+    ]
+    found = bring(What.BOOKINGS, "\n".join(rows).encode())
+    assert told(found) == [
+        (3, "login", "nobody"),
+        (4, "machine", "no-machine"),
+        (5, "start", "taken"),
+        (6, "start", "time"),
+        (7, "end", "ends-before"),
+        (8, "start", "past"),
+        (9, "start", "no-such-time"),
+        (10, "end", "too-long"),
+        (11, "login", "missing"),
+    ]
+    assert not found.taken
+    assert count(workshop, Allocation) == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "data", "code"),
+    [
+        (What.PEOPLE, b"", "empty"),
+        (What.PEOPLE, b"shoe size\n43\n", "no-column"),
+        (What.BOOKINGS, b"user,tool\nana,Ender\n", "no-column"),
+        (What.PEOPLE, b"login\na,b,c\n", "too-wide"),
+        (What.PEOPLE, b'login\n"ana\n', "ok-or-not"),
+        (What.PEOPLE, b"login,role\nzed,emperor\n", ""),
+        (What.PEOPLE, b"login,is_active\nzed,False\n", "inactive"),
+        (What.PEOPLE, b"login,is_active\nzed,perhaps\n", "yes-no"),
+        (What.PEOPLE, b"login\nno spaces please\n", "refused"),
+        (What.QUALIFICATIONS, b"user,kind\nmia,spaceship\n", "nobody"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    bring: Callable[..., Imported], what: What, data: bytes, code: str
+) -> None:
+    codes = [one for _, _, one in told(bring(what, data))]
+    assert code in ("", "ok-or-not") or code in codes
+
+
+@pytest.mark.parametrize("data", [bytes(range(256)) * 40, b"\x00" * 1000, b",;\t\n" * 500])
+def test_any_bytes_are_read_without_a_trace(data: bytes) -> None:
+    rows, problems = read_table(data)
+    assert isinstance(rows, list)
+    assert isinstance(problems, list)
+
+
+def test_a_calendar_is_taken_and_what_repeats_is_told(
+    workshop: Workshop, bring: Callable[..., Imported]
+) -> None:
+    bring(What.PEOPLE, NEMO_USERS)
+    repeats = ICS % (EVENT % (b"1", b"RRULE:FREQ=WEEKLY\r\n"))
+    assert told(bring(What.BOOKINGS, repeats, "old.ics")) == [(1, "", "repeats")]
+    found = bring(What.BOOKINGS, ICS % (EVENT % (b"2", b"")), "old.ICS")
+    assert (found.made, found.taken) == (1, True), told(found)
+    broken = bring(What.BOOKINGS, b"no calendar", "old.ics")
+    assert told(broken)[0][2] == "not-ics"
+    with pytest.raises(InvalidError):
+        bring(What.PEOPLE, ICS, "old.ics")
+
+
+def test_only_an_admin_brings_a_lab(workshop: Workshop, operator: Actor) -> None:
+    with pytest.raises(NotAllowedError):
+        Importing(workshop).run(operator, What.PEOPLE, "a.csv", NEMO_USERS, NOW, dry=True)
