@@ -14,6 +14,7 @@ from drivers.snapshot import Snapshot
 from drivers.wire import HostEvent
 
 REPLAY_S = 1.0  # for the modal state of an interrupted run; heat waits as long for its end
+_PLACES = 64  # looked up at once
 TALK_PER_S = 20  # of the machine's own texts
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,11 @@ class Account:
         self._tell = tell
         self._clock_us = clock_us
         self.program: StoredProgram | None = None  # of the open run
+        self._noted = (0, 0)  # lines done and sent, as the journal has them
+        self._total = 0  # lines of the program
+        # Source line and offset of the lines from the first on: those that are done next.
+        self._first = 0
+        self._places: list[tuple[int, int]] = []
         self._talk_second = self._talked = 0
 
     @property
@@ -57,6 +63,8 @@ class Account:
         log.info("%s: run %s starts, %d lines", self._config.machine, run, len(program))
         self._tell(fact)
         self.program = program
+        self._total = len(program)
+        self._noted, self._places = (0, 0), []
 
     def fact(self, kind: str, fields: Mapping[str, object], *, ends: bool) -> None:
         """Keep a fact of the open run and tell it; outside a run it is told alone."""
@@ -86,18 +94,28 @@ class Account:
 
     def note_progress(self, acked: int, sent: int) -> None:
         """Write down how far the open run has come, if that has changed."""
-        old, program = self._journal.progress, self.program
-        if old is None or program is None or (old.acked == acked and old.sent == sent):
+        program, opened = self.program, self._journal.open_run
+        if program is None or opened is None or (acked, sent) == self._noted:
             return
-        total = len(program)
-        acked = min(acked, total)
-        line = program.source_line(acked - 1) if acked else 0
-        offset = program.offset(acked)
-        progress = Progress(old.run, acked, sent, total, line, offset, self._clock_us())
+        done, total = min(acked, self._total), self._total
+        if not 0 <= done - self._first < len(self._places):
+            self._read_places(program, done)
+        line, offset = self._places[done - self._first]
+        progress = Progress(opened.run, done, sent, total, line, offset, self._clock_us())
         try:
             self._journal.advance(progress)
         except OSError:
             log.exception("%s: progress cannot be written", self._config.machine)
+            return
+        self._noted = (acked, sent)
+
+    def _read_places(self, program: StoredProgram, first: int) -> None:
+        """Look up where line *first* and those behind it stand, while the processor is warm."""
+        self._first = first
+        self._places = [
+            (program.source_line(index - 1) if index else 0, program.offset(index))
+            for index in range(first, min(first + _PLACES, self._total + 1))
+        ]
 
     def end_fields(self, last: Snapshot) -> dict[str, object]:
         """Return what every end of a run says; nothing outside a run.
