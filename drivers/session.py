@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 from collections.abc import Callable, Mapping
 
@@ -101,7 +102,7 @@ class Session:
         alone = [(self.fileno(), select.POLLIN)]
         take, read, write = lane.take, self._transport.read, self._transport.write
         # All that may be in the kernel is unanswered: mostly too little to make a stop late.
-        room = self._queue_max - self._queued if lane.most > self._queue_max else lane.most << 32
+        room = self._queue_max - self._queued if lane.most > self._queue_max else math.inf
         until = min(until, lane.until)
         data, rest = b"", b""
         now = clock()

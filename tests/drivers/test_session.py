@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import termios
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -121,8 +122,10 @@ class Lines:
 class Bench:
     """A session on a fake wire, on one clock."""
 
-    def __init__(self, profile: FirmwareProfile, wire: Wire) -> None:
+    def __init__(self, profile: FirmwareProfile, wire: Wire, *, is_express: bool = False) -> None:
         self.wire = wire
+        self.is_express = is_express
+        self.shortened = 0  # turns that the express lane was gone
         wire.answers_blanks = profile.dialect == "grbl"
         self.events: list[Event] = []
         self.session = Session(wire, profile, self.events.append)
@@ -134,6 +137,14 @@ class Bench:
         self.now = later if due is None else max(later, min(due, self.now + 0.05))
         self.session.ready(self.now)
         self.wire.move(count)
+        if self.is_express:
+
+            def wait(milliseconds: float) -> list[tuple[int, int]]:
+                self.now += min(0.001, milliseconds / 1000.0)
+                self.wire.move(count)
+                return [(-1, select.POLLIN)] if self.wire.said else []
+
+            self.shortened += self.session.express(wait, lambda: self.now, self.now + 0.2)
 
     def until(self, true: Callable[[], bool], count: int = 1 << 20, turns: int = 2000) -> None:
         for _ in range(turns):
@@ -175,10 +186,13 @@ class Bench:
             self.wire.write(b"G1 X1 half a li")
 
 
+@pytest.mark.parametrize("is_express", [False, True], ids=["long", "express"])
 @pytest.mark.parametrize("profile", [WIDE, SLOW, GRBL], ids=["wide", "slow", "grbl"])
-def test_no_more_than_20_ms_of_bytes_wait_in_the_kernel(profile: FirmwareProfile) -> None:
+def test_no_more_than_20_ms_of_bytes_wait_in_the_kernel(
+    profile: FirmwareProfile, is_express: bool
+) -> None:
     wire = Wire()
-    bench = Bench(profile, wire)
+    bench = Bench(profile, wire, is_express=is_express)
     bench.ready(Lines(300))
     bench.until(lambda: bench.phase is Phase.IDLE, count=40)
     limit = max(profile.baud / 10 * QUEUE_TIME, 16)
@@ -221,14 +235,15 @@ def test_a_session_waits_for_a_kernel_that_took_less_than_was_given() -> None:
     takes=st.lists(st.integers(0, 60), min_size=1, max_size=20).filter(any),
     leaves=st.lists(st.integers(1, 200), min_size=1, max_size=5),
     profile=st.sampled_from([WIDE, SLOW, MARLIN, GRBL]),
+    is_express=st.booleans(),
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 def test_partial_writes_lose_and_repeat_nothing(
-    takes: list[int], leaves: list[int], profile: FirmwareProfile
+    takes: list[int], leaves: list[int], profile: FirmwareProfile, is_express: bool
 ) -> None:
     wire = Wire()
-    bench = Bench(profile, wire)
-    program = Lines(20)
+    bench = Bench(profile, wire, is_express=is_express)
+    program = Lines(20 if not is_express else 60)
     bench.ready(program)
     wire.lines.clear()
     wire.takes = cycle(takes)
@@ -246,6 +261,19 @@ def test_partial_writes_lose_and_repeat_nothing(
     assert [match[2] for match in found if match] == program.texts
     numbers = [int(m[1]) for line in wire.lines if (m := _NUMBERED.fullmatch(line))]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_whoever_else_speaks_ends_the_lane_before_a_byte_is_read() -> None:
+    bench = Bench(MARLIN, Wire(), is_express=True)
+    bench.ready(Lines(300))
+    bench.until(lambda: bench.shortened > 2)
+    bench.session.ready(bench.now)
+    bench.wire.move()
+    said, acked = bench.wire.said, bench.session.reached().acked
+    assert said
+    both = [(-1, select.POLLIN), (7, select.POLLIN)]
+    assert bench.session.express(lambda _: both, lambda: bench.now, bench.now + 0.2)
+    assert (bench.wire.said, bench.session.reached().acked) == (said, acked)
 
 
 OFF = {
