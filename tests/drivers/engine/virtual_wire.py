@@ -9,7 +9,7 @@ from dataclasses import replace
 from drivers.engine import StreamEngine, stream_engine
 from drivers.profile import FirmwareProfile, load_profile
 from drivers.simulators import Firmware, Wishes, build
-from drivers.snapshot import Event
+from drivers.snapshot import Event, Phase
 
 
 class Lines:
@@ -114,6 +114,10 @@ class VirtualWire:
     def start(self, lines: list[bytes]) -> None:
         """Connect and begin a program."""
         self.until("connected")
+        # A board that was still in its setup may set the number back once more; then it is
+        # greeted anew.
+        settled = self.now + 0.5
+        self.while_not(lambda: self.now > settled and self.engine.phase is Phase.IDLE)
         self.events.clear()
         self.sent = b""
         assert self.engine.start(Lines(lines), self.now, "run")
