@@ -20,8 +20,10 @@ from drivers.errors import PortError
 from drivers.host.config import HostConfig
 from drivers.host.links import open_serial
 from drivers.profile import FirmwareProfile, load_profile
+from drivers.replay import read_log, replay
 from drivers.session import QUEUE_TIME, Session
 from drivers.snapshot import Event, Phase
+from drivers.wirelog import WireLog, pieces
 
 MARLIN = replace(load_profile("marlin-2"), boot_wait_s=0.01)
 GRBL = replace(load_profile("grbl-1.1"), boot_wait_s=0.01)
@@ -197,6 +199,7 @@ def test_no_more_than_20_ms_of_bytes_wait_in_the_kernel(
     bench.until(lambda: bench.phase is Phase.IDLE, count=40)
     limit = max(profile.baud / 10 * QUEUE_TIME, 16)
     assert wire.most <= limit
+    assert (bench.shortened > 0) == is_express
     if profile is not GRBL:
         assert wire.most > limit / 2, "and the queue is made use of"
 
@@ -274,6 +277,22 @@ def test_whoever_else_speaks_ends_the_lane_before_a_byte_is_read() -> None:
     both = [(-1, select.POLLIN), (7, select.POLLIN)]
     assert bench.session.express(lambda _: both, lambda: bench.now, bench.now + 0.2)
     assert (bench.wire.said, bench.session.reached().acked) == (said, acked)
+
+
+def test_what_left_of_a_piece_on_the_lane_is_logged_as_it_left(tmp_path: Path) -> None:
+    wire = Wire()
+    bench = Bench(MARLIN, wire, is_express=True)
+    bench.ready()
+    log = WireLog(tmp_path, "r1")
+    bench.session.record(log)
+    wire.takes = cycle([60, 7, 0, 30])
+    program = Lines(60)
+    assert bench.session.start(program, bench.now)
+    bench.until(lambda: bench.phase is Phase.IDLE, turns=6000)
+    assert bench.shortened > 10
+    log.close()
+    stream = b"".join(text + b"\n" for text in program.texts)
+    assert replay(read_log(pieces(tmp_path, "r1")), stream).difference is None
 
 
 OFF = {
