@@ -19,6 +19,7 @@ from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, Ref
 from jobs.domain.events import EventType, rfc3339
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
+from jobs.services.calendars import APPROVAL
 from jobs.services.clock import down_within, is_trusted
 from jobs.services.facts import announce
 from jobs.services.house_rules import values_of
@@ -28,7 +29,6 @@ from jobs.services.workshop import Workshop
 from jobs.store.house import Approval
 from jobs.store.tables import Allocation, Job, Machine, Person
 
-PURPOSE: Final = "approval"  # of the hold that keeps the time
 JOB_EXCEPTION: Final = timedelta(days=30)  # how long one for a job on a machine is good
 _MOST: Final = 200
 _LONGEST: Final = 500
@@ -131,7 +131,7 @@ def keep(
     expires_at = now + timedelta(hours=values_of(session, machine).approval_hours)
     if not consent.granted:
         # A question about a time that has begun is over.
-        row.purpose, row.expires_at = PURPOSE, min(expires_at, max(row.start_at, now))
+        row.purpose, row.expires_at = APPROVAL, min(expires_at, max(row.start_at, now))
     session.add(row)
     session.flush()
     session.add(
@@ -301,7 +301,7 @@ class Approvals:
     ) -> None:
         approval.decided_at, approval.decided_by = now, decided_by
         approval.granted, approval.reason = granted, reason
-        if row.state != AllocationState.ACTIVE.value or row.purpose != PURPOSE:
+        if row.state != AllocationState.ACTIVE.value or row.purpose != APPROVAL:
             return  # its person gave it back, or a fact took its place
         if granted:
             row.kind = AllocationKind.RESERVATION.value

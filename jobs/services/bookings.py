@@ -23,8 +23,8 @@ from jobs.domain.events import EventType
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.rules import slots
-from jobs.services.approvals import NO_PLEA, PURPOSE, Consent, Plea, consent_of, keep
-from jobs.services.calendars import allocation_view, free_of, rows_where, taken_in
+from jobs.services.approvals import NO_PLEA, Consent, Plea, consent_of, keep
+from jobs.services.calendars import APPROVAL, allocation_view, free_of, rows_where, taken_in
 from jobs.services.closing import Closing, checked_interval, checked_note, must_be_operator
 from jobs.services.facts import Facts, announce, conflicts
 from jobs.services.house_rules import Asker, booking_facts, refusals, values_of
@@ -173,7 +173,7 @@ class Bookings:
                     plea,
                     row,
                 )
-                is_asked = row.purpose == PURPOSE  # and stays so until staff have decided
+                is_asked = row.purpose == APPROVAL  # and stays so until staff have decided
                 row.start_at, row.end_at = interval.start, interval.end
                 row.sequence += 1
                 if consent.reasons or not is_asked:

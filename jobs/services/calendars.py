@@ -13,6 +13,7 @@ from jobs.domain.people import Actor, Role
 from jobs.services.views import AllocationView
 from jobs.store.tables import Allocation, Machine, Person
 
+APPROVAL = "approval"  # the purpose of a hold that keeps the time until staff decide
 _FOR_ALL = (AllocationKind.OUTAGE.value, AllocationKind.CLOSURE.value)  # whose note all may read
 
 
@@ -62,6 +63,7 @@ def allocation_view(row: Allocation, slug: str, name: str, viewer: Actor | None)
         label=_label(row, name, viewer, is_mine),
         job_id=None,
         displaced_reason=row.displaced_reason,
+        asked_until=row.expires_at if row.purpose == APPROVAL else None,
     )
 
 

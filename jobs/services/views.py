@@ -191,6 +191,7 @@ class AllocationView:
     label: str
     job_id: str | None
     displaced_reason: str | None = None
+    asked_until: datetime | None = None  # staff have to answer first, until then
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,7 @@ def test_a_question_to_staff_on_the_pages(browse, lab, read):
     assert "Ask for an exception" in read(refused.text)
     asked = {"start": start, "length": "120", "ask": "1", "why": "a <long> print"}
     assert mia.post("/machines/ender/book", asked).headers["location"].endswith("said=asked")
+    assert "staff have not answered yet" in read(mia.get("/bookings").text)
     assert mia.get("/approvals").status_code == 403
     page = otto.get("/approvals").text
     assert "a &lt;long&gt; print" in page

@@ -302,6 +302,7 @@ class AllocationOut(BaseModel):
     mine: bool
     label: str
     job_id: str | None
+    asked_until: datetime | None  # staff have to answer first, until then
 
     @classmethod
     def of(cls, one: AllocationView) -> AllocationOut:
@@ -316,6 +317,7 @@ class AllocationOut(BaseModel):
             mine=one.mine,
             label=one.label,
             job_id=one.job_id,
+            asked_until=one.asked_until,
         )
 
 
