@@ -59,3 +59,17 @@ def test_answers_behind_a_question_make_room_for_the_next(joined):
     begun = bench.now
     assert bench.until("finished", "failed", longest=600.0) == "finished"
     assert bench.now - begun < 60.0
+
+
+def test_an_ok_that_sticks_to_a_report_proves_one_line_and_not_the_question_behind(joined):
+    """The board reports its heat by itself, so `ok` and report may have become one line."""
+    bench = joined("marlin-2")
+    bench.start(LINES)
+    while len(bench.executed()) < 40 or bench.engine._window.unanswered < 3:
+        bench.turn()
+    bench.engine._unanswered(bench.now)
+    bench.engine.data_to_send(bench.now)
+    assert bench.engine._window.waiting()[-1].text == b"M105"
+    acked = bench.engine.snapshot(bench.now).acked
+    bench.engine.receive(b"ok T:21.90 /0.00 B:21.90 /0.00 @:0 B@:0\n", bench.now)
+    assert bench.engine.snapshot(bench.now).acked == acked + 1
