@@ -23,6 +23,7 @@ from jobs.designs.library import Library
 from jobs.domain.clock import BEAT_S, Judged
 from jobs.domain.errors import UnavailableError
 from jobs.domain.modules import Module
+from jobs.domain.sentences import Catalogue
 from jobs.services import Services, build_services
 from jobs.services.computer import supply
 from jobs.services.delivering import Delivering
@@ -168,6 +169,8 @@ class Runtime:
         self._timers.every(30.0, "approvals", services.approvals.release)
         self._timers.every(86400.0, "holidays", services.house.refresh_holidays)
         self._timers.every(3600.0, "service", services.servicing.remind)
+        catalogue = Catalogue(self.config.language)
+        self._timers.every(300.0, "day-sheet", lambda now: services.day_sheet.tick(now, catalogue))
         delivering = Delivering(self.workshop, self.config.language)
         self._timers.every(10.0, "notices", delivering.tick)
         self._timers.loop("clock", self._keep_time, idle_s=BEAT_S)

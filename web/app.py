@@ -18,6 +18,7 @@ from jobs.services import Services
 from jobs.services.views import HealthView
 from web import errors, live
 from web.api import bookings as api_bookings
+from web.api import day_sheet as api_day_sheet
 from web.api import house as api_house
 from web.api import importing as api_importing
 from web.api import jobs as api_jobs
@@ -38,6 +39,7 @@ from web.pages import (
     calendar,
     clearing,
     cycle,
+    day_sheet,
     designs,
     feeds,
     hand_form,
@@ -122,6 +124,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         hand_form,
         resuming,
         cycle,
+        day_sheet,
         importing,
         clearing,
         upkeep,
@@ -139,6 +142,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_house,
         api_modules,
         api_importing,
+        api_day_sheet,
         api_upkeep,
         api_lab,
         api_ports,

@@ -13,6 +13,7 @@ from jobs.services.clock import Clock
 from jobs.services.contests import Contests
 from jobs.services.copies import Copies
 from jobs.services.cycle_start import CycleStart
+from jobs.services.day_sheet import DaySheet
 from jobs.services.designs import Designs
 from jobs.services.dispatch import Dispatch
 from jobs.services.faults import Faults
@@ -57,6 +58,7 @@ class Services:
     clearing: Clearing
     contests: Contests
     importing: Importing
+    day_sheet: DaySheet
     servicing: Servicing
     history: History
     faults: Faults
@@ -106,6 +108,7 @@ def build_services(workshop: Workshop) -> Services:
         clearing=Clearing(workshop),
         contests=Contests(workshop),
         importing=Importing(workshop),
+        day_sheet=DaySheet(workshop),
         servicing=Servicing(workshop),
         history=History(workshop),
         faults=Faults(workshop),

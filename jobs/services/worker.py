@@ -240,6 +240,15 @@ def _when(event: Any, key: str) -> str:
     return found.dt.isoformat() if found is not None else ""
 
 
+def sheet(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
+    """Write `sheet.pdf`, a day sheet; asks for what `jobs.analysis.sheet` does."""
+    from jobs.analysis.sheet import write_sheet
+
+    del files
+    write_sheet(request, out / "sheet.pdf")
+    return {}
+
+
 def manifest(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Read a design's manifest: the design, what can be printed, its licence.
 
@@ -271,6 +280,7 @@ TASKS: Final[dict[Task, TaskFunction]] = {
     Task.SLICE: slice_mesh,
     Task.PHOTO: photo,
     Task.CALENDAR: calendar,
+    Task.SHEET: sheet,
     Task.MANIFEST: manifest,
 }
 

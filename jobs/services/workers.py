@@ -64,6 +64,7 @@ class Task(StrEnum):
     RESUME = "resume"  # the rest of a stream from a line on: the same, with what comes before it
     PHOTO = "photo"  # a photograph written anew: photo.jpg
     CALENDAR = "calendar"  # the entries of an .ics file
+    SHEET = "sheet"  # a day sheet: sheet.pdf
     MANIFEST = "manifest"  # a design's manifest: what it says, what can be printed, which licence
 
 
@@ -128,6 +129,7 @@ LIMITS: Final[Mapping[Task, WorkerLimits]] = {
     Task.SLICE: WorkerLimits(memory_bytes=2048 * MIB, cpu_s=600, wall_s=900.0),
     Task.PHOTO: WorkerLimits(memory_bytes=768 * MIB, cpu_s=20, wall_s=60.0, file_bytes=16 * MIB),
     Task.CALENDAR: WorkerLimits(memory_bytes=512 * MIB, cpu_s=30, wall_s=60.0),
+    Task.SHEET: WorkerLimits(memory_bytes=512 * MIB, cpu_s=30, wall_s=90.0, file_bytes=16 * MIB),
     Task.MANIFEST: WorkerLimits(memory_bytes=512 * MIB, cpu_s=20, wall_s=30.0),
 }
 

@@ -556,6 +556,7 @@ PAGES = (
     "/modules",
     "/upkeep",
     "/import",
+    "/day-sheet",
     "/machines/ender/fault",
     "/machines/old-printer/clear",
     "/machines/ender/history",

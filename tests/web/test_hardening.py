@@ -59,6 +59,7 @@ def test_nothing_but_the_way_in_is_there_for_strangers(lab):
 
 FILES = {
     "/clearings/{clearing_id}/photo",
+    "/day-sheet/{day}.pdf",
     "/events",
     "/faults/{fault_id}/photo",
     "/feeds/{token}/bookings.ics",
