@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from jobs.domain.calendar import AllocationKind, AllocationState
+from jobs.domain.clock import Source
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
 from jobs.domain.people import Actor, LabMode, Role
 from jobs.domain.policy import Reason, WayKind
@@ -24,6 +25,7 @@ from jobs.services.workshop import Workshop
 from jobs.store.house import Approval
 from jobs.store.sharing import Notice
 from jobs.store.tables import Allocation
+from jobs.store.upkeep import Downtime, Heartbeat
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ENDER, FDM = Scope.read("machine:ender"), Scope.read("kind:fdm")
@@ -257,6 +259,37 @@ def test_a_question_that_nobody_answers_gives_its_time_back(
     assert bookings.book(other, "ender", start, start + HOUR, now)
 
 
+def test_nothing_is_released_by_a_clock_that_nobody_vouches_for_nor_for_time_asleep(
+    workshop: Workshop,
+    house: House,
+    bookings: Bookings,
+    admin: Actor,
+    operator: Actor,
+    member: Actor,
+    now: datetime,
+) -> None:
+    approvals = Approvals(workshop)
+    house.set(admin, ENDER, "approval_needed", True, "", now)
+    house.set(admin, ENDER, "approval_hours", 4, "", now)
+    bookings.book(member, "ender", now + DAY, now + DAY + HOUR, now)
+    then = now + 5 * HOUR
+    with workshop.database.write() as session:
+        beat = Heartbeat(
+            name="node", at=then + HOUR, steady_us=0, boot="b", source=Source.NONE.value
+        )
+        session.add(beat)
+        session.add(Downtime(id="d", from_at=now + HOUR, until_at=now + 3 * HOUR))
+    assert approvals.release(then + HOUR) == 0
+    with workshop.database.write() as session:
+        kept = session.get_one(Heartbeat, "node")
+        kept.source, kept.at = Source.NETWORK.value, then
+    assert approvals.release(then) == 0  # it slept for two of those hours
+    assert len(approvals.waiting(operator, then)) == 1
+    with workshop.database.write() as session:
+        session.get_one(Heartbeat, "node").at = then + HOUR
+    assert approvals.release(then + HOUR) == 1
+
+
 def test_staff_make_an_exception_with_a_reason_that_is_kept(
     workshop: Workshop,
     house: House,
@@ -350,6 +383,8 @@ def test_the_next_training_with_a_free_seat_opens_the_machine(
     [held] = qualifications.of_person(other, other.person_id, now + 2 * DAY)
     assert (held.kind, held.expires_at) == ("fdm", now + 31 * DAY)
     late = now + 31 * DAY
+    assert Wondering(workshop).learned(admin, "ender", now + DAY + HOUR).trainings != []
+    assert Wondering(workshop).learned(admin, "ender", now + 3 * DAY).trainings == []
     found = refused(lambda: bookings.book(other, "ender", late - HOUR, late + HOUR, then))
     assert set(found) == {Reason.QUALIFICATION_ENDS}
 
