@@ -101,8 +101,8 @@ class Bookings:
             if machine.retired_at is not None:
                 return []
             wish = Interval(now, now + length)
-            facts = booking_facts(session, self._workshop, asker, machine, wish, now)
             values = values_of(session, machine)
+            facts = booking_facts(session, self._workshop, asker, machine, wish, now, values=values)
         return list(islice(slots(facts, values, _STEP), count))
 
     def book(

@@ -57,7 +57,9 @@ def refusals(
 ) -> list[Refusal]:
     """Return every reason not to book, each with what would make it pass. None: book."""
     values = values_of(session, machine)
-    facts = booking_facts(session, workshop, asker, machine, interval, now, moved=moved)
+    facts = booking_facts(
+        session, workshop, asker, machine, interval, now, moved=moved, values=values
+    )
     if not refusals_of(facts, values):
         return []
     # Only who is refused wants to know of the others.
@@ -73,11 +75,16 @@ def booking_facts(
     now: datetime,
     *,
     moved: Allocation | None = None,
+    values: Values | None = None,
 ) -> Facts:
-    """Gather what the rules look at; what no rule of this lab asks for is not looked up."""
+    """Gather what the rules look at; what no rule of this lab asks for is not looked up.
+
+    :param values: what holds for the machine, where the caller knows it already.
+    """
     known_until = max(interval.start, now) + timedelta(days=LOOK_AHEAD_DAYS)
     moved_id = "" if moved is None else moved.id
-    values = values_of(session, machine)
+    if values is None:
+        values = values_of(session, machine)
     rows = session.execute(
         select(Allocation.start_at, Allocation.end_at, Allocation.kind)
         .where(
@@ -277,10 +284,10 @@ def _peers(
         .order_by(Machine.slug)
         .limit(_MOST_PEERS)
     )
-    return [
-        (
-            booking_facts(session, workshop, asker, other, facts.interval, facts.now),
-            values_of(session, other),
-        )
-        for other in others
-    ]
+    found = []
+    for other in others:
+        values = values_of(session, other)
+        wish = facts.interval
+        of = booking_facts(session, workshop, asker, other, wish, facts.now, values=values)
+        found.append((of, values))
+    return found
