@@ -64,7 +64,7 @@ class Clockwork:
         text = format_datetime(at, "EEE d MMM HH:mm", tzinfo=self.zone, locale=self.locale)
         return self._tag(at, text)
 
-    def date(self, at: datetime | date) -> Markup:
+    def far_day(self, at: datetime | date) -> Markup:
         """Return a day with its year, for what ends or returns in a far one, as `4 Mar 2027`."""
         day = self.day_of(at) if isinstance(at, datetime) else at
         text = format_date(day, "d MMM y", locale=self.locale)
@@ -378,7 +378,7 @@ class Renderer:
             moment=self.clockwork.moment,
             span=self.clockwork.span,
             hours=self.clockwork.hours,
-            date=self.clockwork.date,
+            date=self.clockwork.far_day,
             day=self.clockwork.day,
             short_day=self.clockwork.short_day,
             number=self.clockwork.number,
