@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, date, datetime
 
 import pytest
 from PIL import Image
@@ -120,3 +121,20 @@ def test_near_misses_lists_and_counters_by_the_api(browse, lab):
     assert otto.api("POST", f"/service/{made}/done", json={"text": ""}).status_code == 204
     assert otto.api("DELETE", f"/service/{made}").status_code == 204
     assert lab.services.faults.list(lab.people["mia"]) == []
+
+
+def test_staff_plan_an_outage_on_the_labs_clock_and_it_shows_on_the_calendar(browse, lab, read):
+    otto, mia = browse("otto"), browse("mia")
+    wish = {"machine": "prusa", "start": "2026-03-05T09:00", "end": "2026-03-05T11:00"}
+    assert mia.post("/outages", wish).status_code == 403
+    assert otto.post("/outages", wish | {"note": "New belts"}).status_code == 303
+    (day,) = lab.services.bookings.week("prusa", date(2026, 3, 5), None, lab.now)[3:4]
+    (out,) = day.allocations
+    assert out.interval.start == datetime(2026, 3, 5, 8, tzinfo=UTC)
+    assert "New belts" in read(mia.get("/machines/prusa?date=2026-03-05").text)
+    backwards = wish | {"end": "2026-03-05T08:00"}
+    assert otto.post("/outages", backwards).status_code == 422
+    assert otto.post("/outages", wish | {"start": "soon"}).status_code == 422
+    whole = {"start": "2026-03-07T08:00:00Z", "end": "2026-03-07T09:00:00Z"}
+    closed = otto.api("POST", "/outages", json=whole)
+    assert len(closed.json()) == len(lab.services.machines.board(lab.now, None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from jobs.domain.care import Moment, Outcome, Severity
 from jobs.services.checklists import AnswerView, ChecklistView
@@ -54,6 +54,15 @@ class FaultIn(_In):
 
     severity: Severity
     text: LongText
+
+
+class OutageIn(_In):
+    """When a machine, or without one the whole lab, is out of service."""
+
+    machine: ShortText | None = None
+    start: AwareDatetime
+    end: AwareDatetime
+    note: ShortText = ""
 
 
 class TextIn(_In):
@@ -159,6 +168,15 @@ def report(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: FaultIn) -> Mad
 def mend(web: WebDep, visitor: ApiVisitorDep, fault_id: str, wish: TextIn) -> None:
     """Say how a fault was mended."""
     web.services.faults.mend(visitor.actor, fault_id, wish.text, web.clock())
+
+
+@router.post("/outages", status_code=201)
+def plan_outage(web: WebDep, visitor: ApiVisitorDep, wish: OutageIn) -> list[str]:
+    """Take a machine, or the whole lab, out of service for a while; the ids; for staff."""
+    bookings, actor, now = web.services.bookings, visitor.actor, web.clock()
+    if wish.machine is None:
+        return list(bookings.closure(actor, wish.start, wish.end, wish.note, now))
+    return [bookings.outage(actor, wish.machine, wish.start, wish.end, wish.note, now)]
 
 
 @router.get("/near-misses")

@@ -37,7 +37,6 @@ SAID = frozenset(
         "heat-kept",
         "held",
         "identified",
-        "imported",
         "inspected",
         "kept",
         "mended",

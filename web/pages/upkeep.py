@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -195,6 +197,32 @@ def service_retire(
     """Count for some work no more."""
     web.services.servicing.retire(visitor.actor, counter_id, web.clock())
     return go("/upkeep", "changed")
+
+
+@router.post("/outages")
+def plan_outage(
+    request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep
+) -> Response:
+    """Take a machine, or the whole lab, out of service for a while."""
+    needs(visitor, Role.OPERATOR)
+    try:
+        start, end = (_local(web, form.text(name), name) for name in ("start", "end"))
+        slug, note, now = form.text("machine"), form.text("note"), web.clock()
+        if slug:
+            web.services.bookings.outage(visitor.actor, slug, start, end, note, now)
+        else:
+            web.services.bookings.closure(visitor.actor, start, end, note, now)
+    except InvalidError as error:
+        return _upkeep(request, web, visitor, error)
+    return go("/upkeep", "changed")
+
+
+def _local(web: Web, text: str, name: str) -> datetime:
+    """Return an instant that a form gives on the lab's clock."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=web.settings.zone).astimezone(UTC)
+    except ValueError:
+        raise InvalidError("form.time", field=name, key=name) from None
 
 
 @router.post("/causes")
