@@ -135,6 +135,36 @@ def test_the_state_of_a_machine_that_is_gone_is_taken_back(
         publisher.stop()
 
 
+def test_a_network_that_is_switched_off_is_told_nothing_more_and_forgets_the_present(
+    home: Path, open_workshop: Callable[[Path], Workshop], broker: Broker
+) -> None:
+    workshop, is_on = open_workshop(home), threading.Event()
+    is_on.set()
+    state = Message(f"fab/v1/{SITE}/m/one/state", b'{"state":"idle"}', retain=True)
+    publisher = Publisher(
+        MqttConfig(host="127.0.0.1", port=broker.port),
+        site=SITE,
+        did="did:key:z6MkTest",
+        version="0",
+        outbox=Outbox(workshop),
+        projections=lambda: [state],
+        is_on=is_on.is_set,
+    )
+    publisher.start()
+    try:
+        assert wait_until(lambda: state.payload in retained(broker.port))
+        is_on.clear()
+        assert wait_until(lambda: state.payload not in retained(broker.port))
+        announce(workshop, "unheard")
+        time.sleep(1.5)
+        assert Outbox(workshop).waiting() == 1
+        is_on.set()
+        assert wait_until(lambda: state.payload in retained(broker.port))
+        assert wait_until(lambda: Outbox(workshop).waiting() == 0)
+    finally:
+        publisher.stop()
+
+
 def retained(port: int) -> list[bytes]:
     """What a newcomer hears at once about the machines of the site."""
     heard: list[bytes] = []
