@@ -368,6 +368,15 @@ def test_a_button_pressed_in_mid_program_ends_it():
     assert (failure.code, failure.line) == ("machine.halted", 101)
 
 
+def test_a_lock_that_names_no_command_ends_the_program_too():
+    bench = Bench(FarmBotModel(lasts=4.0))
+    bench.start([b"G00X10", b"G28"])
+    for _ in range(20):
+        bench.turn()
+    bench.events += bench.engine.receive(b"R87 Q0\r\n", bench.now)
+    assert bench.failure().code == "machine.halted"
+
+
 def test_a_pause_waits_for_the_end_of_the_move_and_a_resume_goes_on():
     bench = Bench(FarmBotModel(lasts=2.0))
     bench.start()
