@@ -51,7 +51,9 @@ class Guess:
         self._is_farm = self._is_farm or _has_farm_commands(words, heads)
         for letter, seen in (("G", self._gs), ("M", self._ms)):
             if len(seen) < _MOST_NUMBERS:
-                seen.update(np.unique(words.of(letter).value).tolist())
+                value = words.of(letter).value
+                # G0 and G1, which come by the million, tell nothing.
+                seen.update(np.unique(value[value > 1.0]).tolist())
         self._extrudes = self._extrudes or len(words.of("E").line) > 0
         self._is_modal = self._is_modal or _has_modal_lines(words, heads)
 

@@ -26,7 +26,7 @@ DIALECTS = ("marlin", "grbl")
 # Slicers write about themselves at both ends; thumbnails make the beginning long.
 _END_BYTES = 200_000
 # So many runs are kept while the beginning tells nothing: about 8 MiB.
-_MOST_EARLY = 16
+_MOST_EARLY = 8
 # An arc is cut into up to five hundred pieces: fewer lines at once bound the memory of those.
 _MOST_ARCS = 4_000
 # Without a machine the dialect is told from this many lines, or from more while nothing tells.

@@ -15,6 +15,8 @@ _PICTURE = re.compile(r"(?i);\s*(?:thumbnail|png|jpg|jpeg|qoi)\w* (begin|end)\b"
 # "key = value", "key: value" and "key,value", as one slicer or another writes them.
 _PAIR = re.compile(r"([A-Za-z][\w .#/()\[\]^-]{0,79}?)\s*[=:,]\s*(\S.*)")
 _INNER = re.compile(r";\s*(?=[A-Za-z][\w ]{2,40}:\s)")
+# How a line that says anything here begins; the regular expressions need not see the others.
+_BEGINNINGS = frozenset(";(MmEe")
 _OBJECT = re.compile(
     r"(?i)(?:;\s*printing object (.{1,200}?)(?: id:\d+(?: copy \d+)?)?$"
     r"|;MESH:(?!NONMESH)(.{1,200})$|;PRINTING:\s?(?!NON-OBJECT)(.{1,200})$"
@@ -89,7 +91,8 @@ def read_remarks(data: bytes) -> Remarks:
     values: dict[str, str] = {}
     lines: list[str] = []
     objects: dict[str, None] = {}
-    for line in _outside_pictures(data.decode("utf-8", "replace").splitlines()[:_MOST_LINES]):
+    told = data.decode("utf-8", "replace").splitlines()[:_MOST_LINES]
+    for line in _outside_pictures(line for line in told if line.lstrip()[:1] in _BEGINNINGS):
         if found := _OBJECT.match(line):
             if len(objects) < _MOST_OBJECTS:
                 objects[clean(next(name for name in found.groups() if name))] = None

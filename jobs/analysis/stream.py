@@ -11,21 +11,21 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
-from itertools import accumulate
+from operator import methodcaller
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 # Large enough to hide the cost of a call, small enough to stay in the processor's cache.
-CHUNK_BYTES = 1 << 19
+CHUNK_BYTES = 1 << 20
 # No slicer writes longer lines; what is beyond is not kept, so that memory stays bounded.
 LONGEST_LINE_BYTES = 1 << 20
 # A display shows 20 to 40 characters; a longer text would be cut in the firmware without a word.
 TEXT_BYTES = 60
 LONGEST_MARK = 40
 
-_COMMENT = re.compile(rb"(;[^\n]*)")
+_COUNT_LINES = methodcaller("count", b"\n")
 # A parenthesis that is never closed hides the rest of its line, as in grbl/protocol.c.
 _COMMENTS = re.compile(rb"(;[^\n]*|\([^)\n]*\)?)")
 # PrusaSlicer, OrcaSlicer, Cura; Bambu Studio; Simplify3D.
@@ -196,19 +196,33 @@ def _without_comments(chunk: bytes) -> tuple[bytes, list[tuple[int, str]]]:
     """Return the chunk without comments, and line (from 0) and name of each feature."""
     if b"(" in chunk:
         parts = _COMMENTS.split(chunk)
-    elif b";" in chunk:
-        parts = _COMMENT.split(chunk)
-    else:
+        found = _named(parts[::2], parts[1::2])
+        return b"".join(parts[::2]), found
+    parts, comments = [], []
+    done = 0
+    # Comments are rare among blocks, and to look for the next takes less than to split at all.
+    while (at := chunk.find(b";", done)) >= 0:
+        parts.append(chunk[done:at])
+        done = chunk.find(b"\n", at)
+        done = done if done >= 0 else len(chunk)
+        comments.append(chunk[at:done])
+    if not parts:
         return chunk, []
-    bare = b"".join(parts[::2])
-    comments = parts[1::2]
+    parts.append(chunk[done:])
+    return b"".join(parts), _named(parts, comments)
+
+
+def _named(parts: list[bytes], comments: list[bytes]) -> list[tuple[int, str]]:
+    """Return line (from 0) and name of each feature.
+
+    :param parts: what stands before each comment, and behind the last.
+    """
     at = [index for index, one in enumerate(comments) if one.startswith(_FEATURE_HEADS)]
     if not at:
-        return bare, []
-    places = np.fromiter(accumulate(map(len, parts[::2])), np.int64)[at]
-    lines = np.searchsorted(np.flatnonzero(np.frombuffer(bare, np.uint8) == 10), places)
+        return []
+    lines = np.cumsum(np.fromiter(map(_COUNT_LINES, parts), np.int64, len(parts)))[at]
     names = (_feature(comments[index]) for index in at)
-    return bare, [(line, name) for line, name in zip(lines.tolist(), names, strict=True) if name]
+    return [(line, name) for line, name in zip(lines.tolist(), names, strict=True) if name]
 
 
 @lru_cache(maxsize=256)
