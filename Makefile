@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON ?= python3
+# A worker may write nowhere: what is not compiled yet, it would compile anew in each run.
+COMPILE := $(BIN)/python -m compileall -q drivers jobs node web firmware_profiles
 
 .PHONY: help demo test lint bench soak web wheel clean
 
@@ -57,11 +59,13 @@ $(BIN)/python:
 $(VENV)/.demo: pyproject.toml .ci/constraints.txt | $(BIN)/python
 	@echo "Installing fabnode into $(VENV)"
 	@$(PIP) install --constraint .ci/constraints.txt --editable '.[web]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml .ci/constraints.txt | $(BIN)/python
 	@echo "Installing fabnode and its tools into $(VENV)"
 	@$(PIP) install --constraint .ci/constraints.txt --editable '.[dev]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/.demo
 
 # npm comes with the virtual environment, so the machine needs no Node.js of its own.
