@@ -82,7 +82,6 @@ class Reason(StrEnum):
     OTHER_NOZZLE = "other-nozzle"  # tool, has_mm, wants_mm
     OTHER_PLATE = "other-plate"  # has, wants
     AFTER_ANOTHER = "after-another"  # number
-    CLOCK_UNTRUSTED = "clock-untrusted"
     UNATTENDED_NEVER = "unattended-never"
     MUST_END_BEFORE_CLOSING = "must-end-before-closing"  # at
 

@@ -14,11 +14,15 @@ from jobs.domain.machine import Control
 from jobs.domain.people import Actor, Role
 from jobs.domain.preflight import Finding, Verdict
 from jobs.services.board import open_runs
+from jobs.services.foresight import foreseen_of
+from jobs.services.ordering import Line, line_of, order_of, positions
 from jobs.services.promising import History, histories, promised
 from jobs.services.starting import preflights_of
 from jobs.services.views import (
     AttemptView,
+    ForeseenView,
     JobView,
+    PlaceView,
     PreflightView,
     PromiseView,
     RunView,
@@ -55,6 +59,8 @@ class _Around:
     preflights: Mapping[str, Sequence[Preflight]]  # by job
     histories: Mapping[str, History]  # by machine
     positions: Mapping[str, int]
+    places: Mapping[str, PlaceView]
+    foreseen: Mapping[str, ForeseenView]
 
 
 def job_views(
@@ -84,11 +90,8 @@ def _around(
     preflights: dict[str, list[Preflight]] = {}
     for preflight in preflights_of(session, ids).values():
         preflights.setdefault(preflight.job_id, []).append(preflight)
-    queue = session.scalars(
-        select(Job.id)
-        .where(Job.state == JobState.WAITING.value)
-        .order_by(Job.queued_at, Job.number)
-    )
+    is_waiting = any(job.state == JobState.WAITING for job in jobs)
+    line = line_of(session, workshop, now) if is_waiting else None
     return _Around(
         {person.id: person for person in people},
         {machine.id: machine for machine in session.scalars(select(Machine))},
@@ -96,8 +99,14 @@ def _around(
         open_runs(session, workshop, [one.machine_id for one in attempts], viewer, now),
         preflights,
         histories(session, {one.machine_id for each in preflights.values() for one in each}),
-        {job_id: number for number, job_id in enumerate(queue, 1)},
+        positions(line) if line else {},
+        _places(line) if line else {},
+        foreseen_of(session, ids) if is_waiting else {},
     )
+
+
+def _places(line: Line) -> Mapping[str, PlaceView]:
+    return {one.job.id: PlaceView(one.points, one.parts, one.bay.slug) for one in order_of(line)}
 
 
 def _job_view(job: Job, around: _Around, viewer: Actor | None) -> JobView:
@@ -129,6 +138,8 @@ def _job_view(job: Job, around: _Around, viewer: Actor | None) -> JobView:
         mine=mine,
         may=may(job, attempt, machine, _by_hand(job, around.machines.values()), viewer),
         simulated=job.simulated,
+        place=around.places.get(job.id),
+        foreseen=around.foreseen.get(job.id) if job.state == JobState.WAITING else None,
     )
 
 

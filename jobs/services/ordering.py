@@ -75,7 +75,8 @@ def weights_of(session: Session) -> Weights:
     if row is None:
         return Weights()
     try:
-        return Weights.from_json(json.loads(row.value))
+        values = json.loads(row.value)
+        return Weights.from_json(values) if isinstance(values, dict) else Weights()
     except (ValueError, InvalidError):
         return Weights()
 

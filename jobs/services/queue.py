@@ -109,7 +109,9 @@ class Queue:
             query = query.where(Job.state.not_in(_OVER))
         with self._workshop.database.read() as session:
             jobs = sorted(session.scalars(query), key=_place)
-            return job_views(session, self._workshop, jobs, viewer, now)
+            views = job_views(session, self._workshop, jobs, viewer, now)
+        # Those that wait stand by whose turn it is, which the clock alone may change.
+        return sorted(views, key=lambda one: (_RANK[one.state], one.position or 0))
 
     def recent(
         self, now: datetime, viewer: Actor | None, limit: int = 20

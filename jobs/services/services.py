@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.services.approvals import Approvals
+from jobs.services.asking import Asking
 from jobs.services.attendance import Attendance
+from jobs.services.batches import Batches
 from jobs.services.bookings import Bookings
 from jobs.services.checklists import Checklists
 from jobs.services.clearing import Clearing
@@ -18,6 +20,7 @@ from jobs.services.designs import Designs
 from jobs.services.dispatch import Dispatch
 from jobs.services.faults import Faults
 from jobs.services.feeds import Feeds
+from jobs.services.foresight import Foresight
 from jobs.services.hand import Hand
 from jobs.services.history import History
 from jobs.services.house import House
@@ -41,6 +44,7 @@ from jobs.services.resuming import Resuming
 from jobs.services.runs import Runs
 from jobs.services.servicing import Servicing
 from jobs.services.sweep import Sweep
+from jobs.services.terms import TermsOf
 from jobs.services.trainings import Trainings
 from jobs.services.waiving import Waiving
 from jobs.services.wirelogs import WireLogs
@@ -67,6 +71,10 @@ class Services:
     lab: Lab
     machines: Machines
     loading: Loading
+    terms: TermsOf
+    asking: Asking
+    batches: Batches
+    foresight: Foresight
     hand: Hand
     notices: Notices
     bookings: Bookings
@@ -117,6 +125,10 @@ def build_services(workshop: Workshop) -> Services:
         lab=Lab(workshop),
         machines=Machines(workshop),
         loading=Loading(workshop),
+        terms=TermsOf(workshop),
+        asking=Asking(workshop),
+        batches=Batches(workshop),
+        foresight=Foresight(workshop),
         hand=Hand(workshop),
         notices=Notices(workshop),
         bookings=Bookings(workshop),

@@ -13,6 +13,7 @@ from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.people import Role
 from jobs.domain.policy import Refusal
 from jobs.domain.preflight import Finding, Verdict
+from jobs.domain.priority import Part
 from jobs.domain.switching import UNSAID, Switching
 from jobs.services.live import LivePrompt, Temperature
 
@@ -322,6 +323,35 @@ class DesignView:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeseenView:
+    """When a waiting job is expected to start and end, with an even chance and nine times in ten.
+
+    :param machine_slug: where, if all goes as the queue stands.
+    :param moves: how often its owner was told that it moved.
+    """
+
+    machine_slug: str
+    start_p50: datetime
+    start_p90: datetime
+    end_p50: datetime
+    end_p90: datetime
+    made_at: datetime
+    moves: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceView:
+    """A waiting job's place in the queue: the sum of its parts [points].
+
+    :param machine_slug: the machine that speaks best for it now.
+    """
+
+    points: float
+    parts: Sequence[Part]
+    machine_slug: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """A job in a list."""
 
@@ -349,6 +379,8 @@ class JobView:
         str
     ]  # of: hold, release, cancel, retry, started, finished, failed, pause, resume
     simulated: bool
+    place: PlaceView | None = None  # of one that waits and that some machine may take
+    foreseen: ForeseenView | None = None
 
 
 @dataclass(frozen=True, slots=True)

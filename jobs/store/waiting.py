@@ -85,7 +85,7 @@ class JobAsk(Base):
     deadline_at: Mapped[datetime | None] = mapped_column(Instant)
     group_id: Mapped[str | None] = mapped_column(ForeignKey("job_group.id"), index=True)
     copy_of: Mapped[str | None] = mapped_column(ForeignKey("job.id"))
-    detail: Mapped[JsonObject] = mapped_column(JSON, default=dict)  # causes of new tries
+    detail: Mapped[JsonObject] = mapped_column(JSON, default=dict)
 
 
 class JobAfter(Base):

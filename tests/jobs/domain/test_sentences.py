@@ -18,11 +18,14 @@ import node
 import web
 from jobs.domain.calendar import AllocationKind, AllocationState, Displacement
 from jobs.domain.job import AttemptState, HoldReason, JobState, StepName, StepState
+from jobs.domain.loading import Doubt
 from jobs.domain.machine import Control, MachineState
 from jobs.domain.people import Role
 from jobs.domain.policy import Reason
 from jobs.domain.preflight import FindingCode, Severity, Verdict
+from jobs.domain.priority import PartName
 from jobs.domain.sentences import Catalogue
+from jobs.domain.unattended import Unattended
 from jobs.services.logbook import Happening
 
 WORDS: list[tuple[str, type[StrEnum]]] = [
@@ -42,6 +45,9 @@ WORDS: list[tuple[str, type[StrEnum]]] = [
     ("displacement", Displacement),
     ("hold", HoldReason),
     ("happening", Happening),
+    ("priority", PartName),
+    ("unattended", Unattended),
+    ("doubt", Doubt),
 ]
 PO = Path(jobs.__path__[0]) / "domain" / "locale" / "en" / "LC_MESSAGES" / "fabnode.po"
 CODE = re.compile(r"[a-z][a-z-]*\.[a-z][a-z0-9_.-]*")
