@@ -187,7 +187,7 @@ def test_what_would_be_stored_is_said_with_its_new_values(tmp_path):
         "marlin-2", (HOT + "M301 P25 I2 D80\nM203 X200\nM500" + COOL).encode(), tmp_path
     )
     (stored,) = (one for one in made["findings"] if one["code"] == "setting-stored")
-    assert stored["fields"]["new"] == "M301P25I2D80; M203X200"
+    assert stored["fields"]["new"] == "M301 P25 I2 D80; M203 X200"
     made = examined("grbl-1.1", (MILL_START + "$100=80" + MILL_END).encode(), tmp_path)
     (stored,) = (one for one in made["findings"] if one["code"] == "setting-stored")
     assert {key: stored["fields"][key] for key in ("setting", "new", "old")} == {
