@@ -28,7 +28,7 @@ HEAT = b"ok T:21.0 /0.0 B:21.0 /0.0 @:0 B@:0\n"
 GREETING = (
     b"FIRMWARE_NAME:Neutral 1.0 PROTOCOL_VERSION:1.0 MACHINE_TYPE:Planner EXTRUDER_COUNT:1\nok\n"
 )
-PRIORITY = -10
+PRIORITY = -20
 LONGEST_S = 120.0
 
 
@@ -89,11 +89,17 @@ class Board:
 
 
 def raised() -> bool:
-    """Take priority over what is measured; False if that is not allowed."""
+    """Take priority over what is measured; False if that is not allowed.
+
+    A real board waits for no computer: where it may, it goes before all that is no board.
+    """
     try:
-        os.nice(PRIORITY)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     except OSError:
-        return False
+        try:
+            os.nice(PRIORITY)
+        except OSError:
+            return False
     return True
 
 
