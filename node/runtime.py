@@ -172,6 +172,7 @@ class Runtime:
         self._timers.every(3600.0, "service", services.servicing.remind)
         catalogue = Catalogue(self.config.language)
         self._timers.every(300.0, "day-sheet", lambda now: services.day_sheet.tick(now, catalogue))
+        self._timers.every(30.0, "lapsing", services.lapsing.tick)
         delivering = Delivering(self.workshop, self.config.language)
         self._timers.every(10.0, "notices", delivering.tick)
         self._timers.loop("clock", self._keep_time, idle_s=BEAT_S)

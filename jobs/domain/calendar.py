@@ -104,3 +104,17 @@ def round_up(instant: datetime, step: timedelta, zone: ZoneInfo) -> datetime:
     wall = instant.replace(tzinfo=None) + offset
     past = (wall - datetime.combine(wall, time.min)) % step
     return instant if not past else instant + (step - past)
+
+
+STEP = timedelta(minutes=15)  # proposals begin on the quarter hour
+
+
+def slots(
+    taken: Iterable[Interval], within: Interval, length: timedelta, zone: ZoneInfo
+) -> Iterator[Interval]:
+    """Yield free slots of one length, each after the one before, on quarter hours of the clock."""
+    for free in free_intervals(taken, within):
+        start = round_up(free.start, STEP, zone)
+        while start + length <= free.end:
+            yield Interval(start, start + length)
+            start = round_up(start + length, STEP, zone)

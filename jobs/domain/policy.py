@@ -38,6 +38,14 @@ class Reason(StrEnum):
     NEEDS_APPROVAL = "needs-approval"  # hours
     NO_FREE_SEAT = "no-free-seat"
     TRAINING_NOT_HELD = "training-not-held"
+    OFFER_OVER = "offer-over"
+    WAITS_ALREADY = "waits-already"
+    WAITS_TOO_OFTEN = "waits-too-often"  # count
+    NOT_BEGUN = "not-begun"
+    BEGUN = "begun"
+    SWAP_CHANGED = "swap-changed"
+    OWN_SWAP = "own-swap"
+    SKIPPED_TIME = "skipped-time"
     # queue and dispatch
     NOT_ARMED = "not-armed"
     MACHINE_BUSY = "machine-busy"  # state

@@ -26,6 +26,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "needed": ("role",),
     "role": ("role",),
     "control": ("control",),
+    "displaced": ("displacement",),
     "old": ("setting-value",),
     "new": ("setting-value",),
 }

@@ -20,8 +20,8 @@ from jobs.domain.events import EventType, rfc3339
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services.calendars import APPROVAL
+from jobs.services.claims import announce
 from jobs.services.clock import down_within, is_trusted
-from jobs.services.facts import announce
 from jobs.services.house_rules import values_of
 from jobs.services.notices import tell
 from jobs.services.turns import take_turn

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from itertools import islice
 from typing import Final
 
 from sqlalchemy import and_, func, or_, select
@@ -12,7 +11,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import (
-    CLAIMS,
     AllocationKind,
     AllocationState,
     Interval,
@@ -22,19 +20,38 @@ from jobs.domain.errors import NotFoundError, RefusedError
 from jobs.domain.events import EventType
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
-from jobs.domain.rules import slots
-from jobs.services.approvals import NO_PLEA, Consent, Plea, consent_of, keep
-from jobs.services.calendars import APPROVAL, allocation_view, free_of, rows_where, taken_in
-from jobs.services.closing import Closing, checked_interval, checked_note, must_be_operator
-from jobs.services.facts import Facts, announce, conflicts
-from jobs.services.house_rules import Asker, booking_facts, refusals, values_of
+from jobs.services.approvals import NO_PLEA, Plea, keep
+from jobs.services.calendars import (
+    APPROVAL,
+    SHOW_NAME,
+    YES,
+    allocation_view,
+    free_of,
+    rows_where,
+    view_of,
+)
+from jobs.services.claims import (
+    allocation_of,
+    announce,
+    cancel_row,
+    conflicts,
+    is_booking,
+    own_reservation,
+)
+from jobs.services.closing import Closing
+from jobs.services.closing_checks import checked_interval, checked_note, must_be_operator
+from jobs.services.entering import consent_for, enter
+from jobs.services.facts import Facts
+from jobs.services.free_time import proposals_of
+from jobs.services.house_rules import Asker
+from jobs.services.preferences import choose, preferences_of
 from jobs.services.turns import take_turn
 from jobs.services.views import AllocationView, CalendarDay
+from jobs.services.waiting import serve
 from jobs.services.workshop import Workshop
 from jobs.store.database import is_overlap
-from jobs.store.tables import Allocation, Machine, Person
+from jobs.store.tables import Allocation, Machine
 
-_STEP: Final = timedelta(minutes=15)  # proposals begin on the quarter hour
 _REMEMBER: Final = timedelta(days=7)  # how long a person is shown what they lost
 _SHOWN: Final = (AllocationState.ACTIVE.value, AllocationState.ENDED.value)
 
@@ -67,10 +84,27 @@ class Bookings:
         monday = day - timedelta(days=day.weekday())
         return self._days(slug, [monday + timedelta(days=n) for n in range(7)], viewer, now)
 
+    def all_days(
+        self, day: date, count: int, viewer: Actor | None, now: datetime
+    ) -> Mapping[str, Sequence[CalendarDay]]:
+        """Return some local days of every machine in use, by slug."""
+        days = [day + timedelta(days=n) for n in range(min(max(count, 1), 7))]
+        with self._database.read() as session:
+            rows = session.execute(
+                select(Machine.id, Machine.slug)
+                .where(Machine.retired_at.is_(None))
+                .order_by(Machine.name, Machine.slug)
+            ).all()
+            slugs = {row.id: row.slug for row in rows}
+            return self._days_of(session, slugs, days, viewer, now)
+
     def mine(self, actor: Actor, now: datetime) -> Sequence[AllocationView]:
-        """Return a person's own claims from now on, and those they lost lately."""
+        """Return a person's own reservations from now on, and those they lost lately."""
         is_lost = and_(
-            Allocation.state == AllocationState.DISPLACED.value,
+            or_(
+                Allocation.state == AllocationState.DISPLACED.value,
+                Allocation.missed_at.is_not(None),
+            ),
             Allocation.end_at > now - _REMEMBER,
         )
         is_coming = and_(Allocation.state == AllocationState.ACTIVE.value, Allocation.end_at > now)
@@ -78,10 +112,10 @@ class Bookings:
             found = rows_where(
                 session,
                 Allocation.person_id == actor.person_id,
-                Allocation.kind.in_([kind.value for kind in CLAIMS]),
+                is_booking(),
                 or_(is_coming, is_lost),
             )
-            return [allocation_view(row, slug, name, actor) for row, slug, name in found]
+            return [allocation_view(one, actor) for one in found]
 
     def proposals(
         self,
@@ -95,15 +129,24 @@ class Bookings:
 
         They pass every rule of the house about time; who asks is asked when they book.
         """
+        with self._database.read() as session:
+            _machine(session, slug)
+        return self.all_proposals({slug: length}, now, viewer, count).get(slug, [])
+
+    def all_proposals(
+        self,
+        lengths: Mapping[str, timedelta],
+        now: datetime,
+        viewer: Actor | None = None,
+        count: int = 3,
+    ) -> Mapping[str, Sequence[Interval]]:
+        """Return the next free slots of each machine, for a length of its own."""
         asker = Asker(None, Role.MEMBER) if viewer is None else Asker(viewer.person_id, viewer.role)
         with self._database.read() as session:
-            machine = _machine(session, slug)
-            if machine.retired_at is not None:
-                return []
-            wish = Interval(now, now + length)
-            values = values_of(session, machine)
-            facts = booking_facts(session, self._workshop, asker, machine, wish, now, values=values)
-        return list(islice(slots(facts, values, _STEP), count))
+            machines = session.scalars(
+                select(Machine).where(Machine.slug.in_(lengths), Machine.retired_at.is_(None))
+            ).all()
+            return proposals_of(session, self._workshop, asker, machines, lengths, now, count)
 
     def book(
         self,
@@ -114,9 +157,11 @@ class Bookings:
         now: datetime,
         note: str = "",
         plea: Plea = NO_PLEA,
+        shows_name: bool | None = None,
     ) -> AllocationView:
         """Reserve a machine for *actor*, or ask staff for it where a rule wants that.
 
+        :param shows_name: whether others see whose it is; None: as the person chose for all.
         :raises RefusedError: with every reason at once. Of two at the same instant one wins.
         """
         interval, note = checked_interval(start, end), checked_note(note)
@@ -124,28 +169,16 @@ class Bookings:
             with self._database.write() as session:
                 machine = _machine(session, slug)
                 machine_id = machine.id  # a lost transaction takes the row with it
-                consent = self._consent(session, actor, machine, interval, now, plea)
-                row = Allocation(
-                    id=self._workshop.new_id(),
-                    machine_id=machine.id,
-                    kind=consent.kind.value,
-                    state=AllocationState.ACTIVE.value,
-                    start_at=interval.start,
-                    end_at=interval.end,
-                    person_id=actor.person_id,
-                    note=note,
-                    sequence=0,
-                    created_at=now,
-                )
-                session.add(row)
-                keep(session, self._workshop, actor, row, consent, now)
-                session.flush()
-                if consent.granted:
-                    announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
+                consent = consent_for(session, self._workshop, actor, machine, interval, now, plea)
+                row = enter(
+                    session, self._workshop, actor, machine, interval, consent, now, note,
+                    shows_name=shows_name,
+                )  # fmt: skip
+                view = view_of(session, row, actor)
         except IntegrityError as error:
             raise self._lost(error, machine_id, actor, interval) from error
         self._workshop.live.touch()
-        return allocation_view(row, slug, actor.name, actor)
+        return view
 
     def move(
         self,
@@ -160,18 +193,13 @@ class Bookings:
         interval = checked_interval(start, end)
         try:
             with self._database.write() as session:
-                row, machine = self._own_claim(session, actor, allocation_id, now)
+                row, machine = own_reservation(session, actor, allocation_id, now)
                 machine_id = machine.id
                 # What has begun may still be made longer or shorter.
                 has_begun = interval.start == row.start_at and interval.end > now
-                consent = self._consent(
-                    session,
-                    actor,
-                    machine,
-                    interval,
-                    min(now, interval.start) if has_begun else now,
-                    plea,
-                    row,
+                at = min(now, interval.start) if has_begun else now
+                consent = consent_for(
+                    session, self._workshop, actor, machine, interval, at, plea, row
                 )
                 is_asked = row.purpose == APPROVAL  # and stays so until staff have decided
                 row.start_at, row.end_at = interval.start, interval.end
@@ -181,61 +209,47 @@ class Bookings:
                 session.flush()
                 if consent.granted and not is_asked:
                     announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
-                name = session.get_one(Person, row.person_id).name
+                serve(session, self._workshop, machine_id, now)
+                view = view_of(session, row, actor)
         except IntegrityError as error:
             raise self._lost(error, machine_id, actor, interval) from error
         self._workshop.live.touch()
-        return allocation_view(row, machine.slug, name, actor)
+        return view
 
     def cancel(self, actor: Actor, allocation_id: str, now: datetime) -> None:
         """Give a reservation back. An operator may give back anybody's, and end an outage."""
         with self._database.write() as session:
-            row = _allocation(session, allocation_id)
+            row = allocation_of(session, allocation_id)
             if row.kind in (AllocationKind.OUTAGE.value, AllocationKind.CLOSURE.value):
                 must_be_operator(actor)
+                take_turn(session, row.machine_id)
+                session.refresh(row)
                 if row.state != AllocationState.ACTIVE.value or row.end_at <= now:
                     raise RefusedError([Refusal(Reason.ALREADY_ENDED)])
                 self.end_fact(session, row.id, now)
             else:
-                row, _ = self._own_claim(session, actor, allocation_id, now)
-                row.state = AllocationState.CANCELLED.value
-                row.sequence += 1
-                announce(session, self._workshop, EventType.RESERVATION_CANCELLED, row, now)
+                row, _ = own_reservation(session, actor, allocation_id, now)
+                cancel_row(session, self._workshop, row, actor, now)
+            serve(session, self._workshop, row.machine_id, now)
         self._workshop.live.touch()
 
-    def _consent(
-        self,
-        session: Session,
-        actor: Actor,
-        machine: Machine,
-        interval: Interval,
-        now: datetime,
-        plea: Plea,
-        moved: Allocation | None = None,
-    ) -> Consent:
-        asker = Asker(actor.person_id, actor.role)
-        if moved is not None:
-            # An operator may move it for somebody; the rules are still theirs whose it is.
-            asker = Asker(moved.person_id, actor.role)
-        found = refusals(session, self._workshop, asker, machine, interval, now, moved=moved)
-        return consent_of(found, actor, plea)
+    def show_name(self, actor: Actor, allocation_id: str, *, shows: bool, now: datetime) -> None:
+        """Let others see whose a reservation is, or not."""
+        with self._database.write() as session:
+            row, _ = own_reservation(session, actor, allocation_id, now)
+            row.shows_name = shows
+        self._workshop.live.touch()
 
-    def _own_claim(
-        self, session: Session, actor: Actor, allocation_id: str, now: datetime
-    ) -> tuple[Allocation, Machine]:
-        row = _allocation(session, allocation_id)
-        if row.kind not in CLAIMS:
-            raise NotFoundError("booking.unknown")
-        take_turn(session, row.machine_id)
-        session.refresh(row)  # a run may have taken its place until it was our turn
-        refusals = []
-        if row.person_id != actor.person_id and not actor.is_at_least(Role.OPERATOR):
-            refusals.append(Refusal(Reason.NOT_YOURS))
-        if row.state != AllocationState.ACTIVE.value or row.end_at <= now:
-            refusals.append(Refusal(Reason.ALREADY_ENDED))
-        if refusals:
-            raise RefusedError(refusals)
-        return row, session.get_one(Machine, row.machine_id)
+    def shows_names(self, actor: Actor) -> bool:
+        """Return whether a person lets others see their name, where a booking says nothing."""
+        with self._database.read() as session:
+            return preferences_of(session, actor.person_id, SHOW_NAME).get(SHOW_NAME) == YES
+
+    def show_names(self, actor: Actor, *, shows: bool) -> None:
+        """Choose for all bookings that say nothing else."""
+        with self._database.write() as session:
+            choose(session, actor.person_id, SHOW_NAME, YES if shows else "no")
+        self._workshop.live.touch()
 
     def _lost(
         self, error: IntegrityError, machine_id: str, actor: Actor, interval: Interval
@@ -251,30 +265,45 @@ class Bookings:
     def _days(
         self, slug: str, days: Sequence[date], viewer: Actor | None, now: datetime
     ) -> Sequence[CalendarDay]:
-        spans = [local_day(day, self._workshop.zone) for day in days]
-        whole = Interval(spans[0].start, spans[-1].end)
         with self._database.read() as session:
             machine = _machine(session, slug)
-            taken = taken_in(session, machine.id, whole)
-            views = [
-                allocation_view(row, slug, name, viewer)
-                for row, _, name in rows_where(
-                    session,
-                    Allocation.machine_id == machine.id,
-                    Allocation.state.in_(_SHOWN),
-                    Allocation.start_at < whole.end,
-                    Allocation.end_at > whole.start,
-                )
+            return self._days_of(session, {machine.id: slug}, days, viewer, now)[slug]
+
+    def _days_of(
+        self,
+        session: Session,
+        slugs: Mapping[str, str],
+        days: Sequence[date],
+        viewer: Actor | None,
+        now: datetime,
+    ) -> Mapping[str, Sequence[CalendarDay]]:
+        """Return these days of machines, given their slugs by id."""
+        spans = [local_day(day, self._workshop.zone) for day in days]
+        found = rows_where(
+            session,
+            Allocation.machine_id.in_(slugs),
+            Allocation.state.in_(_SHOWN),
+            Allocation.start_at < spans[-1].end,
+            Allocation.end_at > spans[0].start,
+        )
+        rows: dict[str, list[AllocationView]] = {slug: [] for slug in slugs.values()}
+        for one in found:
+            rows[one.slug].append(allocation_view(one, viewer))
+        return {
+            slug: [
+                calendar_day(day, span, views, now) for day, span in zip(days, spans, strict=True)
             ]
-        return [
-            CalendarDay(
-                day.isoformat(),
-                span,
-                [view for view in views if view.interval.overlaps(span)],
-                free_of(taken, span, now),
-            )
-            for day, span in zip(days, spans, strict=True)
-        ]
+            for slug, views in rows.items()
+        }
+
+
+def calendar_day(
+    day: date, span: Interval, views: Sequence[AllocationView], now: datetime
+) -> CalendarDay:
+    """Return what of *views* lies in a day, and what is free."""
+    inside = [view for view in views if view.interval.overlaps(span)]
+    taken = [view.interval for view in inside if view.state is AllocationState.ACTIVE]
+    return CalendarDay(day.isoformat(), span, inside, free_of(taken, span, now))
 
 
 def _machine(session: Session, slug: str) -> Machine:
@@ -282,10 +311,3 @@ def _machine(session: Session, slug: str) -> Machine:
     if machine is None:
         raise NotFoundError("machine.unknown", machine=slug)
     return machine
-
-
-def _allocation(session: Session, allocation_id: str) -> Allocation:
-    row = session.get(Allocation, allocation_id)
-    if row is None:
-        raise NotFoundError("booking.unknown")
-    return row

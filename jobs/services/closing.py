@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Final
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.calendar import AllocationKind, Displacement, Interval
+from jobs.domain.calendar import AllocationKind, Displacement
 from jobs.domain.care import OUT_FOR
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
-from jobs.domain.people import Actor, Role
+from jobs.domain.errors import NotFoundError
+from jobs.domain.people import Actor
+from jobs.services.closing_checks import (
+    LONGEST_NOTE,
+    checked_interval,
+    checked_note,
+    must_be_operator,
+)
 from jobs.services.facts import Facts
+from jobs.services.offering import make_up_for
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Machine
-
-_LONGEST_NOTE: Final = 200
+from jobs.store.tables import Allocation, Machine
 
 
 class Closing:
@@ -55,7 +59,7 @@ class Closing:
         kind, why = AllocationKind.OUTAGE, Displacement.OUTAGE
         end = now + OUT_FOR
         return self._facts.place(
-            session, machine_id, kind, now, end, person_id, None, why, now, note[:_LONGEST_NOTE]
+            session, machine_id, kind, now, end, person_id, None, why, now, note[:LONGEST_NOTE]
         )
 
     def back(self, session: Session, allocation_id: str, now: datetime) -> None:
@@ -82,6 +86,7 @@ class Closing:
             machine_ids = session.scalars(query.where(one)).all()
             if slug is not None and not machine_ids:
                 raise NotFoundError("machine.unknown", machine=slug)
+            lost: list[Allocation] = []
             placed = [
                 self._facts.place(
                     session,
@@ -94,32 +99,11 @@ class Closing:
                     why,
                     now,
                     note,
+                    lost,
                 )
                 for machine_id in machine_ids
             ]
+            # Only now: a machine that closes as well is none to offer.
+            make_up_for(session, self._workshop, lost, now)
         self._workshop.live.touch()
         return placed
-
-
-def checked_interval(start: datetime, end: datetime) -> Interval:
-    """Return the stretch of time that a person named."""
-    if start.tzinfo is None or end.tzinfo is None:
-        raise InvalidError("booking.no-zone", field="start")
-    start, end = start.astimezone(UTC), end.astimezone(UTC)
-    if end <= start:
-        raise InvalidError("booking.ends-before-start", field="end")
-    return Interval(start, end)
-
-
-def checked_note(note: str) -> str:
-    """Return a note as it is kept: one line, bounded."""
-    note = " ".join(note.split())
-    if len(note) > _LONGEST_NOTE:
-        raise InvalidError("booking.note", field="note", characters=_LONGEST_NOTE)
-    return note
-
-
-def must_be_operator(actor: Actor) -> None:
-    """Refuse whoever may not decide for everybody."""
-    if not actor.is_at_least(Role.OPERATOR):
-        raise NotAllowedError("person.not-allowed", needed=Role.OPERATOR.value)

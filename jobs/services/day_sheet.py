@@ -119,7 +119,7 @@ class DaySheet:
         out = (AllocationKind.OUTAGE.value, AllocationKind.CLOSURE.value)
         parts: list[dict[str, object]] = []
         for slug, name in names.items():
-            mine = [(row, person) for row, of, person in found if of == slug]
+            mine = [(one.row, one.name) for one in found if one.slug == slug]
             lines = [
                 [
                     hours(row.start_at, row.end_at),

@@ -85,7 +85,8 @@ class Feeds:
             )[:_MOST]
             names = _names(session)
             events = [
-                self._event(row, now, names.get(slug, slug), row.note) for row, slug, _ in found
+                self._event(one.row, now, names.get(one.slug, one.slug), one.row.note)
+                for one in found
             ]
         return self._calendar(catalogue.text("feed.own", site=self._workshop.site), events)
 
@@ -106,10 +107,10 @@ class Feeds:
                 Allocation.start_at < now + _AHEAD,
             )[:_MOST]
             events = []
-            for row, _, person in found:
-                view = allocation_view(row, slug, person, actor)
-                label = view.label or catalogue.text(f"feed.{_word(row)}")
-                events.append(self._event(row, now, label))
+            for one in found:
+                view = allocation_view(one, actor)
+                label = view.label or catalogue.text(f"feed.{_word(one.row)}")
+                events.append(self._event(one.row, now, label))
         return self._calendar(name, events)
 
     def _event(self, row: Allocation, now: datetime, summary: str, note: str = "") -> Event:
@@ -125,7 +126,7 @@ class Feeds:
         if note:
             event.add("description", note)
         event.add("location", self._workshop.site)
-        event.add("status", "CONFIRMED" if row.state in _CONFIRMED else "CANCELLED")
+        event.add("status", _status(row))
         return event
 
     def _calendar(self, name: str, events: Sequence[Event]) -> bytes:
@@ -144,6 +145,12 @@ class Feeds:
             calendar.add_component(event)
         body: bytes = calendar.to_ical()
         return body
+
+
+def _status(row: Allocation) -> str:
+    if row.state not in _CONFIRMED:
+        return "CANCELLED"
+    return "TENTATIVE" if row.kind == AllocationKind.HOLD.value else "CONFIRMED"
 
 
 def _word(row: Allocation) -> str:

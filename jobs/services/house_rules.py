@@ -21,7 +21,7 @@ from jobs.domain.policy import Refusal
 from jobs.domain.rules import Act, Facts, OwnBooking, Values, refusals_of
 from jobs.domain.rules.times import LOOK_AHEAD_DAYS, local_date, local_week
 from jobs.domain.rules.values import DEFAULTS, LAB, Level, Scope, resolved
-from jobs.services.facts import conflicts
+from jobs.services.claims import conflicts
 from jobs.services.lab import mode_of
 from jobs.services.qualifying import free_trainings, qualified_until
 from jobs.services.workshop import Workshop

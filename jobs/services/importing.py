@@ -35,7 +35,7 @@ from jobs.domain.importing import (
 )
 from jobs.domain.people import Actor, Role
 from jobs.kinds import KINDS
-from jobs.services.facts import announce, conflicts
+from jobs.services.claims import announce, conflicts
 from jobs.services.people import alias_of, checked_login, checked_name
 from jobs.services.qualifications import grant_in
 from jobs.services.qualifying import holds

@@ -19,7 +19,7 @@ from jobs.domain.promise import Promise
 from jobs.domain.switching import Switching
 from jobs.services.armings import withdraw_armings
 from jobs.services.board import read_board
-from jobs.services.facts import give_back
+from jobs.services.claims import give_back
 from jobs.services.machine_specs import MachineSpec as MachineSpec
 from jobs.services.machine_specs import parse_machine as parse_machine
 from jobs.services.meshes import mesh_machines

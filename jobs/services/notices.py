@@ -117,6 +117,15 @@ def tell(
     return notice.id
 
 
+def read_about(session: Session, person_id: str, about: str, now: datetime) -> None:
+    """Take note that a person has dealt with what they were told."""
+    session.execute(
+        update(Notice)
+        .where(Notice.person_id == person_id, Notice.about == about, Notice.read_at.is_(None))
+        .values(read_at=now)
+    )
+
+
 def ways_of(session: Session) -> Mapping[Way, Mapping[str, str]]:
     """Return the ways that the lab has opened, with its values for each."""
     rows = {way: session.get(Setting, WAY_KEY.format(way.value)) for way in Way}

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
 from jobs.domain.people import Actor, Role, is_at_least
 from jobs.services import passwords
-from jobs.services.facts import give_back
+from jobs.services.claims import give_back
 from jobs.services.signing_in import SigningIn, fold_login, person_view
 from jobs.services.turns import take_turn
 from jobs.services.views import PersonView, SignInView

@@ -8,6 +8,7 @@ from jobs.services.approvals import Approvals
 from jobs.services.asking import Asking
 from jobs.services.attendance import Attendance
 from jobs.services.batches import Batches
+from jobs.services.being_there import BeingThere
 from jobs.services.bookings import Bookings
 from jobs.services.checklists import Checklists
 from jobs.services.clearing import Clearing
@@ -26,11 +27,14 @@ from jobs.services.history import History
 from jobs.services.house import House
 from jobs.services.importing import Importing
 from jobs.services.lab import Lab
+from jobs.services.lab_sharing import LabSharing
+from jobs.services.lapsing import Lapsing
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import Loading
 from jobs.services.machines import Machines
 from jobs.services.modules import Modules
 from jobs.services.notices import Notices
+from jobs.services.offering import Offers
 from jobs.services.outbox import Outbox
 from jobs.services.people import People
 from jobs.services.pictures import Pictures
@@ -40,12 +44,15 @@ from jobs.services.programs import Programs
 from jobs.services.proposals import Proposals
 from jobs.services.qualifications import Qualifications
 from jobs.services.queue import Queue
+from jobs.services.repeating import Repeating
 from jobs.services.resuming import Resuming
 from jobs.services.runs import Runs
 from jobs.services.servicing import Servicing
+from jobs.services.swapping import Swapping
 from jobs.services.sweep import Sweep
 from jobs.services.terms import TermsOf
 from jobs.services.trainings import Trainings
+from jobs.services.waiting import Waiting
 from jobs.services.waiving import Waiving
 from jobs.services.wirelogs import WireLogs
 from jobs.services.wondering import Wondering
@@ -84,6 +91,13 @@ class Services:
     qualifications: Qualifications
     trainings: Trainings
     wondering: Wondering
+    there: BeingThere
+    offers: Offers
+    waiting: Waiting
+    repeating: Repeating
+    swapping: Swapping
+    lapsing: Lapsing
+    sharing: LabSharing
     feeds: Feeds
     queue: Queue
     preparation: Preparation
@@ -138,6 +152,13 @@ def build_services(workshop: Workshop) -> Services:
         qualifications=Qualifications(workshop),
         trainings=Trainings(workshop),
         wondering=Wondering(workshop),
+        there=BeingThere(workshop),
+        offers=Offers(workshop),
+        waiting=Waiting(workshop),
+        repeating=Repeating(workshop),
+        swapping=Swapping(workshop),
+        lapsing=Lapsing(workshop),
+        sharing=LabSharing(workshop),
         feeds=Feeds(workshop),
         queue=Queue(workshop),
         preparation=Preparation(workshop, programs),

@@ -193,6 +193,10 @@ class AllocationView:
     job_id: str | None
     displaced_reason: str | None = None
     asked_until: datetime | None = None  # staff have to answer first, until then
+    series_id: str | None = None  # told to its own person
+    checked_in: bool = False
+    missed: bool = False  # nobody came
+    shows_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)

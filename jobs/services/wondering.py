@@ -13,7 +13,7 @@ from jobs.domain.errors import NotFoundError
 from jobs.domain.people import Actor
 from jobs.domain.policy import Refusal
 from jobs.domain.rules import FOR_EVER, TrainingOffer
-from jobs.services.closing import checked_interval
+from jobs.services.closing_checks import checked_interval
 from jobs.services.house_rules import Asker, refusals, values_of
 from jobs.services.qualifying import free_trainings, qualified_until
 from jobs.services.starting import preflight_for, standing_of

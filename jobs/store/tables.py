@@ -151,12 +151,13 @@ class Allocation(Base):
         # By its end: who asks of today or later then never reads ten years of what is over.
         Index("ix_allocation_machine_end", "machine_id", "end_at", "start_at"),
         Index("ix_allocation_person_end", "person_id", "end_at"),
-        # For sweeps: the few that lapse.
+        # For sweeps: what begins now, and the few that lapse.
+        Index("ix_allocation_start", "start_at"),
         Index(
             "ix_allocation_expires",
             "expires_at",
-            sqlite_where=text("kind = 'hold' AND state = 'active'"),
-            postgresql_where=text("kind = 'hold' AND state = 'active'"),
+            sqlite_where=text("expires_at IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL"),
         ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -166,7 +167,7 @@ class Allocation(Base):
     start_at: Mapped[datetime] = mapped_column(Instant)
     end_at: Mapped[datetime] = mapped_column(Instant)
     person_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
-    attempt_id: Mapped[str | None] = mapped_column(Id)
+    attempt_id: Mapped[str | None] = mapped_column(Id, index=True)
     displaced_by: Mapped[str | None] = mapped_column(Id)
     displaced_reason: Mapped[str | None] = mapped_column(String(32))
     note: Mapped[str] = mapped_column(String(200), default="")

@@ -454,21 +454,28 @@ def test_nobody_gives_back_a_run(
         bookings.cancel(admin, run, now)
 
 
-def test_names_are_for_members_and_notes_for_operators(
+def test_others_see_a_name_only_where_its_person_lets_them(
     bookings: Bookings, member: Actor, other: Actor, operator: Actor, guest: Actor, now: datetime
 ) -> None:
-    bookings.book(member, "ender", now, now + HOUR, now, note="gift")
+    made = bookings.book(member, "ender", now, now + HOUR, now, note="gift")
 
-    def label(viewer: Actor | None) -> str:
-        return bookings.day("ender", date(2026, 3, 4), viewer, now).allocations[0].label
+    def labels() -> list[str]:
+        viewers = (member, other, operator, guest, None)
+        days = [bookings.day("ender", date(2026, 3, 4), viewer, now) for viewer in viewers]
+        return [day.allocations[0].label for day in days]
 
-    assert [label(who) for who in (member, other, operator, guest, None)] == [
-        "gift",
-        "Mia",
-        "Mia: gift",
-        "",
-        "",
-    ]
+    hidden, shown = ["gift", "", "Mia: gift", "", ""], ["gift", "Mia", "Mia: gift", "", ""]
+    assert labels() == hidden
+    bookings.show_names(member, shows=True)
+    assert labels() == shown
+    # One booking may say otherwise, both ways.
+    bookings.show_name(member, made.id, shows=False, now=now)
+    assert labels() == hidden
+    bookings.show_names(member, shows=False)
+    bookings.show_name(member, made.id, shows=True, now=now)
+    assert labels() == shown
+    with pytest.raises(RefusedError):
+        bookings.show_name(other, made.id, shows=True, now=now)
 
 
 @pytest.mark.parametrize(
@@ -543,7 +550,7 @@ def test_a_booking_and_its_word_are_one_transaction(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr("jobs.services.facts.outbox.add", fail)
+    monkeypatch.setattr("jobs.services.claims.outbox.add", fail)
     with pytest.raises(RuntimeError):
         bookings.book(member, "ender", now, now + HOUR, now)
     with workshop.database.read() as session:

@@ -215,13 +215,14 @@ def upgrade() -> None:
     op.add_column("allocation", sa.Column("shows_name", sa.Boolean(), nullable=True))
     op.drop_index(op.f("ix_allocation_machine_time"), table_name="allocation")
     op.drop_index(op.f("ix_allocation_person_id"), table_name="allocation")
+    op.create_index(op.f("ix_allocation_attempt_id"), "allocation", ["attempt_id"], unique=False)
     op.create_index(
         "ix_allocation_expires",
         "allocation",
         ["expires_at"],
         unique=False,
-        sqlite_where=sa.text("kind = 'hold' AND state = 'active'"),
-        postgresql_where=sa.text("kind = 'hold' AND state = 'active'"),
+        sqlite_where=sa.text("expires_at IS NOT NULL"),
+        postgresql_where=sa.text("expires_at IS NOT NULL"),
     )
     op.create_index(
         "ix_allocation_machine_end",
@@ -231,3 +232,4 @@ def upgrade() -> None:
     )
     op.create_index("ix_allocation_person_end", "allocation", ["person_id", "end_at"], unique=False)
     op.create_index(op.f("ix_allocation_series_id"), "allocation", ["series_id"], unique=False)
+    op.create_index("ix_allocation_start", "allocation", ["start_at"], unique=False)
