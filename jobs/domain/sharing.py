@@ -78,12 +78,13 @@ class SeriesPart(StrEnum):
 class SharingRules:
     """The lab's own numbers [min]; 0 switches a thing off.
 
-    :param grace_min: nobody has come so long after the start: the rest is given free.
+    :param grace_min: nobody has come so long after the start: the rest is given free; off until a
+        lab wants it.
     :param wait_hold_min: how long freed time is kept for who is next in line.
     :param offer_min: how long offers for displaced time are kept.
     """
 
-    grace_min: int = 30
+    grace_min: int = 0
     wait_hold_min: int = 30
     offer_min: int = 720
 

@@ -23,6 +23,7 @@ from jobs.store.sharing import Notice, Offer
 from jobs.store.tables import Allocation, OutboxMessage, Person
 from jobs.store.upkeep import Downtime, Heartbeat
 
+GRACE_MIN = 30
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -38,6 +39,12 @@ def twin(workshop: Workshop, add_machine: Callable[..., str]) -> str:
     """A printer equal to the first; its slug."""
     add_machine(workshop, "twin")
     return "twin"
+
+
+@pytest.fixture(autouse=True)
+def _checks_in(services: Services, admin: Actor) -> None:
+    """Let the lab want that people check in."""
+    services.sharing.set(admin, {"grace_min": GRACE_MIN})
 
 
 def reasons(refused: pytest.ExceptionInfo[RefusedError]) -> set[Reason]:
@@ -285,12 +292,20 @@ def test_a_hold_that_a_fact_takes_leaves_its_person_in_the_line(
 # --- being there
 
 
+def test_nobody_has_to_check_in_until_the_lab_wants_it(
+    services: Services, admin: Actor, member: Actor, now: datetime
+) -> None:
+    services.sharing.set(admin, SharingRules().to_json())
+    services.bookings.book(member, "ender", now, now + 8 * HOUR, now)
+    assert services.lapsing.tick(now + 4 * HOUR).missed == 0
+
+
 def test_nobody_comes_and_the_rest_goes_to_who_waits(
     workshop: Workshop, services: Services, member: Actor, other: Actor, now: datetime
 ) -> None:
     booked = services.bookings.book(member, "ender", now, now + 2 * HOUR, now)
     services.waiting.join(other, "ender", now, now + 3 * HOUR, 60, now)
-    grace = timedelta(minutes=SharingRules().grace_min)
+    grace = GRACE_MIN * MINUTE
     # Who waits got the third hour; without it there is nothing else to have.
     services.waiting.leave(other, services.waiting.mine(other)[0].id, now)
     wait = services.waiting.join(other, "ender", now, now + 2 * HOUR, 60, now)
