@@ -20,6 +20,7 @@ from selenium.common.exceptions import (
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from web.context import STATIC
@@ -70,6 +71,11 @@ class Phone:
         """Wait until the page says something."""
         self.until(lambda: words in self.main(), f"the page does not say: {words}", seconds)
 
+    def press(self, element: WebElement) -> None:
+        """Tap one thing, out from under the bars at the top and at the bottom."""
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
     def tap(self, label: str, within: str = "main") -> None:
         """Tap the button or link that says so."""
 
@@ -77,7 +83,7 @@ class Phone:
             place = self.driver.find_element(By.CSS_SELECTOR, within)
             for one in place.find_elements(By.CSS_SELECTOR, "button, a, summary"):
                 if one.is_displayed() and one.text.strip().startswith(label):
-                    one.click()
+                    self.press(one)
                     return True
             return False
 
@@ -181,7 +187,8 @@ def test_a_members_day_on_a_phone(
     # A booking in two taps.
     phone.open("/machines/printer-2")
     phone.until(
-        lambda: phone.driver.find_element(By.CSS_SELECTOR, "a.offer").click() is None, "no offer"
+        lambda: phone.press(phone.driver.find_element(By.CSS_SELECTOR, "a.offer")) is None,
+        "no offer",
     )
     phone.tap("Book it")
     phone.read("Booked. It is yours.")
