@@ -29,9 +29,6 @@ _BYTES_THERE = ("corrupt-in", "drop-in")
 _BY_LINE = ("reset", "brownout", "silence", "stall", "busy", "unplug", "limit", "jam", "thermistor")
 _SPAN_S = {"marlin": 40, "grbl": 12, "farmbot": 12}  # in which most of a run takes place
 _ALIKE = 0.8  # a line with two characters damaged is to the line that was sent
-# These execute what a refusal leaves of the line behind it, if it begins with its command: no host
-# can know, for it has no number (drivers/README.md, "Known limits").
-_TEARS = ("marlin-2", "prusa-buddy")
 _ENDS = ("finished", "cancelled", "failed", "stopped", "unplugged")
 
 
@@ -118,8 +115,6 @@ def moved(bench, lines: list[bytes]) -> list[str]:
     wanted = set(order)
     done: list[str] = []
     for fact in bench.machine.record.of("executed"):
-        if bench.profile.name in _TEARS and fact["number"] is None:
-            continue
         line = _close(str(fact["line"]))
         due = order[len(done)] if len(done) < len(order) else ""
         if line in wanted:

@@ -52,15 +52,9 @@ def program(count: int) -> list[bytes]:
     return [b"G28", *(b"G1 X%d.%d F9000" % divmod(n, 10) for n in range(count))]
 
 
-def is_torn(wire, fact: dict[str, object]) -> bool:
-    """Whether it is what a refusal left of a line: these execute it, and no host can know."""
-    return wire.profile.name in ("marlin-2", "prusa-buddy") and fact["number"] is None
-
-
 def in_order(wire, lines: list[bytes]) -> int:
     """How many lines were executed, each once and in order from the first."""
-    done = [fact["line"] for fact in wire.board.record.of("executed") if not is_torn(wire, fact)]
-    done = [line for line in done if str(line).startswith(("G1", "G28"))]
+    done = wire.executed("G1", "G28")
     assert done == [line.decode() for line in lines[: len(done)]]
     return len(done)
 
