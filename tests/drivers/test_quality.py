@@ -64,10 +64,17 @@ def test_each_sort_of_trouble_is_counted_as_what_it_is():
     assert damaged["damaged"] >= 3
 
 
-@pytest.mark.parametrize("name", ["marlin-1", "marlin-2", "repetier"])
-# None of these loses the answer to the very last question, which nobody can know at the end, nor
-# one before the program.
-@pytest.mark.parametrize("seed", [5, 7, 8, 10, 13])
+# Of seed 6 one of them loses the answer to the very last question, which nobody can know at the
+# end, and one an answer before the program.
+SEEN = [
+    (name, seed)
+    for name in ("marlin-1", "marlin-2", "repetier")
+    for seed in (5, 6, 7, 8, 10, 13)
+    if (name, seed) not in {("marlin-1", 6), ("marlin-2", 6)}
+]
+
+
+@pytest.mark.parametrize(("name", "seed"), SEEN)
 def test_as_many_answers_are_counted_as_were_lost(name, seed):
     """Whatever shows it: an M105, a number, the place told in mid-program or at its end."""
     lab, end = ended(("lost-ok=0.03",), name, seed)
