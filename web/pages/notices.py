@@ -24,7 +24,12 @@ PLACES: Final[Mapping[str, str]] = {
     "contest": "/contests",
     "job": "/jobs/{}",
     "machine": "/machines/{}",
+    "me": "/me",
     "near-miss": "/near-misses",
+    "proposal": "/proposals/{}",
+    "swap": "/bookings",
+    "training": "/trainings/{}",
+    "wait": "/bookings",
 }
 
 
