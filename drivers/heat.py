@@ -1,6 +1,6 @@
-"""The host's own watch over heaters: from what a firmware reports, tell danger from noise.
+"""Our own watch over heaters: from what a firmware reports, tell danger from noise.
 
-Sans-IO: reports and `now` go in, an alarm comes out; what to do about it is the host's to
+Sans-IO: reports and `now` go in, an alarm comes out; what to do about it is for others to
 decide. Replies have no checksum, so nothing is believed that was read only once.
 
 *Source:* the rules are those that Klipper (`verify_heater`) and Marlin (`THERMAL_PROTECTION_*`)
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drivers.profile import FirmwareProfile
+from drivers.snapshot import Phase, Snapshot
 
 Readings = Mapping[str, tuple[float, float]]  # heater: actual, target [°C]
 
@@ -24,6 +25,10 @@ _HEATERS = "TBC"  # nozzle, bed, chamber; other letters are air, probes and boar
 _SOON = 2  # reports within which a new name must come again: damage can invent one
 _MAX_HEATERS = 16
 _LONG = 2.0  # shorter waits for an answer are no excuse: moves take so long [s]
+
+# While it does these a firmware may switch its heaters off without saying so.
+_PROBING = frozenset({"G28", "G29", "G30", "G33", "G34", "G425", "M600", "M0", "M1", "M226"})
+_GONE = frozenset({Phase.STOPPED, Phase.FAULT, Phase.CONNECTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,51 @@ class HeatWatch:
         """Begin anew, as after a gap in the conversation."""
         self._heaters.clear()
         self._strangers.clear()
+
+
+class MachineHeat:
+    """Watches the heat of one machine, and knows by what it does what can be expected of it.
+
+    :param limits: the machine's own, as for `rules_of`.
+    """
+
+    def __init__(
+        self, profile: FirmwareProfile, limits: Mapping[str, object] | None = None
+    ) -> None:
+        self._watch = HeatWatch(rules_of(profile, limits), profile.heat_stale_s)
+        self._alarm: HeatAlarm | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether any heater has a target."""
+        return self._watch.is_heating
+
+    def hear(self, readings: Readings, state: Snapshot, now: float) -> None:
+        """Take in a report of temperatures, and what the machine is doing."""
+        if state.phase in _GONE:
+            return
+        lenient = state.at_work in _PROBING or state.message == "machine.waits_for_person"
+        alarm = self._watch.read(readings, now, lenient=lenient)
+        self._alarm = self._alarm or alarm
+
+    def alarm(self, state: Snapshot, now: float) -> HeatAlarm | None:
+        """Return once what is wrong with a heater; the machine must be stopped."""
+        if state.phase in _GONE:
+            self.forget()
+            return None
+        alarm = self._alarm or self._watch.silent(now, state.excused_s)
+        if alarm is not None:
+            self.forget()
+        return alarm
+
+    def deadline(self) -> float | None:
+        """Return when `alarm` should be asked although nothing was heard [s]."""
+        return self._watch.deadline()
+
+    def forget(self) -> None:
+        """Begin anew, as after the port was lost."""
+        self._watch.forget()
+        self._alarm = None
 
 
 @dataclass(slots=True)

@@ -6,24 +6,35 @@ import mmap
 import select
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from drivers.dialects import DIALECTS, Dialect, suspect
 from drivers.errors import PortError, ProgramError
+from drivers.heat import HeatAlarm, MachineHeat, Readings
 from drivers.profile import FirmwareProfile
 from drivers.session import Session
-from drivers.snapshot import LOCKED, Cancelled, Event, Failed, Finished, Phase, Snapshot
+from drivers.snapshot import (
+    LOCKED,
+    Cancelled,
+    Event,
+    Failed,
+    Finished,
+    Phase,
+    Snapshot,
+    TemperatureRead,
+)
 from drivers.transport import open_transport
 
 _TICK = 0.2  # between two looks at `should_stop` and the progress [s]
 _PATIENCE = 30.0  # for the first answer, on top of the boot [s]
 _SAFE_WAIT = 15.0  # for the machine to be made safe after a failure [s]
+_STOP_WAIT = 6.0  # after an emergency stop, which is repeated while the machine talks on [s]
 
 Attend = Callable[[Snapshot, Session, float], str]
 
@@ -46,6 +57,7 @@ class SendResult:
     :param reason: code of what went wrong, empty if nothing did.
     :param line: 1-based line of the file to blame, 0 if none.
     :param text: the firmware's own words.
+    :param fields: numbers of the reason's sentence; the unit is in each name.
     """
 
     lines: int
@@ -55,6 +67,7 @@ class SendResult:
     reason: str = ""
     line: int = 0
     text: str = ""
+    fields: Mapping[str, str | float] = field(default_factory=dict)
 
 
 class FileProgram(AbstractContextManager["FileProgram"]):
@@ -172,6 +185,8 @@ class _Sending:
         self.session = Session(open_transport(port, profile.baud), profile, self._take)
         self._program = program
         self._end: Finished | Cancelled | Failed | None = None
+        self._heat = MachineHeat(profile)
+        self._readings: list[tuple[Readings, float]] = []
         self._began: float | None = None
         self._give_up_at = time.monotonic() + profile.boot_wait_s + _PATIENCE
         self._poll = select.poll()  # asked at every answer: registered once, not at every call
@@ -190,11 +205,15 @@ class _Sending:
         try:
             while self._end is None:
                 now = self._turn()
+                if self._began is None and self.session.start(self._program, now):
+                    self._began = now
                 if now - told_at < _TICK:
                     continue
                 told_at = now
                 state = self.session.snapshot(now)
                 on_progress(state)
+                if (alarm := self._feel(state, now)) is not None:
+                    return self._stop_for(alarm, now)
                 why = why or attend(state, self.session, now)
                 if self._began is None and state.controller == LOCKED:
                     self._give_up_at = now + _PATIENCE  # it has answered: a person unlocks it
@@ -231,8 +250,6 @@ class _Sending:
         self._poll.poll(1000.0 * wait)
         now = time.monotonic()
         session.ready(now)
-        if self._began is None and session.start(self._program, now):
-            self._began = now
         return now
 
     def _make_safe(self) -> None:
@@ -241,14 +258,36 @@ class _Sending:
         while self.session.snapshot(0.0).phase is Phase.FAULT and time.monotonic() < until:
             self._turn()
 
+    def _feel(self, state: Snapshot, now: float) -> HeatAlarm | None:
+        """Return what is wrong with a heater by what was heard since the last look."""
+        readings, self._readings = self._readings, []
+        for temperatures, at in readings:
+            self._heat.hear(temperatures, state, at)
+        return self._heat.alarm(state, now)
+
+    def _stop_for(self, alarm: HeatAlarm, now: float) -> SendResult:
+        """Emergency stop because of a heater; stay for as long as it may have to be repeated."""
+        self.session.stop(now)
+        result = self._result(Result.FAILED, alarm.code, fields=alarm.fields())
+        while self.session.deadline() is not None and time.monotonic() < now + _STOP_WAIT:
+            self._turn()
+        return result
+
     def _take(self, event: Event) -> None:
         if isinstance(event, Finished | Cancelled | Failed):
             self._end = event
+        elif isinstance(event, TemperatureRead):
+            self._readings.append((event.temperatures, time.monotonic()))
 
     def _result(
-        self, result: Result, reason: str = "", line: int = 0, text: str = ""
+        self,
+        result: Result,
+        reason: str = "",
+        line: int = 0,
+        text: str = "",
+        fields: Mapping[str, str | float] = MappingProxyType({}),
     ) -> SendResult:
         now = time.monotonic()
         state = self.session.snapshot(now)
         took = now - self._began if self._began is not None else 0.0
-        return SendResult(state.acked, took, state.resends, result, reason, line, text)
+        return SendResult(state.acked, took, state.resends, result, reason, line, text, fields)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from drivers.heat import HeatAlarm, HeatWatch, Readings, rules_of
+from drivers.heat import HeatAlarm, MachineHeat, Readings
 from drivers.host.config import HostConfig
 from drivers.snapshot import Phase, Snapshot
 
@@ -15,20 +15,13 @@ KEEP_MAX_S = 7200.0  # longest time for which one person may keep heat on
 OFF_AGAIN_S = 30.0  # until the switch-off list is repeated to a heater that stays on
 OFF_TRIES = 3  # then a person must look
 
-# While it does these a firmware may switch its heaters off without saying so.
-_PROBING = frozenset({"G28", "G29", "G30", "G33", "G34", "G425", "M600", "M0", "M1", "M226"})
-_GONE = frozenset({Phase.STOPPED, Phase.FAULT, Phase.CONNECTING})
-
 
 class Guard:
     """Watches the heat of one machine."""
 
     def __init__(self, config: HostConfig) -> None:
         self._patience = config.profile.idle_heat_off_s
-        self._watch = HeatWatch(
-            rules_of(config.profile, config.limits), config.profile.heat_stale_s
-        )
-        self._alarm: HeatAlarm | None = None
+        self._heat = MachineHeat(config.profile, config.limits)
         self._idle_since: float | None = None
         self._kept_until = 0.0
         self._kept_by = ""
@@ -37,30 +30,20 @@ class Guard:
 
     def hear(self, readings: Readings, last: Snapshot, now: float) -> None:
         """Take in a report of temperatures."""
-        if last.phase in _GONE:
-            return
-        lenient = last.at_work in _PROBING or last.message == "machine.waits_for_person"
-        alarm = self._watch.read(readings, now, lenient=lenient)
-        self._alarm = self._alarm or alarm
+        self._heat.hear(readings, last, now)
 
     def alarm(self, last: Snapshot, now: float) -> HeatAlarm | None:
         """Return once what is wrong with a heater; the machine must be stopped."""
-        if last.phase in _GONE:
-            self._watch.forget()
-            self._alarm = None
-            return None
-        alarm = self._alarm or self._watch.silent(now, last.excused_s)
+        alarm = self._heat.alarm(last, now)
         if alarm is not None:
             self._told = str(alarm)
-            self._alarm = None
-            self._watch.forget()
         return alarm
 
     def heat_is_forgotten(self, last: Snapshot, now: float, *, is_running: bool) -> bool:
         """Tell when heat was left on without a run for too long; again if it stays on."""
-        if is_running or last.phase is not Phase.IDLE or not self._watch.is_heating:
+        if is_running or last.phase is not Phase.IDLE or not self._heat.is_on:
             self._idle_since = None
-            if is_running or not self._watch.is_heating:
+            if is_running or not self._heat.is_on:
                 self._kept_until, self._kept_by, self._tries = 0.0, "", 0
             return False
         if self._idle_since is None:
@@ -88,8 +71,7 @@ class Guard:
 
     def forget(self) -> None:
         """Begin anew, as after the port was lost."""
-        self._watch.forget()
-        self._alarm = None
+        self._heat.forget()
         self._idle_since = None
 
     def dressed(self, last: Snapshot, now: float) -> Snapshot:
@@ -102,7 +84,7 @@ class Guard:
 
     def deadline(self) -> float | None:
         """Return when to ask again although nothing was heard [s]."""
-        due = self._watch.deadline()
+        due = self._heat.deadline()
         if self._idle_since is None or self._tries >= OFF_TRIES:
             return due
         return self._off_at() if due is None else min(due, self._off_at())

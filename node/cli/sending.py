@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
@@ -65,12 +65,23 @@ def _tell(result: SendResult, port: str, *, as_json: bool) -> None:
             resends=result.resends,
         )
     if result.reason:
-        sentence = text(f"error.{result.reason}", port=port)
+        sentence = text(f"error.{result.reason}", port=port, **_named(result.fields))
         if result.line:
             sentence = text("cli.send-blame", line=result.line, sentence=sentence)
         if result.text:
             sentence = f"{sentence} {text('cli.send-said', text=result.text)}"
         err(sentence)
+
+
+def _named(fields: Mapping[str, str | float]) -> dict[str, str | float]:
+    """Return *fields* with a machine's name of a heater as people call it."""
+    from web.rendering import heater  # much to read for what is seldom said
+
+    named = dict(fields)
+    word, number = heater(str(named.get("heater", "")))
+    if word:
+        named["heater"] = text(f"page.temperature.{word}") + (f" {number}" if number else "")
+    return named
 
 
 @contextmanager

@@ -106,3 +106,33 @@ def test_a_port_that_goes_away_is_an_interruption(tmp_path: Path):
     with PtyMachine("marlin-2", speed=50.0, arguments=["--fault", "unplug-at-line=5"]) as machine:
         result = send_file(file, str(machine.port), replace(MARLIN, boot_wait_s=1.0))
     assert (result.result, result.reason) == (Result.INTERRUPTED, "port.lost")
+
+
+HOT = "M104 S200\nM109 S200\n" + "".join(f"G1 X{n % 100} F6000\n" for n in range(3000))
+
+
+def sent_hot(tmp_path: Path, *faults: str, profile=MARLIN):
+    file = tmp_path / "hot.gcode"
+    file.write_text(HOT)
+    arguments = [word for fault in faults for word in ("--fault", fault)]
+    with PtyMachine("marlin-2", speed=60.0, arguments=arguments) as machine:
+        result = send_file(file, str(machine.port), replace(profile, boot_wait_s=1.0))
+        machine.stop()
+        return result, machine.log.read_text("utf-8")
+
+
+def test_a_heater_that_cannot_be_switched_off_stops_a_sending_and_says_its_numbers(tmp_path: Path):
+    result, log = sent_hot(tmp_path, "runaway-at-line=4")
+    assert (result.result, result.reason) == (Result.FAILED, "heater.over")
+    assert (result.fields["heater"], result.fields["target_c"]) == ("T", 200.0)
+    assert float(result.fields["measured_c"]) > float(result.fields["limit_c"])
+    assert "M112" in log
+    assert 2 < result.lines < 3000
+
+
+def test_a_heater_that_warms_too_slowly_stops_a_sending(tmp_path: Path):
+    # The simulated board lives 60 times as fast, and so does the watch over it.
+    quick = replace(MARLIN, heat_rise_s={"T": 1.0, "B": 1.0, "C": 1.0})
+    result, log = sent_hot(tmp_path, "heater-at-line=1", profile=quick)
+    assert (result.result, result.reason) == (Result.FAILED, "heater.slow")
+    assert "M112" in log

@@ -234,3 +234,16 @@ def test_a_port_that_another_program_holds_is_said(start, fabnode, quick_home, p
         assert sending.wait().json["result"] == "cancelled"
     assert said.code == 1
     assert "is in use by fabnode (process " in said.complaint
+
+
+def test_a_heater_that_misbehaves_is_named_with_its_numbers(fabnode, quick_home, tmp_path):
+    path = tmp_path / "hot.gcode"
+    path.write_text(HOT)
+    fault = ["--fault", "runaway-at-line=5"]
+    with PtyMachine("marlin-2", speed=SPEED, arguments=fault) as machine:
+        said = fabnode("send", path, "--port", machine.port, "--profile", "marlin-2", "--json")
+        machine.stop()
+        assert "M112" in machine.log.read_text()
+    assert (said.code, said.json["result"]) == (1, "failed")
+    assert "Nozzle was too hot: " in said.err
+    assert "wanted 200 °C" in said.err
