@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,11 @@ LONGEST_JOG = 1000.0  # of one order [mm]
 FASTEST_JOG = 250.0  # [mm/s]
 HOTTEST = 500.0  # [°C]
 _AXES = ("X", "Y", "Z")
+_HEATS = re.compile(
+    r"M0*(?P<code>104|109|140|190)\b.*?[SR] *(?P<s>\d+(?:\.\d*)?)"
+    r"|SET_HEATER_TEMPERATURE\b.*?\bTARGET *= *(?P<target>\d+(?:\.\d*)?(?:e\d{1,2})?)",
+    re.IGNORECASE,
+)
 
 
 class Act(StrEnum):
@@ -123,6 +129,21 @@ def outside(order: Order, position: Mapping[str, float], reach: Reach) -> str:
         if (by > 0 and there > high + 1e-6) or (by < 0 and there < low - 1e-6):
             return axis
     return ""
+
+
+def heat_of(line: str) -> tuple[str, float]:
+    """Return which heater a line of a printer asks for which temperature [°C]; "" and 0 if none.
+
+    >>> heat_of("M104 S210"), heat_of("M190 R60"), heat_of("M104"), heat_of("G28")
+    (('nozzle', 210.0), ('bed', 60.0), ('', 0.0), ('', 0.0))
+    >>> heat_of("SET_HEATER_TEMPERATURE HEATER=heater_bed target=7e1")
+    ('bed', 70.0)
+    """
+    found = _HEATS.match(line.strip())
+    if found is None:
+        return "", 0.0
+    heater = "bed" if found["code"] in ("140", "190") or "bed" in line.lower() else "nozzle"
+    return heater, float(found["s"] or found["target"])
 
 
 def length(order: Order) -> float:

@@ -154,6 +154,8 @@ class FirmwareProfile:
     pause: Pausing = Pausing()  # of printers
     changes_tools: bool = False  # M6 is the firmware's own; else the host stops before it
     spin_up_s: float = 4.0  # from spindle on until it may cut
+    button_commands: bool = False  # buttons of its prompts are commands for it, not numbers
+    withheld: tuple[str, ...] = ()  # words that no such button sends; a `*` ends a beginning
     obeys_shutdown: bool = False  # a machine's `//action:shutdown` ends the run; else ignored
 
     def uncounted(self, text: str) -> bytes:

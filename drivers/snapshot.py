@@ -40,24 +40,27 @@ class Prompt:
     :param number: tells it apart from those before it.
     :param text: "" if it only waits and does not say for what.
     :param choices: the answers it offers; empty: there is only *go on*.
+    :param commands: what each of them sends, where that is a command of its own; else empty.
     """
 
     number: int
     text: str = ""
     choices: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""
-        return {"number": self.number, "text": self.text, "choices": list(self.choices)}
+        lists = {"choices": list(self.choices), "commands": list(self.commands)}
+        return {"number": self.number, "text": self.text, **lists}
 
     @classmethod
     def from_json(cls, values: Mapping[str, object]) -> Prompt:
         """Read what `to_json` wrote."""
-        choices = values.get("choices")
+        lists = (values.get(name) for name in ("choices", "commands"))
         return cls(
             int(str(values["number"])),
             str(values.get("text", "")),
-            tuple(str(one) for one in choices) if isinstance(choices, list) else (),
+            *(tuple(map(str, each)) if isinstance(each, list) else () for each in lists),
         )
 
 

@@ -427,7 +427,12 @@ def live_state(snapshot: Snapshot) -> LiveState:
         identity=dict(snapshot.identity),
         prompt=None
         if snapshot.prompt is None
-        else LivePrompt(snapshot.prompt.number, snapshot.prompt.text, snapshot.prompt.choices),
+        else LivePrompt(
+            snapshot.prompt.number,
+            snapshot.prompt.text,
+            snapshot.prompt.choices,
+            snapshot.prompt.commands,
+        ),
         notice=snapshot.notice,
         step=snapshot.step,
         tool=snapshot.tool,

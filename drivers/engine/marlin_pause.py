@@ -44,7 +44,8 @@ class MarlinPausing(MarlinActs):
         waits = self._phase is Phase.STREAMING or self._pause_step == PauseStep.AT_MACHINE
         if prompt is not None and waits:
             # Which of several answers means "go on" only a person can read.
-            return len(prompt.choices) < 2 and self.answer(prompt.number, 0, now)
+            is_plain = len(prompt.choices) < 2 and not prompt.commands
+            return is_plain and self.answer(prompt.number, 0, now)
         returns = self._pause_step in (PauseStep.HEATING, PauseStep.RETURNING)
         if self._phase is not Phase.PAUSED or returns:
             return False
@@ -71,6 +72,8 @@ class MarlinPausing(MarlinActs):
             return False
         if choice < 0 or choice >= max(len(prompt.choices), 1):
             return False
+        if self._profile.button_commands:
+            return self._press(prompt, choice)
         word = b"M876 S%d" % choice if self._prompting.has_words and prompt.choices else b"M108"
         oldest = self._window.oldest
         if self._message == WAITS or (oldest is not None and oldest.alone):
@@ -84,6 +87,19 @@ class MarlinPausing(MarlinActs):
         self._events.append(Replied(prompt.number, prompt.text, answer))
         self._message = ""
         self._quiet_until = now + _STALE
+        self._prompting.close()
+        return True
+
+    def _press(self, prompt: Prompt, choice: int) -> bool:
+        """Send the command of a button; where there is none the prompt was just to be read."""
+        answer = ""
+        if prompt.commands:
+            if self._stopped:
+                return False  # it may move, and nobody has looked
+            label, command = prompt.choices[choice], prompt.commands[choice]
+            self._extras.appendleft(self._line(command.encode("ascii"), Part.EXTRA))
+            answer = label if label == command else f"{label} ({command})"
+        self._events.append(Replied(prompt.number, prompt.text, answer))
         self._prompting.close()
         return True
 
@@ -162,13 +178,14 @@ class MarlinPausing(MarlinActs):
 
     def _program_over(self) -> None:
         self._forget_pause()
-        self._prompting.close()
+        # Buttons with commands belong to no program: often the last line asks what comes next.
+        if not self._profile.button_commands or self._stopped:
+            self._prompting.close()
         super()._program_over()
 
     def _note_done(self, line: Line) -> None:
-        if self._prompting.open is not None and (
-            line.alone or (line.place >= 0 and not self._prompting.has_words)
-        ):
+        is_wait = self._prompting.open is not None and not self._profile.button_commands
+        if is_wait and (line.alone or (line.place >= 0 and not self._prompting.has_words)):
             self._answered_elsewhere()
         if self._notice and line.alone and self._notice == halt_text(line.text)[:TEXT_MAX]:
             self._notice = ""
@@ -202,7 +219,8 @@ class MarlinPausing(MarlinActs):
 
     def _ask(self, prompt: Prompt | None) -> None:
         if prompt is not None:
-            self._message = WAITS
+            # Where buttons send commands, a prompt holds up nothing.
+            self._message = self._message if self._profile.button_commands else WAITS
             self._notice = "" if self._notice == prompt.text else self._notice
             self._events.append(Prompted(prompt))
 
@@ -231,7 +249,7 @@ class MarlinPausing(MarlinActs):
                 self._notice = action.text[:400]
                 self._events.append(Said(action.text[:400]))
             case word if word.startswith("prompt_"):
-                self._ask(self._prompting.hear(action))
+                self._ask(self._prompting.hear(action, self._profile))
                 if self._prompting.open is None and self._message == WAITS:
                     self._message = ""
             case _:

@@ -174,6 +174,8 @@ class Desk:
         accepted = True
         if do in _LOOK_FIRST and self._machine.snapshot(now).stopped:
             raise HostError("host.look_first", machine=self._config.machine)
+        if do is Do.ANSWER:
+            self._machine.refuse_button(whole_of(message, "choice"), now)
         if do is Do.RESUME or (do is Do.ANSWER and self._machine.snapshot(now).tool):
             self._machine.refuse_unpowered()
         if do is Do.PAUSE:

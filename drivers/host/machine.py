@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from drivers.acts import CALMING, Act, Order
+from drivers.acts import CALMING, Act, Order, heat_of
 from drivers.errors import DriverError, HostError
 from drivers.host.programs import StoredProgram
 from drivers.host.seam import MachineSession
@@ -103,9 +103,8 @@ class Machine(Upkeep):
             raise HostError("host.not_connected", port=self._config.port)
         if self._is_stopped and order.act not in CALMING:
             raise HostError("host.look_first", machine=self._config.machine)
-        if order.act is Act.HEAT and order.target > self._config.hottest(order.heater):
-            hottest = self._config.hottest(order.heater)
-            raise HostError("host.too_hot", limit_c=hottest, heater=order.heater)
+        if order.act is Act.HEAT:
+            self._refuse_heat(order.heater, order.target)
         try:
             self._watching.ours(now)
             code = self._session.act(order, self._config.reach(), now)
@@ -129,6 +128,29 @@ class Machine(Upkeep):
         last = replace(self._last, stopped=self._is_stopped)
         self._power.switch(on, by[:MAX_TEXT], last, now)
         self._tick_power(now)
+
+    def refuse_button(self, choice: int, now: float) -> None:
+        """Refuse a prompt's button whose command may not be sent now.
+
+        :raises HostError: `host.look_first`, or `host.too_hot`.
+        """
+        state = self.snapshot(now)
+        commands = state.prompt.commands if state.prompt else ()
+        if not 0 <= choice < len(commands):
+            return  # it sends nothing of its own
+        if state.stopped:
+            raise HostError("host.look_first", machine=self._config.machine)
+        heater, target = heat_of(commands[choice])
+        if heater:
+            self._refuse_heat(heater, target)
+
+    def _refuse_heat(self, heater: str, target: float) -> None:
+        """Refuse more heat than the lab allows this machine.
+
+        :raises HostError: `host.too_hot`.
+        """
+        if target > (hottest := self._config.hottest(heater)):
+            raise HostError("host.too_hot", limit_c=hottest, heater=heater)
 
     def refuse_unpowered(self) -> None:
         """Refuse to go on while spindle, beam or heaters have no power.

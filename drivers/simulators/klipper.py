@@ -21,6 +21,8 @@ READY = ("M105", "M110", "M112", "M115", "FIRMWARE_RESTART", "RESTART", "STATUS"
 
 _NUMBER = re.compile(r"^\s*[Nn]\s*\d+\s*")
 _M112 = re.compile(r"^(?:[nN][0-9]+)?\s*[mM]112(?:\s|$)")
+_TYPE = re.compile(r"\bTYPE=(\w+)", re.IGNORECASE)
+_MESSAGE = re.compile(r"\bMSG=(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>\S+))", re.IGNORECASE)
 _HOW_TO = (
     "Once the underlying issue is corrected, use the\n"
     '"FIRMWARE_RESTART" command to reset the firmware, reload the\n'
@@ -38,7 +40,7 @@ class KlipperSimulator(MarlinCommands):
     def __init__(self, board: Board, faults: Faults, record: Record, now: float = 0.0) -> None:
         self._pending: list[str] = []
         self._works = False
-        self._is_refused = False
+        self._is_refused = self._is_paused = False
         self._line = bytearray()
         super().__init__(board, faults, record, now)
 
@@ -52,7 +54,7 @@ class KlipperSimulator(MarlinCommands):
         self._pending.clear()
         self._line.clear()
         self._trouble = ""
-        self._works = False
+        self._works = self._is_paused = False
 
     def _main_program(self) -> MainProgram:
         yield Pause(until=self.now)
@@ -109,6 +111,10 @@ class KlipperSimulator(MarlinCommands):
             case "M112":
                 self._works = False  # it is no error of its own
                 self._shut_down("Shutdown due to M112 command")
+            case "RESPOND":
+                self._relay(text)
+            case "PAUSE" | "RESUME" | "CANCEL_PRINT":
+                self._turn(word)
             case "" | "M110":
                 pass
             case "M17" | "M18" | "M84":
@@ -119,6 +125,27 @@ class KlipperSimulator(MarlinCommands):
             case _:
                 return (yield from self._execute(text))
         return ""
+
+    def _relay(self, text: str) -> None:
+        """Say what a macro or program wants said (klippy/extras/respond.py)."""
+        told = _MESSAGE.search(text)
+        prefix = {"COMMAND": "// ", "ERROR": "!! "}.get(
+            (_TYPE.search(text) or ["", ""])[1].upper(), "echo: "
+        )
+        message = (told["quoted"] or told["bare"] or "") if told else ""
+        self._say(f"{prefix}{message}\n")
+
+    def _turn(self, word: str) -> None:
+        """Have the host hold or end what it prints (klippy/extras/pause_resume.py)."""
+        if word == "RESUME" and not self._is_paused:
+            self._error("Print is not paused, resume aborted")
+            return
+        if word == "PAUSE" and self._is_paused:
+            self._say("// Print already paused\n")
+            return
+        self._is_paused = word == "PAUSE"
+        told = {"PAUSE": "paused", "RESUME": "resumed", "CANCEL_PRINT": "cancel"}[word]
+        self._say(f"// action:{told}\n")
 
     def _restart_all(self) -> None:
         """Start the whole of it anew; the pseudo-terminal stays."""

@@ -15,11 +15,13 @@ class LivePrompt:
     """What a machine asks the person beside it; its words are not to be trusted.
 
     :param choices: the answers it offers; empty: there is only *go on*.
+    :param commands: what each of them sends, where that is a command of its own; else empty.
     """
 
     number: int
     text: str
     choices: tuple[str, ...]
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,11 @@ def _prompt(state: Snapshot, session: Conversation, now: float) -> _Question:
     said: list[str] = [asks]
     keys: dict[str, Callable[[], str]] = {}
     for number, choice in enumerate(prompt.choices):
-        said.append(text("cli.ask-choice", key=number + 1, choice=choice))
+        if prompt.commands:
+            command = prompt.commands[number]
+            said.append(text("cli.ask-command", key=number + 1, choice=choice, command=command))
+        else:
+            said.append(text("cli.ask-choice", key=number + 1, choice=choice))
         keys[str(number + 1)] = partial(answer, number)
     if not prompt.choices:
         said.append(text("cli.ask-go-on", key=_GO_ON))

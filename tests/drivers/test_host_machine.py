@@ -616,6 +616,25 @@ def test_who_paused_and_who_answered_is_in_the_facts_by_name(bench):
     assert told[0]["choices"] == ["Yes", "No"]
 
 
+@pytest.mark.parametrize(
+    ("command", "stopped", "code"),
+    [
+        ("G28", False, ""),
+        ("M104 S280", False, ""),
+        ("M104 S281", False, "host.too_hot"),
+        ("SET_HEATER_TEMPERATURE HEATER=heater_bed TARGET=40", False, "host.too_hot"),
+        ("G28", True, "host.look_first"),
+    ],
+)
+def test_a_button_with_a_command_is_held_against_heat_and_stops(bench, command, stopped, code):
+    prompt = Prompt(4, "Now?", ("Do it",), (command,))
+    state = replace(bench.session.state, prompt=prompt, stopped=stopped, phase=Phase.IDLE)
+    bench.session.state = state
+    answer = bench.ask(Do.ANSWER, prompt=4, choice=0, by="Ann")
+    assert answer.get("code", "") == code
+    assert (("answer", 4, 0) in bench.session.told) is not bool(code)
+
+
 def test_two_who_ask_at_once_are_each_named_for_what_they_asked(bench):
     bench.running()
     assert bench.ask(Do.PAUSE, by="Ann")["ok"]

@@ -36,11 +36,24 @@ def test_the_api_tells_and_takes_the_same(browse, lab):
         "number": 7,
         "text": "Insert filament",
         "choices": ["Purge", "Continue"],
+        "commands": [],
     }
     assert machine["notice"] == "Layer 3"
     assert machine["step_text"].startswith("Paused and parked")
     assert otto.api("POST", "/machines/ender/answer", json={"prompt": 7}).status_code == 200
     assert lab.gateway.calls[-1] == ("answer 7 0 Otto", "ender")
+
+
+def test_a_button_says_what_it_sends(browse, lab, read):
+    prompt = LivePrompt(7, "Filament", ("Go on", "Stop"), ("RESUME", "<b>CANCEL_PRINT</b>"))
+    state = lab.workshop.live.get("ender")
+    lab.workshop.live.put("ender", replace(state, prompt=prompt))
+    otto = browse("otto")
+    markup = otto.get("/machines/ender").text
+    assert "Sends: RESUME" in read(markup)
+    assert "Sends: <b>CANCEL_PRINT</b>" in read(markup)
+    assert "<b>CANCEL" not in markup
+    assert otto.api("GET", "/machines/ender").json()["prompt"]["commands"][0] == "RESUME"
 
 
 def test_a_prompt_without_words_offers_to_go_on(browse, lab, read):

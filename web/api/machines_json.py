@@ -134,13 +134,15 @@ class StartCheckOut(BaseModel):
 class PromptOut(BaseModel):
     """What the machine asks the person beside it; its words are not to be trusted.
 
-    Without `choices`, choice 0 means *go on*.
+    Without `choices`, choice 0 means *go on*. `commands`: what each choice sends, where that is a
+    command of its own; else empty.
     """
 
     model_config = ConfigDict(from_attributes=True)
     number: int
     text: str
     choices: list[str]
+    commands: list[str]
 
 
 class MachineOut(BaseModel):

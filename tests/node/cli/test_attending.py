@@ -84,6 +84,14 @@ def test_a_prompt_is_shown_once_and_its_choices_have_keys():
     ]
 
 
+def test_a_choice_that_sends_a_command_says_which():
+    desk = Desk("1")
+    prompt = Prompt(4, "Filament?", ("Go on",), ("RESUME",))
+    desk.look(replace(WAITS, prompt=prompt))
+    assert desk.session.asked == [(4, 0)]
+    assert desk.told[-1] == "Press 1 for: Go on (sends RESUME)"
+
+
 def test_a_prompt_without_words_is_gone_on_with_by_a_key():
     desk = Desk("1g")
     desk.look(asks("", ()))
