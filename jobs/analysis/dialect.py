@@ -38,8 +38,14 @@ class Guess:
     'marlin'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, spindle_tells: bool = True) -> None:
+        """Begin with nothing.
+
+        :param spindle_tells: a spindle speaks for Grbl; not where the machine has one
+            anyway, for a mill may have any firmware.
+        """
         self.lines = 0
+        self._spindle_tells = spindle_tells
         self._gs: set[float] = set()
         self._ms: set[float] = set()
         self._extrudes = self._is_modal = self._is_farm = False
@@ -68,6 +74,7 @@ class Guess:
             return named
         marlin = len(self._ms.intersection(_MARLIN_M)) + 2 * self._extrudes
         spindle = bool(self._ms.intersection(_SPINDLE_M)) and not self._extrudes
+        spindle = spindle and self._spindle_tells
         grbl = len(self._gs.intersection(_GRBL_G)) + len(self._ms.intersection(_GRBL_M))
         # Several commands in a line, and axes without one: Marlin obeys neither.
         grbl += 2 * spindle + 2 * self._is_modal

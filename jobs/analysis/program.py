@@ -121,7 +121,10 @@ def prepare_program(
     with ExitStack() as stack:
         file = stack.enter_context(path_in.open("rb"))
         keeps_words = _rules(family, dialect).words is FindingCode.MACRO
-        program = Program(file, machine, dialect, keeps_words=keeps_words)
+        program = Program(
+            file, machine, dialect,
+            keeps_words=keeps_words, spindle_tells=kind not in ("mill", "laser"),
+        )  # fmt: skip
         if program.dialect == FARMBOT:
             return _with_lines(path_in, _prepare_farmbot(path_in, out_dir, machine))
         rules = _rules(family, program.dialect)

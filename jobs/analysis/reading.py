@@ -75,7 +75,7 @@ class Program:
 
     def __init__(
         self, file: BinaryIO, machine: MachineLimits | None, dialect: str = "",
-        chunk_bytes: int = CHUNK_BYTES, *, keeps_words: bool = False,
+        chunk_bytes: int = CHUNK_BYTES, *, keeps_words: bool = False, spindle_tells: bool = True,
     ) -> None:  # fmt: skip
         """Begin to read.
 
@@ -83,12 +83,13 @@ class Program:
         :param machine: whose speeds and accelerations to plan with; None: a common one's.
         :param dialect: of the machine it is read for; empty: as the program tells.
         :param keeps_words: lines of words, such as Klipper's, stay as they are.
+        :param spindle_tells: see `Guess`.
         """
         self._machine = machine
         self._ends = _Ends(file)
         self._lines = Lines(file, chunk_bytes)
         self._hidden: dict[int, tuple[int, int]] = {}
-        self._guess = Guess()
+        self._guess = Guess(spindle_tells=spindle_tells)
         self._runs = bare_runs(self._watched(self._lines), keeps_words=keeps_words)
         self._early: deque[Stream] = deque()
         self._read_lines = self._read_bytes = 0

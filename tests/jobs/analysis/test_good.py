@@ -11,6 +11,7 @@ from drivers.profile import load_profile
 from jobs.analysis.program import prepare_program
 from jobs.services.targets import target_for
 from tests.jobs.analysis.good.cams import cams
+from tests.jobs.analysis.good.kept import CAMS, kept
 from tests.jobs.analysis.good.slicers import SLICERS, Made, available
 
 QUICK = 5  # programs of each slicer in `make test`; `make soak` takes all of them
@@ -31,9 +32,17 @@ def _findings(made: Made, folder: Path) -> list[dict[str, object]]:
     return [one for one in findings if one["severity"] != "note"]
 
 
-@pytest.mark.parametrize("made", list(cams()), ids=lambda made: made.name)
+@pytest.mark.parametrize("made", [*kept(), *cams()], ids=lambda made: made.name)
 def test_a_program_of_a_cam_passes_on_its_machine(made, tmp_path):
     assert _findings(made, tmp_path) == []
+
+
+def test_two_real_cams_and_three_slicers_make_a_hundred_programs():
+    """So many does `make soak` try; `make test` tries all of the CAMs' and some of the slicers'."""
+    sliced = sum(len(list(programs())) for _, programs in SLICERS.values())
+    assert len(CAMS) >= 2
+    assert len(SLICERS) >= 3
+    assert sliced + len(list(kept())) >= 100
 
 
 def _some(slicer: str) -> list[Made]:

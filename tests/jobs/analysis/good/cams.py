@@ -1,6 +1,7 @@
-"""Programs as CAM programs write them: pockets, contours and holes in the manner of each post.
+"""Programs in the manner of CAM programs that are not to be had here: pockets, contours, holes.
 
-Written from what the posts' output looks like; each is for a router that stands before it.
+Written from what the posts' output looks like; each is for a router that stands before it. The
+programs of real CAM programs are in `kept.py`.
 """
 
 from __future__ import annotations
@@ -58,31 +59,6 @@ def _outline(part: Part) -> list[tuple[str, float, float, float, float]]:
 def _depths(depth: float, step: float) -> list[float]:
     count = -(-depth // step)
     return [-depth * (n + 1) / count for n in range(int(count))]
-
-
-def freecad(part: Part) -> str:
-    """As FreeCAD's post for Grbl: a comment for each operation, every word on every line."""
-    out = [
-        "(Exported by FreeCAD)", "(Post Processor: grbl_post)", "(Output Time:2026-01-02 10:11:12)",
-        "(Begin preamble)", "G17 G90", "G21", "(Begin operation: Fixture)",
-        "(Path: Fixture)", "G54",
-        "(Finish operation: Fixture)", "(Begin operation: TC: 3mm Endmill)", "(TC: 3mm Endmill)",
-        "( M6 T1 )", "M3 S12000",
-        "(Finish operation: TC: 3mm Endmill)", "(Begin operation: Profile)",
-        "(Compensated Tool Path. Diameter: 3.0)", f"G0 Z{SAFE:.3f}",
-        f"G0 X0.000 Y{part.height / 2:.3f}",
-    ]  # fmt: skip
-    for z in _depths(part.depth, 1.5):
-        out.append(f"G1 X0.000 Y{part.height / 2:.3f} Z{z:.3f} F300.000")
-        for g, x, y, i, j in _outline(part):
-            arc = f" I{i:.3f} J{j:.3f} K0.000" if g == "2" else ""
-            out.append(f"G{g} X{x:.3f} Y{y:.3f} Z{z:.3f}{arc} F800.000")
-    out += [f"G0 Z{SAFE:.3f}", "(Finish operation: Profile)", "(Begin operation: Drilling)"]
-    for x, y in part.holes:
-        out += [f"G0 X{x:.3f} Y{y:.3f} Z{SAFE:.3f}", f"G1 Z{-part.depth:.3f} F120.000",
-                f"G0 Z{SAFE:.3f}"]  # fmt: skip
-    out += ["(Finish operation: Drilling)", "(Begin postamble)", "M5", "G17 G90", "M2"]
-    return "\n".join(out) + "\n"
 
 
 def carbide(part: Part) -> str:
@@ -184,7 +160,6 @@ def circuit(part: Part) -> str:
 
 
 CAMS: dict[str, Callable[[Part], str]] = {
-    "FreeCAD": freecad,
     "Carbide Create": carbide,
     "Fusion": fusion,
     "Kiri:Moto": kirimoto,
