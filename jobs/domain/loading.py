@@ -21,6 +21,7 @@ class Doubt(StrEnum):
 
     RUN_OUT = "run-out"  # the machine said that filament ended
     TOOL_CHANGE = "tool-change"  # a person was asked to change it in the middle of a run
+    BROKEN_OFF = "broken-off"  # a run failed or was interrupted: what it took is a guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,26 @@ class Asks:
     tools: Sequence[ToolAsk] = ()
     nozzle_mm: float | None = None
     plate: str = ""
+
+
+def drawn(asks: Asks, mass: int) -> Mapping[int, int]:
+    """Return what a run took, by slot: split as its tools were to share it; unit as given.
+
+    Nothing where several tools drew and nobody knows how much each: a wrong number is worse than
+    an old one.
+
+    >>> drawn(Asks([ToolAsk(0, mass_g=3.0), ToolAsk(2, mass_g=1.0)]), 1000)
+    {0: 750, 2: 250}
+    >>> drawn(Asks(), 500), drawn(Asks([ToolAsk(0), ToolAsk(1)]), 500)
+    ({0: 500}, {})
+    """
+    if len(asks.tools) <= 1:
+        return {asks.tools[0].tool if asks.tools else 0: mass} if mass else {}
+    shares = {one.tool: one.mass_g for one in asks.tools if one.mass_g}
+    whole = sum(shares.values())
+    if len(shares) < len(asks.tools):
+        return {}
+    return {tool: round(mass * share / whole) for tool, share in shares.items()}
 
 
 class Mismatch(StrEnum):

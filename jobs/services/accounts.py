@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from jobs.domain.job import AttemptState
+from jobs.domain.loading import Asks
 from jobs.domain.usage import Json
+from jobs.services.asking import asks_of
+from jobs.services.loaded import loads_of
 from jobs.services.people import alias_of
 from jobs.services.planned import planned_share, program_path
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Arming, Attempt, Design, Job, Machine, Preflight
+from jobs.store.waiting import JobAsk
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Account:
     arming: Arming | None
     mass_mg: int
     length_um: int
+    asks: Asks
+    lot: str  # of the one spool that it drew from, where somebody said it
 
     @classmethod
     def of(
@@ -37,6 +43,8 @@ class Account:
         """Gather the rows of an attempt that has ended."""
         preflight = session.get(Preflight, attempt.preflight_id) if attempt.preflight_id else None
         share = _share(workshop, attempt, preflight)
+        asks = asks_of(preflight, session.get(JobAsk, job.id))
+        slot = loads_of(session, machine.id).slot(asks.tools[0].tool if asks.tools else 0)
         return cls(
             attempt,
             machine,
@@ -46,6 +54,8 @@ class Account:
             session.get(Arming, attempt.arming_id) if attempt.arming_id else None,
             round(preflight.mass_mg * share) if preflight else 0,
             round(preflight.filament_um * share) if preflight else 0,
+            asks,
+            slot.lot if slot and len(asks.tools) <= 1 else "",
         )
 
     @property
@@ -56,16 +66,15 @@ class Account:
 
     @property
     def material(self) -> str | None:
-        """The recipe's material; None for a program that did not say."""
-        sliced = self.preflight.report.get("sliced") if self.preflight else None
-        material = sliced.get("material") if isinstance(sliced, dict) else None
-        return material if isinstance(material, str) else None
+        """What its people, its recipe or its program said; None where several or nobody did."""
+        said = {one.material for one in self.asks.tools}
+        return said.pop() or None if len(said) == 1 else None
 
     def consumed(self) -> dict[str, Json]:
         """Return the material that went, with the unit in each key."""
         return {
             "material": self.material,
-            "lot": None,
+            "lot": self.lot or None,
             "mass_mg": self.mass_mg,
             "length_um": self.length_um,
         }

@@ -19,10 +19,12 @@ from jobs.domain.job import (
     StepState,
     may_attempt_become,
 )
+from jobs.domain.loading import Doubt, drawn
 from jobs.services import outbox
 from jobs.services.accounts import Account, usage_facts
 from jobs.services.facts import Facts
 from jobs.services.ledger import Ledger
+from jobs.services.loaded import doubt, take_from
 from jobs.services.promising import (
     History,
     history_of,
@@ -63,6 +65,8 @@ _JOB: Mapping[AttemptState, tuple[JobState, EventType]] = {
     AttemptState.CANCELLED: (JobState.CANCELLED, EventType.JOB_CANCELLED),
     AttemptState.INTERRUPTED: (JobState.HELD, EventType.JOB_INTERRUPTED),
 }
+
+_BROKEN = frozenset({AttemptState.FAILED.value, AttemptState.INTERRUPTED.value})
 
 
 def length_of(preflight: Preflight | None, history: History) -> timedelta:
@@ -230,6 +234,7 @@ class Attempts:
     ) -> None:
         account = Account.of(session, self._workshop, attempt, machine, job)
         note_end(session, account)
+        _take_material(session, account, now)
         facts = usage_facts(session, self._workshop, account)
         record = self._ledger.append(session, facts, now, attempt.id)
         done = StepState.DONE if word is EventType.JOB_FINISHED else StepState.FAILED
@@ -269,6 +274,16 @@ class Attempts:
             workshop=self._workshop,
             job_id=attempt.job_id,
         )
+
+
+def _take_material(session: Session, account: Account, now: datetime) -> None:
+    """Take what the run used from the spools, and ask for a look where that is a guess."""
+    attempt = account.attempt
+    assert attempt.ended_at is not None
+    used = drawn(account.asks, account.mass_mg)
+    take_from(session, account.machine.id, used, attempt.started_at, attempt.ended_at)
+    if account.mass_mg and attempt.state in _BROKEN:
+        doubt(session, account.machine.id, Doubt.BROKEN_OFF, now, used or None)
 
 
 def _take(attempt: Attempt, name: str, value: int) -> None:

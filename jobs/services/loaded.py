@@ -90,18 +90,34 @@ def _loads(rows: Sequence[tuple[Loaded, str]]) -> Loads:
     )
 
 
-def doubt(session: Session, machine_id: str, why: Doubt, now: datetime) -> None:
-    """Ask for a person's look at every slot that somebody spoke of."""
+def doubt(
+    session: Session,
+    machine_id: str,
+    why: Doubt,
+    now: datetime,
+    numbers: Collection[int] | None = None,
+) -> None:
+    """Ask for a person's look at slots that somebody spoke of.
+
+    :param numbers: of the slots; None for every one.
+    """
     for row in _current(session, machine_id):
-        if row.place == _SLOT and not row.doubt:
+        is_meant = row.place == _SLOT and (numbers is None or row.number in numbers)
+        if is_meant and row.material and not row.doubt:
             row.doubt, row.doubted_at = why.value, now
 
 
-def take_from(session: Session, machine_id: str, used_mg: Mapping[int, int]) -> None:
-    """Take what a run used from what is left, by slot."""
+def take_from(
+    session: Session, machine_id: str, used_mg: Mapping[int, int], start: datetime, end: datetime
+) -> None:
+    """Take what a run used from what is left, by slot.
+
+    From a spool that somebody spoke of meanwhile only its part is taken, by time.
+    """
     for row in _current(session, machine_id):
         if row.place == _SLOT and row.number in used_mg:
-            row.used_mg += max(used_mg[row.number], 0)
+            after = (end - row.at) / (end - start) if row.at > start else 1.0
+            row.used_mg += round(max(used_mg[row.number], 0) * max(after, 0.0))
 
 
 class Loading:

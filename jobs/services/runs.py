@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import AllocationKind, AllocationState
 from jobs.domain.job import AttemptState, may_attempt_become
+from jobs.domain.loading import Doubt
 from jobs.services.armings import withdraw_armings
 from jobs.services.attempts import Attempts, End
 from jobs.services.clock import is_trusted
 from jobs.services.facts import Facts
+from jobs.services.loaded import doubt
 from jobs.services.logbook import take_in
 from jobs.services.promising import Extent, note_pause, note_progress, stood_ms, time_left
 from jobs.services.workshop import Workshop
@@ -108,6 +110,7 @@ class Runs:
                 self._turn(session, attempt, AttemptState.RUNNING, at, now)
             case "prompted" | "replied":
                 _note_talk(attempt, event)
+                _doubt_spools(session, attempt, event, now)
                 if attempt.state != AttemptState.PAUSED:
                     note_pause(attempt, _whole(event, "at_us"), begins=kind == "prompted")
             case "attention":
@@ -253,6 +256,16 @@ def _note_talk(attempt: Attempt, event: Mapping[str, object]) -> None:
     talk = attempt.detail.get("talk")
     older = talk if isinstance(talk, list) else []
     attempt.detail = {**attempt.detail, "talk": [*older, said][-_MOST_TALK:]}
+
+
+def _doubt_spools(
+    session: Session, attempt: Attempt, event: Mapping[str, object], now: datetime
+) -> None:
+    """Ask for a look at the spools where the machine asks a person for filament."""
+    said = str(event.get("text") or "").casefold()
+    if event.get("kind") == "prompted" and "filament" in said:
+        ran_out = "runout" in said or "run out" in said or "ran out" in said
+        doubt(session, attempt.machine_id, Doubt.RUN_OUT if ran_out else Doubt.TOOL_CHANGE, now)
 
 
 def _advance(attempt: Attempt, event: Mapping[str, object]) -> None:

@@ -50,7 +50,8 @@ def test_runs_take_from_what_is_left_and_never_below_nothing(
     loading.say_slot(member, "ender", 0, now, material="PLA", left_g=100)
     for _ in range(2):
         with workshop.database.write() as session:
-            take_from(session, printer, {0: 70_000, 5: 1_000})
+            start = now + timedelta(minutes=1)
+            take_from(session, printer, {0: 70_000, 5: 1_000}, start, start + timedelta(hours=1))
             left = loads_of(session, printer).slots[0].left_g
     assert left == 0
 
@@ -58,7 +59,7 @@ def test_runs_take_from_what_is_left_and_never_below_nothing(
 def test_a_doubt_stands_until_a_person_has_looked(loading, workshop, printer, member, now):
     loading.say_slot(member, "ender", 0, now, material="PLA", left_g=100)
     with workshop.database.write() as session:
-        take_from(session, printer, {0: 30_000})
+        take_from(session, printer, {0: 30_000}, now, now + timedelta(hours=1))
         doubt(session, printer, Doubt.RUN_OUT, now)
     (doubted,) = loading.view("ender").doubted
     assert doubted.doubt is Doubt.RUN_OUT
