@@ -185,6 +185,9 @@ def _contradictions(piece: Piece) -> Ints:
 def _no_numbers(piece: Piece) -> Ints:
     """Return lines with what C's strtod takes for a number although it has no digit."""
     found: list[int] = []
+    # Both have an N without a number, which few programs have; to search takes ten times as long.
+    if not np.isnan(piece.words.of("N").value).any():
+        return np.zeros(0, np.int64)
     for word in _NO_NUMBERS:
         at = piece.stream.find(word)
         while at >= 0 and len(found) < _MOST_NO_NUMBERS:
@@ -192,6 +195,22 @@ def _no_numbers(piece: Piece) -> Ints:
             at = piece.stream.find(word, at + 1)
     lines = np.unique(np.array(found, np.int64))
     return np.setdiff1d(lines, piece.words.odd)
+
+
+class NoNumbers:
+    """Lines with a number that is none, such as `XNaN`, whatever machine the program is for."""
+
+    def __init__(self) -> None:
+        self._tally = Tally()
+
+    def feed(self, piece: Piece) -> None:
+        """Take the next piece."""
+        self._tally.add(piece, _no_numbers(piece))
+
+    def finish(self) -> Iterator[Finding]:
+        """Return at most one finding."""
+        if self._tally.count:
+            yield block(FindingCode.MALFORMED_LINE, self._tally.line, count=self._tally.count)
 
 
 class LongLines:

@@ -15,6 +15,7 @@ from jobs.analysis.beginning import Beginning
 from jobs.analysis.checks import findings_of, make_checks
 from jobs.analysis.cut import cut_short
 from jobs.analysis.dialect import FARMBOT
+from jobs.analysis.language import NoNumbers
 from jobs.analysis.lines import with_texts
 from jobs.analysis.madefor import made_for
 from jobs.analysis.outcome import without_stream
@@ -56,10 +57,12 @@ def inspect_open(file: BinaryIO, machine: MachineLimits | None = None) -> dict[s
         file.seek(0)
         return farmbot.inspect_farmbot(file.read(farmbot.LARGEST_BYTES)) | {"findings": []}
     report, tools, start, pictures = Report(), Tools(), Beginning(), Thumbnails()
-    told = program.read([report, tools, start, pictures])
+    no_numbers = NoNumbers()
+    told = program.read([report, tools, start, pictures], [no_numbers])
     result = {**_described(told, report, tools, machine, None), **_started(start)}
     result["thumbnails"] = pictures.table()
-    result["findings"] = [finding.to_json() for finding in _of_bytes(told)]
+    findings = [*_of_bytes(told), *no_numbers.finish()]
+    result["findings"] = [finding.to_json() for finding in findings]
     return result
 
 

@@ -12,11 +12,13 @@ STL_HEADER = 84
 STL_TRIANGLE = 50
 BGCODE = b"GCDE"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_HEAD_BYTES = 65_536
+HEAD_BYTES = 65_536
 _MOST_LINES = 400
 _GCODE = re.compile(
     rb"(?i)\s*(?:N\d+\s*)?(?:[GMT]\d+(?:\.\d)?(?![\w.-]*[g-z_])|[XYZF]-?\d|\$|%|\()"
 )
+
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 class FileKind(StrEnum):
@@ -34,7 +36,7 @@ class FileKind(StrEnum):
 def sniff(path: Path) -> FileKind:
     """Return what a file is. Never raises for its content."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
     if head.startswith((BGCODE, *UTF_16)):
         return FileKind.PROGRAM  # which says how it must be written instead
     if head.startswith(b"PK\x03\x04"):
@@ -48,6 +50,36 @@ def sniff(path: Path) -> FileKind:
     if head.lstrip().startswith(b"ISO-10303-21"):
         return FileKind.STEP
     return _text_kind(head)
+
+
+def first_no_text(head: bytes) -> int | None:
+    r"""Return where a text would not go on: a control character, or what is no UTF-8.
+
+    >>> first_no_text(b"G1 X1\n\x00"), first_no_text(b"caf\xe9"), first_no_text(b"G1\r\n\tX1")
+    (6, 3, None)
+    """
+    found = _NO_TEXT.search(head)
+    control = found.start() if found else None
+    try:
+        head[:control].decode()
+    except UnicodeDecodeError as error:
+        # What the end of the head cuts through is no error of the file.
+        if error.start < HEAD_BYTES - 4:
+            return error.start
+    return control
+
+
+def first_no_command(head: bytes) -> int | None:
+    r"""Return the first line (1-based) that is neither G-code nor a comment.
+
+    >>> first_no_command(b"; a\nG28\nDear lab,\n")
+    3
+    """
+    for line, text in enumerate(head.splitlines(), 1):
+        told = text.strip()
+        if told and not told.startswith((b"#", b";", b"(")) and not _GCODE.match(told):
+            return line
+    return None
 
 
 def _is_binary_stl(head: bytes, size: int) -> bool:

@@ -55,6 +55,30 @@ def test_a_nul_byte_is_named_by_its_line_wherever_it_stands(tmp_path: Path) -> N
     assert prepared(tmp_path, late)["realtime-byte"] == ("block", 1_001)
 
 
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"", ("empty", None, {})),
+        (b" \n\r\n", ("empty", None, {})),
+        (b"G28\nG1 X1\nG1\x00X2\n", ("not-text", 3, {"at_byte": 12})),
+        ("G28\nG1 X1\n".encode("utf-16-le"), ("not-text", 1, {"at_byte": 1})),
+        (b"Liebe \xc4rzte\n", ("not-text", 1, {"at_byte": 6})),
+        (b"\n; a\nDear lab,\nplease print\n", ("unreadable", 3, {"reason": "unknown"})),
+        (b"G28\nG1 XNaN\nG1 X1\n", ("malformed-line", 2, {"count": 1})),
+        (b"BLENDER-v\xff" + Random(4).randbytes(50_000), ("not-text", 1, {"at_byte": 9})),
+    ],
+)
+def test_inspect_names_the_byte_or_the_line_without_a_machine(
+    tmp_path: Path, data: bytes, found: tuple[str, int | None, dict[str, object]]
+) -> None:
+    upload = tmp_path / "part.gcode"
+    upload.write_bytes(data)
+    findings = inspect_file(upload)["findings"]
+    assert isinstance(findings, list)
+    (one,) = findings
+    assert (one["code"], one["line"], one["fields"]) == found
+
+
 def test_binary_junk_without_a_nul_byte_is_named_by_its_lines(tmp_path: Path) -> None:
     junk = Random(4).randbytes(50_000).replace(b"\x00", b"?")
     found = prepared(tmp_path, junk)
