@@ -68,6 +68,7 @@ class Reason(StrEnum):
     IN_KEEP_OUT = "in-keep-out"  # number, line
     WAY_UNKNOWN = "way-unknown"
     CHECKLIST_FIRST = "checklist-first"
+    BEFORE_USE = "before-use"  # machine
     RESUME_CHANGED = "resume-changed"
     WRONG_STATE = "wrong-state"  # state, wanted
     NO_SUCH_CONTROL = "no-such-control"  # control
@@ -107,6 +108,7 @@ class WayKind(StrEnum):
     GIVE_BACK = "give-back"  # ref: id of an own booking, start, end
     COME_TOGETHER = "come-together"  # count: people who must be here
     LOAD = "load"  # name: of the material
+    CHECKLIST = "checklist"  # ref: its id, name: of the machine
     TOP_UP = "top-up"  # count: credits that are missing
     ASK_STAFF = "ask-staff"
 

@@ -114,6 +114,8 @@ class ByHand:
         taken_at = standing.next_claim_at(job.person_id)
         if taken_at is not None and taken_at <= now:
             raise RefusedError([Refusal(Reason.NO_ROOM_BEFORE, {"at": taken_at.isoformat()})])
+        if standing.unchecked:
+            raise RefusedError(standing.unchecked)
         found = preflight_for(session, job.id, machine.id)
         preflight = _examined(session, found, standing.target)
         machine.to_check_since = None  # who says "started" stands in front of it

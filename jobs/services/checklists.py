@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from jobs.domain.calendar import local_day
 from jobs.domain.care import Moment, checked_lines, one_line
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
 from jobs.domain.people import Actor, Role
-from jobs.domain.policy import Reason, Refusal
+from jobs.services.checking import keep_answer, whole_answer, word_before_use
 from jobs.services.clearing import machine_of
 from jobs.services.turns import take_turn
 from jobs.services.workshop import Workshop
@@ -27,7 +28,11 @@ _AT_MACHINE: Final = frozenset({Moment.BEFORE_USE, Moment.AFTER_USE})
 
 @dataclass(frozen=True, slots=True)
 class ChecklistView:
-    """The newest version of a list; of a machine, or of the lab where `machine_slug` is ""."""
+    """The newest version of a list; of a machine, or of the lab where `machine_slug` is "".
+
+    :param done_at: when somebody went through all of it for what comes now: the next use, or (of
+        opening and closing) today; None: not yet.
+    """
 
     id: str
     machine_slug: str
@@ -35,6 +40,8 @@ class ChecklistView:
     moment: Moment
     version: int
     items: Sequence[str]
+    done_at: datetime | None = None
+    done_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +99,37 @@ class Checklists:
                 )
             )
 
-    def list(self, actor: Actor, slug: str | None = None) -> Sequence[ChecklistView]:
+    def list(self, actor: Actor, now: datetime, slug: str | None = None) -> Sequence[ChecklistView]:
         """Return the lists that hold: all of them, or those of one machine."""
         _must_be(actor, Role.MEMBER)
         with self._database.read() as session:
-            return [one for one in _newest(session, slug) if one.items]
+            return [self._stands(session, one, now) for one in _newest(session, slug) if one.items]
+
+    def of_today(self, actor: Actor, now: datetime) -> Sequence[ChecklistView]:
+        """Return the lab's lists for opening and closing, with who went through them today."""
+        return [one for one in self.list(actor, now) if one.moment not in _AT_MACHINE]
+
+    def _stands(self, session: Session, view: ChecklistView, now: datetime) -> ChecklistView:
+        asked = session.get_one(Checklist, view.id)
+        if view.moment is Moment.BEFORE_USE:
+            answer = word_before_use(session, asked, now)
+        elif view.moment is Moment.AFTER_USE:
+            answer = None  # each clearing asks anew
+        else:
+            zone = self._workshop.zone
+            today = local_day(now.astimezone(zone).date(), zone)
+            answer = whole_answer(session, asked, today.start)
+        if answer is None:
+            return view
+        by = session.get_one(Person, answer.person_id).name
+        return replace(view, done_at=answer.at, done_by=by)
 
     def answer(
         self, actor: Actor, checklist_id: str, ticked: Sequence[int], note: str, now: datetime
-    ) -> None:
+    ) -> str:
         """Keep what a person found; whatever they did not tick is kept as not done.
 
+        :returns: the slug of the machine that the list is for; "" for the lab's.
         :raises RefusedError: `checklist-changed` if the list has a newer version.
         """
         _must_be(actor, Role.MEMBER)
@@ -111,19 +138,12 @@ class Checklists:
             row = session.get(Checklist, checklist_id)
             if row is None:
                 raise NotFoundError("checklist.unknown")
-            if not any(one.id == checklist_id for one in _newest(session, None)):
-                raise RefusedError([Refusal(Reason.CHECKLIST_CHANGED)])
-            kept = sorted({one for one in ticked if 0 <= one < len(row.items)})
-            session.add(
-                ChecklistAnswer(
-                    id=self._workshop.new_id(),
-                    checklist_id=row.id,
-                    person_id=actor.person_id,
-                    at=now,
-                    ticked=kept,
-                    note=note,
-                )
-            )
+            made = self._workshop.new_id()
+            keep_answer(session, made, row, actor.person_id, ticked, note, now)
+            machine = session.get(Machine, row.machine_id) if row.machine_id else None
+            slug = machine.slug if machine else ""
+        self._workshop.live.touch()  # a start may have waited for it
+        return slug
 
     def answers(self, actor: Actor) -> Sequence[AnswerView]:
         """Return the newest answers; for staff."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +13,13 @@ from typing import BinaryIO, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.care import CAUSES, Outcome, checked_lines, one_line
+from jobs.domain.care import CAUSES, Moment, Outcome, checked_lines, one_line
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
 from jobs.domain.job import AttemptState
 from jobs.domain.machine import MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
+from jobs.services.checking import keep_answer, list_of
 from jobs.services.ledger import Ledger
 from jobs.services.logbook import Happening, write
 from jobs.services.notices import tell
@@ -26,6 +27,7 @@ from jobs.services.people import alias_of
 from jobs.services.photos import keep_photo, photo_path
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Attempt, Job, Machine, Person, Record, Setting
+from jobs.store.upkeep import Checklist
 from jobs.store.upkeep import Clearing as ClearingRow
 
 _CAUSES_KEY: Final = "clearing.causes"
@@ -59,6 +61,7 @@ class ToClear:
 
     :param owner_name: whose it is; "" where nothing of a job lies there.
     :param last: what was said of it before, if anything.
+    :param list_id: of the machine's list after use, with its `items`; "" without one.
     """
 
     slug: str
@@ -70,6 +73,8 @@ class ToClear:
     causes: Sequence[str]
     shelves: Sequence[str]
     last: ClearingView | None
+    list_id: str = ""
+    items: Sequence[str] = ()
 
 
 class Clearing:
@@ -92,6 +97,7 @@ class Clearing:
             shelves = session.scalars(
                 select(ClearingRow.shelf).distinct().where(ClearingRow.shelf != "").limit(_SHELVES)
             )
+            after = list_of(session, machine.id, Moment.AFTER_USE)
             return ToClear(
                 slug,
                 machine.name,
@@ -102,6 +108,8 @@ class Clearing:
                 causes_of(session),
                 sorted(shelves),
                 said[-1] if said else None,
+                after.id if after else "",
+                [str(one) for one in after.items] if after else (),
             )
 
     def clear(
@@ -115,13 +123,17 @@ class Clearing:
         shelf: str = "",
         note: str = "",
         photo: BinaryIO | None = None,
+        list_id: str = "",
+        ticked: Sequence[int] = (),
     ) -> str:
         """Take a person's word; the owner hears where their thing lies. Returns its id.
 
-        The machine is then clear, unless they are unsure: then somebody else must look. It is not
-        armed: nothing starts by this word.
+        The machine is then clear, unless they are unsure or leave something of its list after use
+        undone: then somebody else must look. It is not armed: nothing starts by this word.
 
-        :raises RefusedError: while something runs there.
+        :param list_id: the version of that list which they were shown; "" if they saw none.
+        :param ticked: what of it is done, by number from 0.
+        :raises RefusedError: while something runs there; `checklist-changed`.
         :raises InvalidError: `clearing.cause` without a cause of a failure.
         """
         _must_be(actor, Role.MEMBER)
@@ -149,7 +161,8 @@ class Clearing:
                 photo_sha256=photo_sha256,
             )
             session.add(row)
-            unsure = outcome is Outcome.UNSURE
+            undone = self._after_use(session, machine, actor, list_id, ticked, now)
+            unsure = outcome is Outcome.UNSURE or bool(undone)
             machine.to_check_since = (machine.to_check_since or now) if unsure else None
             detail = {"outcome": outcome.value, "shelf": shelf}
             write(session, self._workshop, machine, Happening.CLEARED, now, actor.person_id, detail)
@@ -157,8 +170,11 @@ class Clearing:
             if attempt is not None:
                 self._account(session, attempt, row, actor, now)
                 self._tell_owner(session, attempt, machine, row, now)
-            if unsure:
-                self._ask_staff(session, machine, actor, now)
+            if outcome is Outcome.UNSURE:
+                self._ask_staff(session, "machine-unsure", {}, machine, actor, now)
+            if undone:
+                fields = {"undone": "; ".join(undone)[:200]}
+                self._ask_staff(session, "machine-undone", fields, machine, actor, now)
         log.info("%s: cleared by %s: %s", slug, actor.person_id, outcome)
         self._workshop.live.touch()
         return row.id
@@ -196,6 +212,25 @@ class Clearing:
         with self._database.write() as session:
             session.merge(Setting(key=_CAUSES_KEY, value=json.dumps(lines or list(CAUSES))))
 
+    def _after_use(
+        self,
+        session: Session,
+        machine: Machine,
+        actor: Actor,
+        list_id: str,
+        ticked: Sequence[int],
+        now: datetime,
+    ) -> Sequence[str]:
+        """Keep what was done of the machine's list after use; return what was left undone."""
+        asked = session.get(Checklist, list_id) if list_id else None
+        if list_id and (asked is None or asked.machine_id != machine.id):
+            raise NotFoundError("checklist.unknown")
+        asked = asked or list_of(session, machine.id, Moment.AFTER_USE)
+        if asked is None:
+            return []
+        made = self._workshop.new_id()
+        return keep_answer(session, made, asked, actor.person_id, ticked, "", now)
+
     def _account(
         self, session: Session, attempt: Attempt, row: ClearingRow, actor: Actor, now: datetime
     ) -> None:
@@ -225,12 +260,20 @@ class Clearing:
         code = f"job-cleared-{row.outcome}{where}"
         tell(session, self._workshop, job.person_id, code, fields, now, f"job:{job.id}")
 
-    def _ask_staff(self, session: Session, machine: Machine, actor: Actor, now: datetime) -> None:
+    def _ask_staff(
+        self,
+        session: Session,
+        code: str,
+        more: Mapping[str, str],
+        machine: Machine,
+        actor: Actor,
+        now: datetime,
+    ) -> None:
         for person_id in staff_of(session):
             if person_id != actor.person_id:
-                fields = {"machine": machine.name, "person": actor.name}
+                fields = {"machine": machine.name, "person": actor.name, **more}
                 about = f"machine:{machine.slug}"
-                tell(session, self._workshop, person_id, "machine-unsure", fields, now, about)
+                tell(session, self._workshop, person_id, code, fields, now, about)
 
 
 def causes_of(session: Session) -> list[str]:

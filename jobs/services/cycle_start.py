@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +16,7 @@ from jobs.domain.people import Actor
 from jobs.domain.placing import AXES, Box, Point, keep_outs, misplaced, shift_of
 from jobs.domain.policy import Reason, Refusal
 from jobs.kinds import KINDS, MILL, Item
+from jobs.services.checking import before_use_refusals
 from jobs.services.dispatch import Dispatch
 from jobs.services.pathways import SYSTEMS, Pathways, clear
 from jobs.services.starting import preflight_for
@@ -65,7 +66,7 @@ class CycleStart:
         self._dispatch = dispatch
         self._pathways = Pathways(workshop)
 
-    def check(self, actor: Actor, slug: str, job_id: str) -> StartCheck:
+    def check(self, actor: Actor, slug: str, job_id: str, now: datetime) -> StartCheck:
         """Read the controller's offsets now, and say how the start stands; nothing moves."""
         del actor  # everybody may look
         told = self._workshop.gateway.offsets(slug)
@@ -75,7 +76,9 @@ class CycleStart:
             if machine is None or job is None:
                 raise NotFoundError("machine.unknown" if machine is None else "job.unknown")
             preflight = preflight_for(session, job_id, machine.id)
-            return self._stands(machine, job, preflight, told)
+            stands = self._stands(machine, job, preflight, told)
+            unchecked = before_use_refusals(session, machine, now)
+            return replace(stands, reasons=[*unchecked, *stands.reasons])
 
     def start(
         self,
@@ -91,7 +94,7 @@ class CycleStart:
         :returns: the attempt.
         :raises RefusedError: with what is not confirmed and what does not fit, together.
         """
-        stands = self.check(actor, slug, job_id)
+        stands = self.check(actor, slug, job_id, now)
         missing = [Refusal(Reason.NOT_CONFIRMED, {"item": one}) for one in stands.items]
         missing = [one for one in missing if one.fields["item"] not in confirmed]
         if found := [*missing, *stands.reasons]:
@@ -107,7 +110,7 @@ class CycleStart:
 
         :param confirmed: a person has said that the way is free: it moves only then.
         """
-        stands = self.check(actor, slug, job_id)
+        stands = self.check(actor, slug, job_id, now)
         reasons = list(stands.reasons)
         if not confirmed:
             reasons.insert(0, Refusal(Reason.NOT_CONFIRMED, {"item": "trace"}))

@@ -15,11 +15,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import AllocationKind, AllocationState, local_day
+from jobs.domain.care import Moment
 from jobs.domain.errors import NotAllowedError, NotFoundError, UnavailableError
 from jobs.domain.job import JobState
 from jobs.domain.people import Actor, Role
 from jobs.domain.sentences import Catalogue
 from jobs.services.calendars import rows_where
+from jobs.services.checking import list_of
 from jobs.services.clock import is_trusted
 from jobs.services.faults import faults_in
 from jobs.services.workers import Task, run_worker
@@ -146,6 +148,11 @@ class DaySheet:
                 "empty": say("page.upkeep.no-faults"),
             }
         )
+        for moment in (Moment.OPENING, Moment.CLOSING):
+            asked = list_of(session, None, moment)
+            if asked is not None:
+                rows = [["[   ]", "", str(item)] for item in asked.items]
+                parts.append({"title": say(f"moment.{moment}"), "rows": rows, "empty": ""})
         parts.append(
             {
                 "title": say("sheet.staff"),

@@ -64,6 +64,6 @@ def _waits_for(
         found = refusals(session, job, standing, preflight, now, started_by_person=False)
         if machine.control == Control.BY_HAND:
             # Nothing holds it up but the person who carries the file over.
-            found = [Refusal(Reason.PERSON_MUST_START)]
+            found = [Refusal(Reason.PERSON_MUST_START), *standing.unchecked]
         waits.append((machine.slug, found))
     return waits

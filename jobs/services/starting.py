@@ -25,6 +25,7 @@ from jobs.services.armings import armed_machines, valid_arming
 from jobs.services.asking import asks_of
 from jobs.services.attempts import length_of
 from jobs.services.board import Taken, state_of
+from jobs.services.checking import before_use_refusals
 from jobs.services.computer import supply
 from jobs.services.house_rules import values_of
 from jobs.services.loaded import loads_of
@@ -64,6 +65,7 @@ class Standing:
     loads: Loads = Loads()  # noqa: RUF009 - frozen, and the same for every machine
     terms: Terms = FREE
     attended: Stretches | None = None  # when somebody is there, where the lab said so
+    unchecked: Sequence[Refusal] = ()  # its list before use waits for a person
 
     def next_claim_at(self, person_id: str) -> datetime | None:
         """Return when somebody else's time begins, or a pause of the machine."""
@@ -117,6 +119,7 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
         loads_of(session, machine.id),
         terms_of(session, [machine.id]).get(machine.id, FREE),
         attended(values, workshop, now),
+        before_use_refusals(session, machine, now),
     )
 
 
@@ -190,6 +193,7 @@ def refusals(
             )
         )
     )
+    found += standing.unchecked
     found += house_rules.start_refusals(
         session, standing.zone, job, machine, standing.values, ends_at, now
     )

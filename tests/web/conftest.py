@@ -468,7 +468,7 @@ def add_upkeep(lab: Lab) -> None:
     services.faults.nearly(mia, "A sleeve was nearly caught", "saw", lab.now, unnamed=True)
     services.servicing.add(otto, "ender", "Oil the rods", lab.now, every_h=100.0)
     services.checklists.write(otto, None, Moment.CLOSING, "Windows\nLights", lab.now)
-    (asked,) = services.checklists.list(otto)
+    (asked,) = services.checklists.list(otto, lab.now)
     services.checklists.answer(mia, asked.id, [0], "dark already", lab.now)
     lab.jobs["checklist"] = asked.id
     services.clearing.clear(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, date, datetime
+import re
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from PIL import Image
 
+from jobs.domain.care import Moment
 from tests.web.conftest import run_one_job
 
 
@@ -138,3 +140,45 @@ def test_staff_plan_an_outage_on_the_labs_clock_and_it_shows_on_the_calendar(bro
     whole = {"start": "2026-03-07T08:00:00Z", "end": "2026-03-07T09:00:00Z"}
     closed = otto.api("POST", "/outages", json=whole)
     assert len(closed.json()) == len(lab.services.machines.board(lab.now, None))
+
+
+def test_a_start_waits_for_the_list_with_one_reason_on_page_and_api(browse, lab, read):
+    run_one_job(lab)
+    lab.now += timedelta(minutes=1)
+    mia, otto = browse("mia"), browse("otto")
+    job = lab.jobs["by-hand"]
+    wish = {"machine": "old-printer", "moment": "before-use", "items": "Bed clean\nNo smell"}
+    assert otto.post("/checklists", wish).status_code == 303
+    (asked,) = mia.api("GET", "/checklists?machine=old-printer").json()
+    assert (asked["done_at"], asked["items"]) == (None, ["Bed clean", "No smell"])
+    for page in (mia.get("/machines/old-printer"), mia.get(f"/jobs/{job}")):
+        assert f'href="/checklists/{asked["id"]}"' in page.text
+    start = {"machine": "old-printer"}
+    refused = mia.api("POST", f"/jobs/{job}/started", json=start)
+    assert refused.status_code == 409
+    (reason,) = refused.json()["reasons"]
+    assert reason["reason"] == "before-use"
+    assert reason["ways"][0]["ref"] == asked["id"]
+    page = mia.post(f"/jobs/{job}/by-hand", {"what": "started", **start})
+    assert page.status_code == 409
+    assert reason["detail"] in read(page.text)
+    ticks = {"item-0": "yes", "item-1": "yes", "item-99999": "yes", "item-x": "yes"}
+    done = mia.post(f"/checklists/{asked['id']}", ticks)
+    assert done.headers["location"] == "/machines/old-printer?said=kept"
+    assert "Gone through" in read(mia.get("/machines/old-printer").text)
+    assert mia.api("POST", f"/jobs/{job}/started", json=start).status_code == 200
+    after = "Bed wiped"
+    lab.services.checklists.write(
+        lab.people["otto"], "old-printer", Moment.AFTER_USE, after, lab.now
+    )
+    assert after in read(otto.get("/machines/old-printer/clear").text)
+
+
+def test_who_opens_the_lab_finds_its_list_on_the_front_page(browse, read):
+    otto, mia = browse("otto"), browse("mia")
+    otto.api("PUT", "/checklists", json={"moment": "opening", "items": ["Air on"]})
+    assert "Opening the lab not gone through today" in read(otto.get("/").text)
+    assert "Opening the lab" not in read(mia.get("/").text)
+    (asked,) = otto.api("GET", "/checklists").json()
+    otto.post(f"/checklists/{asked['id']}", {"item-0": "yes"})
+    assert re.search("Opening the lab Gone through .*10:07 · Otto", read(otto.get("/").text))

@@ -139,7 +139,8 @@ def start(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: StartIn) -> Mach
 @router.get("/machines/{slug}/start-check")
 def start_check(web: WebDep, visitor: ApiVisitorDep, slug: str, job_id: str) -> StartCheckOut:
     """How a mill's start stands with the offsets of now; `reasons` is empty if nothing is wrong."""
-    return StartCheckOut.of(web, web.services.cycle.check(visitor.actor, slug, job_id))
+    check = web.services.cycle.check(visitor.actor, slug, job_id, web.clock())
+    return StartCheckOut.of(web, check)
 
 
 @router.post("/machines/{slug}/trace")

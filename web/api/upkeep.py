@@ -33,6 +33,8 @@ class ClearingIn(_In):
     cause: ShortText = ""
     shelf: ShortText = ""
     note: ShortText = ""
+    list_id: ShortText = ""  # of the machine's list after use, as it was shown
+    ticked: Annotated[list[int], Field(max_length=100)] = []
 
 
 class ContestIn(_In):
@@ -126,6 +128,8 @@ def clear(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: ClearingIn) -> M
         cause=wish.cause,
         shelf=wish.shelf,
         note=wish.note,
+        list_id=wish.list_id,
+        ticked=wish.ticked,
     )
     return MadeOut(id=made)
 
@@ -238,9 +242,14 @@ def service_retire(web: WebDep, visitor: ApiVisitorDep, counter_id: str) -> None
 
 
 @router.get("/checklists")
-def checklists(web: WebDep, visitor: ApiVisitorDep) -> list[ChecklistView]:
-    """The lists that hold, each in its newest version."""
-    return list(web.services.checklists.list(visitor.actor))
+def checklists(
+    web: WebDep, visitor: ApiVisitorDep, machine: ShortText | None = None
+) -> list[ChecklistView]:
+    """The lists that hold, each in its newest version, and who went through them for what is next.
+
+    Nothing starts on a machine whose `before-use` list has no `done_at`.
+    """
+    return list(web.services.checklists.list(visitor.actor, web.clock(), machine))
 
 
 @router.put("/checklists", status_code=204)

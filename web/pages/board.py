@@ -28,7 +28,16 @@ def board(request: Request, web: WebDep, visitor: VisitorDep) -> Response:
     if visitor.may(Role.ADMIN) and web.services.lab.mode() is LabMode.UNSET:
         return go("/first-run")
     machines = web.services.machines.board(web.clock(), visitor.actor)
-    return page(request, web, visitor, "board.html", cards=[card(web, one) for one in machines])
+    # Whoever opens and closes the lab sees those lists first.
+    is_staff = visitor.may(Role.OPERATOR)
+    return page(
+        request,
+        web,
+        visitor,
+        "board.html",
+        cards=[card(web, one) for one in machines],
+        today=web.services.checklists.of_today(visitor.actor, web.clock()) if is_staff else [],
+    )
 
 
 def card(web: Web, machine: MachineView) -> dict[str, object]:

@@ -9,12 +9,13 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 
 from jobs.domain.care import Outcome
 from jobs.domain.errors import InvalidError
-from web.auth import CheckedFormDep, VisitorDep
+from web.auth import CheckedFormDep, Form, VisitorDep
 from web.context import WebDep
 from web.errors import sentence_of
 from web.pages.page import go, page
 
 router = APIRouter()
+_DIGITS = 4  # more than any number of an item has
 
 
 @router.get("/machines/{slug}/clear")
@@ -39,6 +40,8 @@ def clear(
             shelf=form.text("shelf"),
             note=form.text("note"),
             photo=form.picture("photo"),
+            list_id=form.text("list"),
+            ticked=ticked_items(form),
         )
     except InvalidError as error:
         asked = web.services.clearing.look(visitor.actor, slug)
@@ -62,6 +65,12 @@ def outcome_of(text: str) -> Outcome:
         return Outcome(text)
     except ValueError:
         raise InvalidError("clearing.outcome", field="outcome") from None
+
+
+def ticked_items(form: Form) -> list[int]:
+    """Return the numbers of a checklist's items that a form has ticks for."""
+    names = [one.removeprefix("item-") for one in form.texts() if one.startswith("item-")]
+    return [int(one) for one in names if one.isdecimal() and len(one) < _DIGITS]
 
 
 @router.get("/clearings/{clearing_id}/photo")

@@ -24,7 +24,7 @@ def show(
     request: Request, web: WebDep, visitor: VisitorDep, slug: str, job: str = ""
 ) -> HTMLResponse:
     """Read the controller's offsets now, and show the checklist."""
-    check = web.services.cycle.check(visitor.actor, slug, job)
+    check = web.services.cycle.check(visitor.actor, slug, job, web.clock())
     return _page(request, web, visitor, check, ())
 
 
@@ -37,7 +37,7 @@ def start(
     try:
         web.services.cycle.start(visitor.actor, slug, job, ticked, web.clock())
     except RefusedError as error:
-        check = web.services.cycle.check(visitor.actor, slug, job)
+        check = web.services.cycle.check(visitor.actor, slug, job, web.clock())
         return _page(request, web, visitor, check, ticked, error.refusals)
     return go(f"/machines/{slug}", "started")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -12,6 +13,7 @@ from jobs.domain.job import JobState
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
 from jobs.domain.switching import PARTS
+from jobs.services.checklists import ChecklistView
 from jobs.services.machine_specs import parse_machine
 from jobs.services.pictures import ProgramPictures
 from jobs.services.views import JobView, MachineView, ProbeView
@@ -98,12 +100,19 @@ def machine_page(
         keep_heat_min=KEEP_HEAT_MIN,
         book=web.services.attendance.book(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
         faults=web.services.faults.list(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
+        lists=_lists(web, visitor, slug),
         jobs=_startable(web, visitor, machine),
         calibration=web.services.machines.calibrations([slug])[slug],
         made=_made(web, machine),
         calendar=calendar_part(web, visitor, machine, date, length_of(length)),
         hand=panel(web, visitor, machine, request.query_params, problem),
     )
+
+
+def _lists(web: Web, visitor: Visitor, slug: str) -> Sequence[ChecklistView]:
+    if not visitor.may(Role.MEMBER):
+        return []
+    return web.services.checklists.list(visitor.actor, web.clock(), slug)
 
 
 def _made(web: Web, machine: MachineView) -> ProgramPictures | None:

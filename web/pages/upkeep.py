@@ -14,7 +14,7 @@ from jobs.domain.people import Role
 from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.errors import sentence_of
-from web.pages.clearing import photo_file
+from web.pages.clearing import photo_file, ticked_items
 from web.pages.page import go, page
 
 router = APIRouter()
@@ -246,7 +246,7 @@ def checklists(request: Request, web: WebDep, visitor: VisitorDep, slug: str = "
         web,
         visitor,
         "checklists.html",
-        lists=lists.list(actor, slug or None),
+        lists=lists.list(actor, web.clock(), slug or None),
         answers=lists.answers(actor) if visitor.may(Role.OPERATOR) else [],
         machines=web.services.machines.board(web.clock(), actor),
         moments=list(Moment),
@@ -270,7 +270,8 @@ def checklist(
     request: Request, web: WebDep, visitor: VisitorDep, checklist_id: str
 ) -> HTMLResponse:
     """Show one list, to be gone through."""
-    found = [one for one in web.services.checklists.list(visitor.actor) if one.id == checklist_id]
+    lists = web.services.checklists.list(visitor.actor, web.clock())
+    found = [one for one in lists if one.id == checklist_id]
     if not found:
         raise NotFoundError("checklist.unknown")
     return page(request, web, visitor, "checklist.html", asked=found[0])
@@ -281,15 +282,10 @@ def answer(
     web: WebDep, visitor: VisitorDep, checklist_id: str, form: CheckedFormDep
 ) -> RedirectResponse:
     """Keep what the person found."""
-    ticked = [
-        int(name.removeprefix("item-"))
-        for name in form.texts()
-        if name.startswith("item-") and name.removeprefix("item-").isdecimal()
-    ]
-    web.services.checklists.answer(
-        visitor.actor, checklist_id, ticked, form.text("note"), web.clock()
+    slug = web.services.checklists.answer(
+        visitor.actor, checklist_id, ticked_items(form), form.text("note"), web.clock()
     )
-    return go("/checklists", "kept")
+    return go(f"/machines/{slug}" if slug else "/checklists", "kept")
 
 
 def _severity(text: str) -> Severity:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.domain.care import Moment
 from jobs.domain.errors import RefusedError, UnavailableError
 from jobs.domain.policy import Reason
 from jobs.kinds import LASER, MILL
@@ -39,6 +40,10 @@ def job_id(house, add_waiting, mill, member, gateway):
     return job
 
 
+def check(house, job_id, member):
+    return house.services.cycle.check(member, "router", job_id, house.now)
+
+
 def reasons(error) -> list[Reason]:
     return [one.reason for one in error.value.refusals]
 
@@ -51,6 +56,17 @@ def test_a_mill_starts_only_through_its_checklist(house, job_id, member, gateway
     run = house.services.cycle.start(member, "router", job_id, ALL, house.now)
     assert house.attempt(job_id).id == run
     assert gateway.orders[-1].run == run
+
+
+def test_the_list_before_use_is_said_with_all_the_rest(house, job_id, member, operator, gateway):
+    lists = house.services.checklists
+    lists.write(operator, "router", Moment.BEFORE_USE, "Doors shut", house.now)
+    with pytest.raises(RefusedError) as error:
+        house.services.cycle.start(member, "router", job_id, ALL[1:], house.now)
+    assert reasons(error) == [Reason.NOT_CONFIRMED, Reason.BEFORE_USE]
+    (asked,) = lists.list(member, house.now)
+    lists.answer(member, asked.id, [0], "", house.now)
+    house.services.cycle.start(member, "router", job_id, ALL, house.later(seconds=1))
 
 
 def test_what_is_not_confirmed_and_what_does_not_fit_is_said_at_once(
@@ -69,15 +85,11 @@ def test_what_is_not_confirmed_and_what_does_not_fit_is_said_at_once(
 
 
 def test_the_offsets_are_those_of_this_moment(house, job_id, member, gateway):
-    assert house.services.cycle.check(member, "router", job_id).reasons == []
+    assert check(house, job_id, member).reasons == []
     gateway.told = told((-250.0, -350.0, -10.0))  # somebody set zero meanwhile
-    assert [
-        one.reason for one in house.services.cycle.check(member, "router", job_id).reasons
-    ] == []
+    assert [one.reason for one in check(house, job_id, member).reasons] == []
     gateway.told = told((-250.0, -350.0, -5.0))
-    assert [one.reason for one in house.services.cycle.check(member, "router", job_id).reasons] == [
-        Reason.OUTSIDE_NOW
-    ]
+    assert [one.reason for one in check(house, job_id, member).reasons] == [Reason.OUTSIDE_NOW]
     gateway.told = "host.not_now"
     with pytest.raises(RefusedError) as error:
         house.services.cycle.start(member, "router", job_id, ALL, house.now)
@@ -88,10 +100,10 @@ def test_a_machine_that_can_home_must_have_and_one_that_cannot_is_not_judged(
     house, job_id, member, gateway
 ):
     gateway.told = told(homed=False)
-    found = house.services.cycle.check(member, "router", job_id)
+    found = check(house, job_id, member)
     assert [one.reason for one in found.reasons] == [Reason.NOT_HOMED]
     gateway.told = told((900.0, 0.0, 0.0), homed=False, can_home=False)
-    found = house.services.cycle.check(member, "router", job_id)
+    found = check(house, job_id, member)
     assert found.reasons == []
     assert not found.can_trace
 
@@ -130,10 +142,6 @@ def milled(house, job_id):
         live.put("router", replace(live.get("router"), position_mm=(-250.0, -350.0, -1.0)))
 
     return write
-
-
-def check(house, job_id, member):
-    return house.services.cycle.check(member, "router", job_id)
 
 
 def test_a_program_that_goes_around_a_keep_out_box_may_start(house, job_id, member, milled):
@@ -186,7 +194,7 @@ def test_an_outline_that_meets_a_keep_out_box_is_not_traced(house, job_id, membe
 
 
 def test_the_check_names_tools_size_and_zero(house, job_id, member):
-    found = house.services.cycle.check(member, "router", job_id)
+    found = check(house, job_id, member)
     assert found.tools == [(2, "drill")]
     assert found.size_mm == (100.0, 50.0, 15.0)
     assert found.zero_mm == {"G54": (-250.0, -350.0, -60.0)}
@@ -246,26 +254,26 @@ def test_every_work_offset_is_held_against_the_machine_from_its_own_zero(
 
     write(report)
     gateway.told = told(G55=(-45.0, -350.0, -60.0))
-    found = house.services.cycle.check(member, "router", job_id)
+    found = check(house, job_id, member)
     assert found.reasons == []
     assert list(found.zero_mm) == ["G54", "G55"]
     house.services.cycle.trace(member, "router", job_id, house.now, confirmed=True)
     assert "X200.000 Y50.000" in gateway.calls[-1][0]
     gateway.told = told(G55=(-35.0, -350.0, -60.0))
-    (reason,) = house.services.cycle.check(member, "router", job_id).reasons
+    (reason,) = check(house, job_id, member).reasons
     assert (reason.reason, reason.fields["at_mm"]) == (Reason.OUTSIDE_NOW, 5.0)
     # What comes before a G55 counts from the zero that is in force then.
     write({**report, "commands": {"G1": 9, "G55": 1}})
     gateway.told = told((-150.0, -350.0, -60.0), G55=(-45.0, -350.0, -60.0))
-    found = house.services.cycle.check(member, "router", job_id)
+    found = check(house, job_id, member)
     assert [one.fields["at_mm"] for one in found.reasons] == [50.0]
     assert list(found.zero_mm) == ["G54", "G55"]
     write({**report, "offset_bounds_mm": {**own, "G59.1": bounds(1.0)}})
     gateway.told = told(G55=(-45.0, -350.0, -60.0))
-    assert house.services.cycle.check(member, "router", job_id).reasons == []
+    assert check(house, job_id, member).reasons == []
     commands = {"G1": 9, "G54": 1, "G59.1": 1}
     write({**report, "offset_bounds_mm": {**own, "G59.1": bounds(1.0)}, "commands": commands})
-    (reason,) = house.services.cycle.check(member, "router", job_id).reasons
+    (reason,) = check(house, job_id, member).reasons
     assert (reason.reason, reason.fields["code"]) == (Reason.OFFSETS_UNKNOWN, "G59.1")
 
 
@@ -327,7 +335,7 @@ def test_a_laser_has_a_checklist_of_its_own(house, laser, job_id, member, gatewa
 def test_its_outline_is_shown_with_the_beam_off_and_in_its_focus(
     house, laser, job_id, member, gateway
 ):
-    assert house.services.cycle.check(member, "router", job_id).has_beam
+    assert check(house, job_id, member).has_beam
     house.services.cycle.trace(member, "router", job_id, house.now, confirmed=True)
     (verb,) = [verb for verb, _ in gateway.calls if verb.startswith("trace")]
     lines = verb.removeprefix("trace ").split("; ")
@@ -338,7 +346,7 @@ def test_its_outline_is_shown_with_the_beam_off_and_in_its_focus(
 
 def test_one_without_switches_is_shown_too(house, laser, job_id, member, gateway):
     gateway.told = told(homed=False, can_home=False)
-    assert house.services.cycle.check(member, "router", job_id).can_trace
+    assert check(house, job_id, member).can_trace
 
 
 @pytest.mark.parametrize(("kind", "is_on"), [("laser", False), ("mill", True)])
@@ -352,7 +360,7 @@ def test_a_beam_is_not_driven_as_a_spindle_nor_a_spindle_as_a_beam(
         house.services.cycle.start(member, "router", job_id, BEAM + ALL, house.now)
     assert reasons(error) == [Reason.LASER_MODE]
     mode(house, is_on=None)
-    assert house.services.cycle.check(member, "router", job_id).reasons == []
+    assert check(house, job_id, member).reasons == []
 
 
 def list_materials(house, *names: str) -> None:

@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 
 from jobs.domain.calendar import AllocationKind, AllocationState
-from jobs.domain.care import Moment, Severity
+from jobs.domain.care import Moment, Outcome, Severity
 from jobs.domain.errors import InvalidError, NotAllowedError, RefusedError
+from jobs.domain.machine import Control
 from jobs.domain.people import Actor
+from jobs.domain.policy import Reason
 from jobs.store.tables import Allocation, Machine
 from tests.jobs.services.way.conftest import House
 
@@ -114,21 +116,126 @@ def test_a_list_keeps_its_versions_and_an_answer_names_its_own(
     lists, now = house.services.checklists, house.now
     lists.write(operator, "ender", Moment.BEFORE_USE, "Bed clean\nNo smell", now)
     lists.write(operator, None, Moment.CLOSING, "Windows\nLights", now)
-    (first,) = lists.list(member, "ender")
+    (first,) = lists.list(member, now, "ender")
     lists.answer(member, first.id, [0, 7, -1], "smells", now)
     lists.write(operator, "ender", Moment.BEFORE_USE, "Bed clean", now)
     with pytest.raises(RefusedError):
         lists.answer(member, first.id, [0], "", now)
-    (second,) = lists.list(member, "ender")
+    (second,) = lists.list(member, now, "ender")
     assert (second.version, second.items) == (2, ["Bed clean"])
     (answer,) = lists.answers(operator)
     assert (answer.version, answer.missing, answer.note) == (1, ["No smell"], "smells")
     lists.write(operator, "ender", Moment.BEFORE_USE, "", now)
-    assert [one.moment for one in lists.list(member)] == [Moment.CLOSING]
+    assert [one.moment for one in lists.list(member, now)] == [Moment.CLOSING]
     with pytest.raises(InvalidError):
         lists.write(operator, "ender", Moment.OPENING, "x", now)
     with pytest.raises(NotAllowedError):
         lists.write(member, None, Moment.OPENING, "x", now)
+
+
+def test_nothing_starts_before_somebody_has_gone_through_the_list_before_use(
+    house: House, printer: str, member: Actor, operator: Actor, add_waiting
+) -> None:
+    services = house.services
+    job = add_waiting(member, printer)
+    other_job = add_waiting(member, printer)
+    services.checklists.write(
+        operator, "ender", Moment.BEFORE_USE, "Bed clean\nNo smell", house.now
+    )
+    services.dispatch.arm(member, "ender", house.now)
+    assert services.dispatch.tick(house.now) == []
+    (waits,) = services.queue.get(job, house.now, member).waits_for
+    (reason,) = waits[1]
+    (way,) = reason.ways
+    assert (waits[0], reason.reason, reason.overridable) == ("ender", Reason.BEFORE_USE, False)
+    with pytest.raises(RefusedError) as refused:
+        services.dispatch.start(member, job, "ender", house.now, is_clear=True)
+    assert list(refused.value.refusals) == [reason]
+    services.checklists.answer(member, way.ref, [0], "smells", house.now)
+    assert services.dispatch.tick(house.now) == []  # half a list is none
+    services.checklists.answer(member, way.ref, [0, 1], "aired", house.later(seconds=1))
+    services.checklists.answer(member, way.ref, [0], "again", house.later(seconds=1))
+    assert services.dispatch.tick(house.now) == []  # the last word counts
+    services.checklists.answer(member, way.ref, [0, 1], "", house.later(seconds=1))
+    (asked,) = services.checklists.list(member, house.now, "ender")
+    assert (asked.done_at, asked.done_by) == (house.now, "Mia")
+    (run,) = services.dispatch.tick(house.later(seconds=1))
+    services.runs.apply("ender", house.event(run, 1, "finished"), house.later(minutes=5))
+    services.dispatch.arm(member, "ender", house.now)
+    assert services.dispatch.tick(house.now) == []  # one word, one use
+    assert services.queue.get(other_job, house.now, member).waits_for[0][1][0] == reason
+
+
+def test_a_word_before_use_is_over_after_an_hour_and_with_a_new_version(
+    house: House, printer: str, member: Actor, operator: Actor
+) -> None:
+    lists, begun = house.services.checklists, house.now
+    lists.write(operator, "ender", Moment.BEFORE_USE, "Bed clean", begun)
+    (asked,) = lists.list(member, begun)
+    lists.answer(member, asked.id, [0], "", begun)
+    for minutes, holds in ((60, True), (61, False)):
+        (asked,) = lists.list(member, begun + timedelta(minutes=minutes))
+        assert (asked.done_at is not None) is holds
+    lists.write(operator, "ender", Moment.BEFORE_USE, "Bed clean\nDoor shut", begun)
+    assert lists.list(member, begun)[0].done_at is None
+
+
+def test_a_machine_without_a_host_waits_for_its_list_too(
+    house: House, add_machine, member: Actor, operator: Actor, add_waiting
+) -> None:
+    services, slug = house.services, "old"
+    machine = add_machine(house.workshop, slug, control=Control.BY_HAND)
+    job = add_waiting(member, machine)
+    now = house.now
+    services.checklists.write(operator, slug, Moment.BEFORE_USE, "Bed clean", now)
+    with pytest.raises(RefusedError) as refused:
+        services.queue.by_hand(member, job, "started", slug, now)
+    (reason,) = refused.value.refusals
+    assert reason.reason is Reason.BEFORE_USE
+    assert reason in services.queue.get(job, now, member).waits_for[0][1]
+    services.checklists.answer(member, reason.ways[0].ref, [0], "", now)
+    services.queue.by_hand(member, job, "started", slug, house.later(seconds=1))
+    assert house.job(job).state == "running"
+
+
+def test_the_list_after_use_is_asked_for_with_the_clearing(
+    house: House, running: tuple[str, str], member: Actor, operator: Actor, admin: Actor
+) -> None:
+    services = house.services
+    services.runs.apply("ender", house.event(running[1], 1, "finished"), house.later(minutes=5))
+    services.checklists.write(
+        operator, "ender", Moment.AFTER_USE, "Bed wiped\nFilament dry", house.now
+    )
+    asked = services.clearing.look(member, "ender")
+    assert asked.items == ["Bed wiped", "Filament dry"]
+    services.clearing.clear(
+        member, "ender", Outcome.GOOD, house.now, list_id=asked.list_id, ticked=[0]
+    )
+    assert house.row(Machine, slug="ender").to_check_since is not None
+    (told,) = [one for one in services.notices.list(admin) if one.code == "machine-undone"]
+    assert told.fields["undone"] == "Filament dry"
+    (answer,) = services.checklists.answers(operator)
+    assert (answer.person_name, answer.missing) == ("Mia", ["Filament dry"])
+    services.clearing.clear(
+        member, "ender", Outcome.GOOD, house.now, list_id=asked.list_id, ticked=[0, 1]
+    )
+    assert house.row(Machine, slug="ender").to_check_since is None
+    services.checklists.write(operator, "ender", Moment.AFTER_USE, "Bed wiped", house.now)
+    with pytest.raises(RefusedError):
+        services.clearing.clear(
+            member, "ender", Outcome.GOOD, house.now, list_id=asked.list_id, ticked=[0]
+        )
+
+
+def test_the_labs_lists_know_who_went_through_them_today(
+    house: House, member: Actor, operator: Actor
+) -> None:
+    lists = house.services.checklists
+    lists.write(operator, None, Moment.OPENING, "Air on", house.now)
+    (asked,) = lists.of_today(member, house.now)
+    lists.answer(member, asked.id, [0], "", house.now)
+    assert lists.of_today(operator, house.now)[0].done_by == "Mia"
+    assert lists.of_today(operator, house.later(days=1))[0].done_at is None
 
 
 def test_the_history_of_a_machine_names_no_owner_of_a_run(
