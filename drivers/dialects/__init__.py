@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 from drivers.dialects import farmbot, farmbot_lines, grbl, marlin
 from drivers.dialects.grammar import Dialect, suspect
-from drivers.gcode import bare, commands, dwell, is_move
+from drivers.gcode import bare, bare_but_words, commands, dwell, is_move
 
 DIALECTS: Mapping[str, Dialect] = {
     "marlin": Dialect(marlin.parse, bare, commands, lambda line: dwell(line, 0.001), is_move),
-    "grbl": Dialect(grbl.parse, bare, commands, lambda line: dwell(line, 1.0), is_move),
+    "grbl": Dialect(grbl.parse, bare_but_words, commands, lambda line: dwell(line, 1.0), is_move),
     "farmbot": Dialect(
         farmbot.parse,
         farmbot_lines.bare,

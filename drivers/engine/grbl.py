@@ -9,7 +9,7 @@ from typing import assert_never
 from drivers.dialects import grbl
 from drivers.engine.base import RUNNING
 from drivers.engine.grbl_acts import POLL_HAND, Step
-from drivers.engine.grbl_beam import GrblBeam
+from drivers.engine.grbl_halts import GrblHalts
 from drivers.express import Lane
 from drivers.flow import Line, Part
 from drivers.profile import FirmwareProfile
@@ -29,7 +29,7 @@ _RUNNING_SURE = 2  # reports of motion in a row that a pause ends with
 _LOCKED_SURE = 2  # reports of these in a row, for a report has no checksum
 
 
-class GrblEngine(GrblBeam):
+class GrblEngine(GrblHalts):
     """Stream to a Grbl, which has neither numbers nor checksums: one doubt ends the program."""
 
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
@@ -369,6 +369,7 @@ class GrblEngine(GrblBeam):
         return self._locked_seen >= _LOCKED_SURE
 
     def _status_of_run(self, status: grbl.Status, now: float) -> None:
+        self._look_at_halt(status)
         if status.state != "Idle":
             self._idle_seen = 0
             code = "machine.tool_change" if status.state == "Tool" else "machine.held"

@@ -6,6 +6,7 @@ Every firmware here reads the same words; what it answers is a matter of `driver
 from drivers.gcode.lexer import (
     REALTIME_BYTES,
     bare,
+    bare_but_words,
     checksum,
     commands,
     dwell,
@@ -19,6 +20,7 @@ __all__ = [
     "REALTIME_BYTES",
     "ModalState",
     "bare",
+    "bare_but_words",
     "checksum",
     "commands",
     "dwell",

@@ -15,6 +15,9 @@ _NUMBER_AND_CHECKSUM = re.compile(rb"^ *[Nn]\d+ *|\*\d* *$")
 _UNSENDABLE = bytes(sorted(REALTIME_BYTES | frozenset(range(0x20)) - {0x09} | {0x7F}))
 _WORD = re.compile(rb"([A-Za-z])\s*([-+]?(?:\d+\.?\d*|\.\d+))")
 _COMMAND = re.compile(rb"([GMTgmt])\s*0*(\d+(?:\.\d+)?)")
+_HALT = re.compile(rb"[Mm] *0*[01](?: *[PpSs] *\d+(?:\.\d*)?)*")
+_HALT_AND_COMMENT = re.compile(rb"\(([^)]*)(?:\)|$)|;(.*)", re.DOTALL)
+_WORDS_MAX = 60  # of a halt; a board reads 80 bytes of a line at least
 _MOVE = re.compile(rb"G[01](?: *[XYZEF][-+.\d]+)+")
 _DWELL = re.compile(rb"[Gg]\s*0*4(?![\d.])")
 # What follows these is text for people, where "G1" or "S3" is no word.
@@ -47,8 +50,7 @@ def words(line: bytes) -> list[tuple[str, float]]:
     >>> words(b"g1 X-1.5y.5 F 1200")
     [('G', 1.0), ('X', -1.5), ('Y', 0.5), ('F', 1200.0)]
     """
-    if text := _TEXT_COMMAND.match(line):
-        line = text.group()
+    line = _spoken(line)
     return [(letter.decode().upper(), float(number)) for letter, number in _WORD.findall(line)]
 
 
@@ -60,12 +62,37 @@ def commands(line: bytes) -> list[str]:
     """
     if line.startswith((b"$", b"[")):
         return [line.partition(b"=")[0].decode("ascii", "replace").upper()]
-    if text := _TEXT_COMMAND.match(line):
-        line = text.group()
+    line = _spoken(line)
     return [
         letter.decode().upper() + (number.decode().lstrip("0") or "0")
         for letter, number in _COMMAND.findall(line)
     ]
+
+
+def _spoken(line: bytes) -> bytes:
+    """Return a bare line without what is only for people: texts, and the words of a halt."""
+    if text := _TEXT_COMMAND.match(line):
+        return text.group()
+    return _COMMENT.sub(b"", line) if b"(" in line else line
+
+
+def bare_but_words(line: bytes) -> bytes:
+    r"""Return what a Grbl needs of *line*, as `bare`, but a halt alone keeps its comment.
+
+    In parentheses, for the host to show and not to send; at most 60 characters.
+
+    >>> bare_but_words(b"N5 m0 (Flip it!)\r\n"), bare_but_words(b"M1 ; put it in (now)")
+    (b'm0 (Flip it)', b'M1 (put it in now)')
+    >>> bare_but_words(b"M0 (a) G1 X5"), bare_but_words(b"G1 X5 (b)"), bare_but_words(b"M0 ;")
+    (b'M0  G1 X5', b'G1 X5', b'M0')
+    """
+    text = bare(line)
+    found = _HALT_AND_COMMENT.search(line) if _HALT.fullmatch(text) else None
+    if found is None:
+        return text
+    words = (found[1] or found[2] or b"").translate(None, _UNSENDABLE + b"()").split()
+    said = b" ".join(words)[:_WORDS_MAX].strip()
+    return text + b" (" + said + b")" if said else text
 
 
 def is_move(line: bytes) -> bool:

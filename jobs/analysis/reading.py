@@ -16,7 +16,7 @@ from jobs.analysis.blocks import Blocks, Carried
 from jobs.analysis.dialect import Guess, flavored
 from jobs.analysis.motion import Motion
 from jobs.analysis.piece import Piece, Reader, Times
-from jobs.analysis.stream import CHUNK_BYTES, Feature, Lines, Stream, bare_runs
+from jobs.analysis.stream import CHUNK_BYTES, Feature, Lines, Stream, bare_runs, without_words
 from jobs.analysis.target import Check
 from jobs.analysis.timing import Clock
 from jobs.analysis.words import Words, read_words
@@ -90,7 +90,8 @@ class Program:
         self._lines = Lines(file, chunk_bytes)
         self._hidden: dict[int, tuple[int, int]] = {}
         self._guess = Guess(spindle_tells=spindle_tells)
-        self._runs = bare_runs(self._watched(self._lines), keeps_words=keeps_words)
+        known = dialect if dialect in DIALECTS else ""
+        self._runs = bare_runs(self._watched(self._lines), known, keeps_words=keeps_words)
         self._early: deque[Stream] = deque()
         self._read_lines = self._read_bytes = 0
         self._source_lines = 0
@@ -198,7 +199,7 @@ class _Ends:
 
 def _parts(run: Stream) -> Iterator[tuple[Stream, Words]]:
     """Return a run whole, or cut where it has so many arcs that their pieces would fill memory."""
-    words = read_words(run.data)
+    words = read_words(without_words(run))
     if sum(len(words.of(letter).line) for letter in "IJKR") <= _MOST_ARCS:
         yield run, words
         return
@@ -219,8 +220,9 @@ def _parts(run: Stream) -> Iterator[tuple[Stream, Words]]:
             if first <= one.line < until or (last and one.line == until)
         )
         upload = run.upload[begin:begun]
-        part = Stream(data, run.source_line[first:until], source_lines, features, upload)
-        yield part, read_words(data)
+        source = run.source_line[first:until]
+        part = Stream(data, source, source_lines, features, upload, run.halts)
+        yield part, read_words(without_words(part))
 
 
 def _line_ends(lines: bytes) -> Ints:

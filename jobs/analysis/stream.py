@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from operator import methodcaller
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+
+from jobs.analysis.arrays import Bools, Bytes
 
 # Large enough to hide the cost of a call, small enough to stay in the processor's cache.
 CHUNK_BYTES = 1 << 20
@@ -32,6 +34,15 @@ _COMMENTS = re.compile(rb"(;[^\n]*|\([^)\n]*\)?)")
 _FEATURE = re.compile(rb";(?:TYPE:| ?FEATURE: ?| feature )([^\n]*)")
 _FEATURE_HEADS = (b";TYPE:", b";FEATURE:", b"; FEATURE:", b"; feature ")
 _TEXT = re.compile(rb"(?im)^[ \t]*(?:N[0-9]+[ \t]*)?M(117|118)(?![0-9.])([^\n]*)")
+# A halt for a person, how long it lasts at most, and the words for them behind it.
+_HALT = re.compile(
+    rb"(?im)^[ \t]*(?:N[0-9]+[ \t]*)?(M0*[01])(?![0-9.])"
+    rb"((?:[ \t]*[PS][ \t]*[0-9]+(?:\.[0-9]*)?(?![0-9A-Z]))*)[ \t]*([^\n]*)"
+)
+_HALT_WORDS = re.compile(rb"(?m)^(M0*[01](?: [PS][0-9.]+)*) ([^\n]+)")
+_LAST_COMMENT = re.compile(rb"\(([^)]*)\)?[ \t]*(?:;.*)?|;(.*)")
+_UNREADABLE = re.compile(rb"[^ -~]|[*%]")
+_FENCE = b"\x01"  # stands for the parentheses of a halt's words until all comments are gone
 # A line that begins with a word of more letters than one: Klipper's own commands and macros.
 _NAMED = re.compile(rb"(?im)^[ \t]*(?:N[0-9]+[ \t]*)?([A-Z_]{2}[^\n]*)")
 _NUMBER = re.compile(rb"(?m)^N[0-9]+")
@@ -63,6 +74,7 @@ class Stream:
     :param source_lines: how many lines the upload has up to the end of the run.
     :param features: in order.
     :param upload: the lines of the upload that the run was made from, each with a newline.
+    :param halts: some of its lines halt for a person and hold words for them.
     """
 
     data: bytes
@@ -70,6 +82,7 @@ class Stream:
     source_lines: int
     features: tuple[Feature, ...] = ()
     upload: bytes = b""
+    halts: bool = False
 
     def __len__(self) -> int:
         return len(self.source_line)
@@ -136,31 +149,42 @@ def _with_newlines(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def bare_runs(chunks: Iterable[bytes], *, keeps_words: bool = False) -> Iterator[Stream]:
+def bare_runs(
+    chunks: Iterable[bytes], dialect: str = "", *, keeps_words: bool = False
+) -> Iterator[Stream]:
     """Return the bare lines of each chunk of an upload.
 
     Comments, blanks, line numbers with their checksums and empty lines go; letters become
-    capitals, except in the texts of M117 and M118. One blank stays before an E, and before an X
-    behind a zero: some firmwares read the number before it with C's strtod, to which `X1E3` is a
-    thousand and `Y0X10` a hexadecimal sixteen.
+    capitals, except in the texts of M117 and M118, and in what a halt (M0, M1) has for the person:
+    in `marlin` the text behind it, in `grbl` its comment, in parentheses. One blank
+    stays before an E, and before an X behind a zero: some firmwares read the number before it with
+    C's strtod, to which `X1E3` is a thousand and `Y0X10` a hexadecimal sixteen.
 
     :param chunks: whole lines, as `Lines` gives them.
+    :param dialect: of the machine; in one that is not known a halt keeps no words.
     :param keeps_words: lines that begin with a word, such as `SET_PIN PIN=x`, stay as they are.
     """
     done = 0
     for chunk in chunks:
-        run = _bare_run(chunk, done, keeps_words)
+        run = _bare_run(chunk, done, dialect, keeps_words)
         done = run.source_lines
         yield run
 
 
-def _bare_run(chunk: bytes, lines_before: int, keeps_words: bool) -> Stream:
+def _bare_run(chunk: bytes, lines_before: int, dialect: str, keeps_words: bool) -> Stream:
     bare, named = _without_comments(chunk)
     squeezed = b"" if keeps_words else _squeezed(bare)
+    halts = False
     if keeps_words:
         squeezed = _around(_NAMED, bare, _kept_words, _around_texts)
     elif _may_hold_text(squeezed):
+        fenced = chunk if dialect != "grbl" else _HALT.sub(_fenced, chunk)
+        bare = bare if fenced is chunk else _without_comments(fenced)[0]
         squeezed = _around_texts(bare)
+        if dialect:
+            kept = partial(_kept_halt, dialect=dialect)
+            squeezed = _around(_HALT, bare, kept, _around_texts)
+        halts = bool(dialect) and _HALT_WORDS.search(squeezed) is not None
     ends = np.flatnonzero(np.frombuffer(squeezed, np.uint8) == 10)
     filled = np.diff(ends, prepend=-1) > 1
     count = len(ends)
@@ -173,7 +197,26 @@ def _bare_run(chunk: bytes, lines_before: int, keeps_words: bool) -> Stream:
     if named:
         at = np.searchsorted(line, np.array([number for number, _ in named]) + lines_before + 1)
         features = tuple(map(Feature, at.tolist(), (name for _, name in named)))
-    return Stream(squeezed, line, lines_before + count, features, chunk)
+    return Stream(squeezed, line, lines_before + count, features, chunk, halts)
+
+
+def without_words(run: Stream) -> bytes:
+    r"""Return the lines of a run without the comments of its halts, each as long as it is.
+
+    What follows a halt without parentheses is read, for some firmwares do so, too.
+
+    >>> [run] = bare_runs([b"m0 (Flip it!)\nG1X1\n"], "grbl")
+    >>> run.data, without_words(run)
+    (b'M0 (Flip it)\nG1X1\n', b'M0          \nG1X1\n')
+    """
+    if not run.halts:
+        return run.data
+    return _HALT_WORDS.sub(_unsaid, run.data)
+
+
+def _unsaid(found: re.Match[bytes]) -> bytes:
+    words = b"" if found[2].startswith(b"(") else found[2].translate(_UPPER, _SKIPPED)
+    return (found[1] + words).ljust(len(found[0]))
 
 
 def make_stream(data: bytes, *, keeps_words: bool = False) -> Stream:
@@ -235,11 +278,46 @@ def _feature(comment: bytes) -> str:
 
 
 def _may_hold_text(squeezed: bytes) -> bool:
-    """Return whether M117 or M118 stands anywhere; a search for them would take longer."""
-    raw = np.frombuffer(squeezed, np.uint8)
-    at = np.flatnonzero(raw[:-3] == ord("M"))
-    one = (raw[at + 1] == ord("1")) & (raw[at + 2] == ord("1"))
-    return bool((one & ((raw[at + 3] == ord("7")) | (raw[at + 3] == ord("8")))).any())
+    """Return whether M117, M118, M0 or M1 stands anywhere; a search for them would take longer."""
+    raw = np.frombuffer(squeezed + b"\n\n\n", np.uint8)
+    at = np.flatnonzero(raw == ord("M"))
+    first, second, third = raw[at + 1], raw[at + 2], raw[at + 3]
+    one = (first == ord("1")) & (second == ord("1"))
+    tells = one & ((third == ord("7")) | (third == ord("8")))
+    # M0, M1, M00, M01; any with more zeros is looked for.
+    short = ((first == ord("0")) | (first == ord("1"))) & ~_is_digit(second)
+    padded = (first == ord("0")) & ((second == ord("1")) & ~_is_digit(third))
+    halts = short | padded | ((first == ord("0")) & (second == ord("0")))
+    return bool((tells | halts).any())
+
+
+def _is_digit(bytes_: Bytes) -> Bools:
+    return (bytes_ >= ord("0")) & (bytes_ <= ord("9"))
+
+
+def _fenced(found: re.Match[bytes]) -> bytes:
+    """Return a halt whose comment is fenced, so that it stays when all comments go."""
+    # A comment in the middle of a line says nothing of the halt, and what follows is obeyed.
+    said = _LAST_COMMENT.fullmatch(found[3])
+    if said is None:
+        return found[0]
+    return found[1] + found[2] + _FENCE + (said[1] or said[2] or b"").translate(None, b"();")
+
+
+def _kept_halt(found: re.Match[bytes], dialect: str) -> bytes:
+    said = found[3]
+    if fenced := said.startswith(_FENCE):
+        # A realtime byte acts wherever it stands.
+        said = bytes(b if 32 <= b < 127 and b not in b"!?~%()*" else 32 for b in said)
+    elif dialect == "grbl" or _UNREADABLE.search(said):
+        return _squeezed(found[0])  # it obeys what stands there
+    # Blanks around the values, for what stands behind them is no part of their numbers.
+    values = re.findall(rb"[PS][0-9.]+", _squeezed(found[2]))
+    head = b" ".join([_squeezed(found[1]), *values])
+    text = b" ".join(said.split())[:TEXT_BYTES].strip()
+    if not text:
+        return head
+    return head + (b" (%s)" % text if fenced else b" " + text)
 
 
 def _around_texts(bare: bytes) -> bytes:

@@ -57,6 +57,7 @@ GOOD_CUTS = [
     "G0 X0\nG43.1 Z-5\nG1 Z2 F100\nG49",
     "G4 P0.5\nG0 X1",
     "%\nG0 X1\n%",
+    "M0 (Flip the stock, then go on!)\nG0 X1\nM1 ; and look",
 ]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.analysis.stream import CHUNK_BYTES, make_stream
+from jobs.analysis.stream import CHUNK_BYTES, bare_runs, make_stream, without_words
 
 
 def test_comments_blanks_and_line_numbers_go_and_the_line_map_stays_true() -> None:
@@ -52,3 +52,48 @@ def test_any_bytes_give_bare_lines_each_with_its_origin(data: bytes) -> None:
 def test_a_stream_of_a_stream_is_itself(lines: list[str]) -> None:
     once = make_stream("\n".join(lines).encode())
     assert make_stream(once.data).data == once.data
+
+
+def _streamed(data: bytes, dialect: str) -> bytes:
+    return b"".join(run.data for run in bare_runs([data], dialect))
+
+
+def test_a_halt_keeps_its_words_for_the_person_as_each_firmware_has_them() -> None:
+    data = b"N5 m0 (Flip it! 100%)\nM01 S9 ; put  the\ttool in\nM0 Turn the Plate\nM30\nG1X1\n"
+    assert _streamed(data, "grbl").splitlines()[:3] == [
+        b"M0 (Flip it 100)",
+        b"M01 S9 (put the tool in)",
+        b"M0TURNTH EPLAT E",
+    ]
+    assert _streamed(data, "marlin").splitlines()[:3] == [b"M0", b"M01 S9", b"M0 Turn the Plate"]
+    assert _streamed(data, "") == make_stream(data).data
+
+
+def test_what_stands_behind_a_comment_or_before_it_is_no_word_of_a_halt() -> None:
+    data = b"M0 (a) G1 X5\nM0 G1 X5 (b)\nM0 (c) (d)\nG1 X1 M0 (e)\nM00 (f) ; g\n"
+    lines = _streamed(data, "grbl").splitlines()
+    assert lines == [b"M0G1X5", b"M0G1X5", b"M0", b"G1X1M0", b"M00 (f)"]
+
+
+_PIECE = st.sampled_from(
+    b"M0,m1,M00, ,(,),;,S5,G1X5,E3,M3,\n,a,*,N1".split(b","),
+)
+
+
+@given(pieces=st.lists(_PIECE, max_size=12), dialect=st.sampled_from(["grbl", "marlin"]))
+def test_nothing_that_a_firmware_obeys_hides_in_the_words_of_a_halt(
+    pieces: list[bytes], dialect: str
+) -> None:
+    """What is examined is, but for blanks, what was examined before there were words."""
+    data = b"".join([*pieces, b"\n"])
+    [run] = bare_runs([data], dialect)
+    plain = make_stream(data)
+    examined = [line.replace(b" ", b"") for line in without_words(run).splitlines()]
+    assert examined == [line.replace(b" ", b"") for line in plain.data.splitlines()]
+    assert run.source_line.tolist() == plain.source_line.tolist()
+    assert len(without_words(run)) == len(run.data)
+    if dialect == "grbl":
+        sent = [line.partition(b" (")[0] for line in run.data.splitlines()]
+        assert [line.replace(b" ", b"") for line in sent] == examined
+    again = b"".join(one.data for one in bare_runs([run.data], dialect))
+    assert again == run.data
