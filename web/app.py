@@ -27,6 +27,7 @@ from web.api import machines as api_machines
 from web.api import modules as api_modules
 from web.api import notices as api_notices
 from web.api import ports as api_ports
+from web.api import sharing as api_sharing
 from web.api import upkeep as api_upkeep
 from web.auth import Visitor, find_visitor
 from web.context import STATIC, Web, WebSettings, utc_now, web_of
@@ -35,6 +36,7 @@ from web.live import LiveStreams
 from web.modules import gate
 from web.pages import (
     board,
+    book,
     bookings,
     calendar,
     clearing,
@@ -54,6 +56,7 @@ from web.pages import (
     ports,
     resuming,
     rules,
+    sharing,
     sign_in,
     upkeep,
 )
@@ -112,8 +115,10 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         board,
         sign_in,
         calendar,
+        book,
         bookings,
-        feeds,
+        feeds,  # before sharing: a link is no booking
+        sharing,
         designs,
         jobs,
         lab,
@@ -137,6 +142,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
     for resource in (
         api_machines,
         api_jobs,
+        api_sharing,
         api_bookings,
         api_notices,
         api_house,

@@ -16,6 +16,8 @@ from jobs.domain.machine import MachineLimits
 MOST_WEEKS: Final = 52
 SHORTEST: Final = timedelta(minutes=10)
 LONGEST: Final = timedelta(hours=72)
+REMIND_MIN: Final = (15, 60, 1440)  # before the start; a person chooses one
+REMIND_DEFAULT: Final = 60
 CHECK_IN_OPENS: Final = timedelta(minutes=15)  # before the start
 
 

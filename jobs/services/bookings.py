@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -56,6 +57,15 @@ _REMEMBER: Final = timedelta(days=7)  # how long a person is shown what they los
 _SHOWN: Final = (AllocationState.ACTIVE.value, AllocationState.ENDED.value)
 
 
+@dataclass(frozen=True, slots=True)
+class MachineName:
+    """A machine in a list."""
+
+    slug: str
+    name: str
+    kind: str
+
+
 class Bookings:
     """Use cases about machines' time. All instants are aware UTC.
 
@@ -97,6 +107,21 @@ class Bookings:
             ).all()
             slugs = {row.id: row.slug for row in rows}
             return self._days_of(session, slugs, days, viewer, now)
+
+    def machines(self) -> Sequence[MachineName]:
+        """Return the machines in use, by name."""
+        with self._database.read() as session:
+            rows = session.execute(
+                select(Machine.slug, Machine.name, Machine.kind)
+                .where(Machine.retired_at.is_(None))
+                .order_by(Machine.name, Machine.slug)
+            )
+            return [MachineName(row.slug, row.name, row.kind) for row in rows]
+
+    def one(self, viewer: Actor, allocation_id: str) -> AllocationView:
+        """Return one booking as *viewer* may see it."""
+        with self._database.read() as session:
+            return view_of(session, allocation_of(session, allocation_id), viewer)
 
     def mine(self, actor: Actor, now: datetime) -> Sequence[AllocationView]:
         """Return a person's own reservations from now on, and those they lost lately."""

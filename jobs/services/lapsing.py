@@ -17,14 +17,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import AllocationKind, AllocationState
-from jobs.domain.sharing import HoldFor, OfferState, SwapState, WaitState
+from jobs.domain.errors import InvalidError
+from jobs.domain.people import Actor
+from jobs.domain.sharing import (
+    REMIND_DEFAULT,
+    REMIND_MIN,
+    HoldFor,
+    OfferState,
+    SwapState,
+    WaitState,
+)
 from jobs.services import claims
 from jobs.services.being_there import came, release
 from jobs.services.clock import down_within, is_trusted
 from jobs.services.lab_sharing import sharing_rules
 from jobs.services.notices import tell
 from jobs.services.offering import close
-from jobs.services.preferences import chosen_by
+from jobs.services.preferences import choose, chosen_by
 from jobs.services.swapping import is_open
 from jobs.services.turns import take_turn, take_turns
 from jobs.services.waiting import end, serve
@@ -32,9 +41,7 @@ from jobs.services.workshop import Workshop
 from jobs.store.sharing import Offer, Swap, Wait
 from jobs.store.tables import Allocation
 
-REMIND_KEY: Final = "reminders.minutes"  # a person's choice
-REMIND_MIN: Final = (15, 60, 1440)  # before the start
-_REMIND_DEFAULT: Final = 60
+_REMIND: Final = "reminders.minutes"  # a person's choice
 _LONGEST: Final = timedelta(days=31)  # of a reservation that somebody could still come to
 _MOST: Final = 200  # of one sort in one sweep: it comes again
 
@@ -75,6 +82,21 @@ class Lapsing:
             log.info("lapsed: %s", done)
             self._workshop.live.touch()
         return done
+
+    def reminds_before(self, actor: Actor) -> int:
+        """Return how long before a booking its person is reminded [min]."""
+        with self._workshop.database.read() as session:
+            return _reminds_before(session, actor.person_id)
+
+    def remind_before(self, actor: Actor, minutes: int) -> None:
+        """Choose how long before a booking one is reminded.
+
+        :raises InvalidError: if it is none of the choices.
+        """
+        if minutes not in REMIND_MIN:
+            raise InvalidError("sharing.remind", field="minutes")
+        with self._workshop.database.write() as session:
+            choose(session, actor.person_id, _REMIND, str(minutes))
 
     def _each(
         self,
@@ -172,9 +194,7 @@ class Lapsing:
 
     def _remind(self, session: Session, allocation_id: str, now: datetime) -> bool:
         row = session.get_one(Allocation, allocation_id)
-        chosen = chosen_by(session, [row.person_id or ""], REMIND_KEY)
-        minutes = int(chosen.get(row.person_id or "", _REMIND_DEFAULT))
-        due = row.start_at - timedelta(minutes=minutes)
+        due = row.start_at - timedelta(minutes=_reminds_before(session, row.person_id or ""))
         # Who has booked since then knows.
         if row.state != AllocationState.ACTIVE.value or not row.created_at < due <= now:
             return False
@@ -189,6 +209,10 @@ class Lapsing:
 
     def _serve(self, session: Session, machine_id: str, now: datetime) -> bool:
         return serve(session, self._workshop, machine_id, now) > 0
+
+
+def _reminds_before(session: Session, person_id: str) -> int:
+    return int(chosen_by(session, [person_id], _REMIND).get(person_id, REMIND_DEFAULT))
 
 
 def _over(session: Session, since: datetime, until: datetime, now: datetime) -> bool:

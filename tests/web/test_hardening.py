@@ -88,7 +88,8 @@ def test_a_guest_changes_nothing_of_the_house(browse, lab):
     before = lab.services.machines.board(lab.now, None), lab.services.lab.mode()
     allowed = {"/stop", "/machines/{slug}/stop", "/api/v1/stop", "/api/v1/machines/{slug}/stop"}
     own = {"/me/keys", "/me/password", "/first-run", "/sign-out", "/sign-in"}
-    own |= {"/bookings/link", "/bookings/link/end"}
+    own |= {"/bookings/link", "/bookings/link/end", "/api/v1/bookings/link"}
+    own |= {"/bookings/choices", "/api/v1/bookings/choices"}
     told = ("read", "{notice_id}/read", "choices", "addresses")  # what they are told, and where
     own |= {f"{front}/notices/{one}" for front in ("", "/api/v1") for one in told}
     for method, path in routes(app):

@@ -11,7 +11,6 @@ from jobs.domain.people import Role
 from jobs.services.hand import order_of
 from jobs.services.machine_specs import parse_machine
 from web.api.machines_json import (
-    AllocationOut,
     CalibrationOut,
     DayOut,
     HandOut,
@@ -77,13 +76,7 @@ def retire(web: WebDep, visitor: ApiVisitorDep, slug: str) -> None:
 def calendar(web: WebDep, visitor: ApiVisitorDep, slug: str, date: str = "") -> DayOut:
     """One local day: what is taken and what is free. Today if no date is named."""
     shown = web.services.bookings.day(slug, day_of(web, date), visitor.actor, web.clock())
-    return DayOut(
-        date=shown.date,
-        start=shown.day.start,
-        end=shown.day.end,
-        allocations=[AllocationOut.of(one) for one in shown.allocations],
-        free=[IntervalOut(start=one.start, end=one.end) for one in shown.free],
-    )
+    return DayOut.of(shown)
 
 
 @router.get("/machines/{slug}/proposals")

@@ -11,7 +11,7 @@ from jobs.domain.job import AttemptState
 from jobs.domain.machine import Control, MachineState
 from jobs.services.cycle_start import StartCheck
 from jobs.services.hand import HandView
-from jobs.services.views import AllocationView, MachineView, RunView
+from jobs.services.views import AllocationView, CalendarDay, MachineView, RunView
 from web.context import Web
 from web.errors import reason_json
 
@@ -305,6 +305,11 @@ class AllocationOut(BaseModel):
     label: str
     job_id: str | None
     asked_until: datetime | None  # staff have to answer first, until then
+    displaced_reason: str | None
+    series_id: str | None
+    checked_in: bool
+    missed: bool
+    shows_name: bool
 
     @classmethod
     def of(cls, one: AllocationView) -> AllocationOut:
@@ -320,6 +325,11 @@ class AllocationOut(BaseModel):
             label=one.label,
             job_id=one.job_id,
             asked_until=one.asked_until,
+            displaced_reason=one.displaced_reason,
+            series_id=one.series_id,
+            checked_in=one.checked_in,
+            missed=one.missed,
+            shows_name=one.shows_name,
         )
 
 
@@ -331,3 +341,14 @@ class DayOut(BaseModel):
     end: datetime
     allocations: list[AllocationOut]
     free: list[IntervalOut]
+
+    @classmethod
+    def of(cls, one: CalendarDay) -> DayOut:
+        """Return the JSON form."""
+        return cls(
+            date=one.date,
+            start=one.day.start,
+            end=one.day.end,
+            allocations=[AllocationOut.of(each) for each in one.allocations],
+            free=[IntervalOut(start=each.start, end=each.end) for each in one.free],
+        )

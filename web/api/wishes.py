@@ -49,11 +49,13 @@ def api_router(tag: str) -> APIRouter:
     )
 
 
-class _In(BaseModel):
+class WishIn(BaseModel):
+    """What a request may say, and nothing else."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class StartIn(_In):
+class StartIn(WishIn):
     """Which job a person starts at the machine."""
 
     job_id: ShortText
@@ -61,33 +63,33 @@ class StartIn(_In):
     is_clear: bool = False  # the asker has looked: an arming for this start alone
 
 
-class ProbeIn(_In):
+class ProbeIn(WishIn):
     """The port whose board is asked who it is."""
 
     port: Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
-class KeepHeatIn(_In):
+class KeepHeatIn(WishIn):
     """For how long heat may stay on without a job."""
 
     minutes: Annotated[int, Field(ge=1, le=120)] = 30
 
 
-class TraceIn(_In):
+class TraceIn(WishIn):
     """Whose outline, and whether a person has said that the way is free."""
 
     job_id: ShortText
     way_is_free: bool = False
 
 
-class AnswerIn(_In):
+class AnswerIn(WishIn):
     """Which prompt was read, by its number, and which of its choices, from 0."""
 
     prompt: int
     choice: Annotated[int, Field(ge=0, le=99)] = 0
 
 
-class ResumeIn(_In):
+class ResumeIn(WishIn):
     """Where to go on with an interrupted job; `layer` above 0 goes before `line`.
 
     `height_mm` is where the nozzle stands now; without it, where the program last had it.
@@ -104,13 +106,13 @@ class ResumeConfirmIn(ResumeIn):
     stream_sha256: ShortText
 
 
-class PowerIn(_In):
+class PowerIn(WishIn):
     """Whether the heartbeat is to hold the machine's relay."""
 
     on: bool
 
 
-class _PleaIn(_In):
+class _PleaIn(WishIn):
     """What is said where a rule is against it.
 
     With `ask` staff decide, and the time is held until then; an operator's own `why` lets it pass.
@@ -140,21 +142,21 @@ class MoveIn(_PleaIn):
     end: AwareDatetime
 
 
-class AddressIn(_In):
+class AddressIn(WishIn):
     """Where to be told things: an e-mail address, or a topic of the lab's ntfy server."""
 
     way: Way
     target: Annotated[str, StringConstraints(max_length=254)]
 
 
-class FindingIn(_In):
+class FindingIn(WishIn):
     """One finding, by its code and line."""
 
     code: ShortText
     line: int | None = None
 
 
-class WaiveIn(_In):
+class WaiveIn(WishIn):
     """Findings that may stand, and why; `preflight` is the examination that was read."""
 
     preflight: ShortText
@@ -162,27 +164,27 @@ class WaiveIn(_In):
     findings: Annotated[list[FindingIn], Field(max_length=100)]
 
 
-class CopyIn(_In):
+class CopyIn(WishIn):
     """Which copy of the mesh takes its place; `original` goes back."""
 
     # `copy` is a method of every model.
     copy_of_mesh: Literal["repaired", "unit", "turned", "original"] = Field(alias="copy")
 
 
-class ByHandIn(_In):
+class ByHandIn(WishIn):
     """At which machine it was done."""
 
     machine: ShortText | None = None
 
 
-class FetchIn(_In):
+class FetchIn(WishIn):
     """A design in a commons."""
 
     source: ShortText
     ref: Annotated[str, StringConstraints(max_length=500)]
 
 
-class JobFromDesignIn(_In):
+class JobFromDesignIn(WishIn):
     """A part of a design to make."""
 
     design: ShortText
@@ -192,7 +194,7 @@ class JobFromDesignIn(_In):
     purpose: Literal["own", "internal", "client", "sale"] = "own"
 
 
-class PersonIn(_In):
+class PersonIn(WishIn):
     """A new person; the answer carries the link that lets them in."""
 
     login: ShortText

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from jobs.domain.calendar import AllocationKind
 from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
 from jobs.domain.policy import Refusal
+from jobs.domain.sharing import CHECK_IN_OPENS, REMIND_MIN
 from jobs.services.views import AllocationView
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
@@ -33,15 +34,23 @@ def show_bookings(request: Request, web: Web, visitor: Visitor, feed: str = "") 
 
     :param feed: address of the calendars' secret link that was just made.
     """
-    now = web.clock()
-    names = {one.slug: one.name for one in web.services.machines.board(now, visitor.actor)}
+    now, services = web.clock(), web.services
+    names = {one.slug: one.name for one in services.bookings.machines()}
     return page(
         request,
         web,
         visitor,
         "bookings.html",
-        bookings=web.services.bookings.mine(visitor.actor, now),
+        bookings=services.bookings.mine(visitor.actor, now),
+        offers=services.offers.mine(visitor.actor, now),
+        waits=services.waiting.mine(visitor.actor),
+        swaps=services.swapping.open(visitor.actor, now),
         names=names,
+        opens=CHECK_IN_OPENS,
+        shows_names=services.bookings.shows_names(visitor.actor),
+        remind_min=services.lapsing.reminds_before(visitor.actor),
+        reminders_min=REMIND_MIN,
+        rules=services.sharing.get().to_json(),
         feed=feed,
         feed_made_at=web.services.feeds.made_at(visitor.actor),
     )

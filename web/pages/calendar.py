@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,8 +12,10 @@ from starlette.responses import HTMLResponse, Response
 
 from jobs.domain.calendar import AllocationKind, Interval
 from jobs.domain.errors import InvalidError, RefusedError
-from jobs.domain.policy import Refusal
+from jobs.domain.policy import Reason, Refusal
+from jobs.domain.sharing import MOST_WEEKS
 from jobs.services.approvals import Plea
+from jobs.services.repeating import SeriesReport
 from jobs.services.views import CalendarDay, JobDetail, MachineView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
 from web.context import Web, WebDep
@@ -211,6 +213,22 @@ def book(
     except ValueError:
         raise InvalidError("form.number", field="length", key="length") from None
     now = web.clock()
+    shows = form.text("show") == "1" if form.text("asks-name") else None
+    if weeks := weeks_of(form):
+        report = web.services.repeating.repeat(
+            visitor.actor,
+            slug,
+            begin,
+            begin + length,
+            weeks,
+            now,
+            form.text("note")[:200],
+            shows,
+            skip_conflicts=bool(form.text("skip")),
+        )
+        if report.series_id is not None:
+            return go("/bookings", "booked")
+        return _series(request, web, visitor, slug, form, report)
     try:
         made = web.services.bookings.book(
             visitor.actor,
@@ -220,12 +238,39 @@ def book(
             now,
             form.text("note")[:200],
             plea_of(form),
+            shows,
         )
     except RefusedError as error:
         machine = web.services.machines.get(slug, now, visitor.actor)
         interval = Interval(begin, begin + length)
         return _confirm(request, web, visitor, machine, interval, refusals=error.refusals)
     return go("/bookings", "asked" if made.kind is AllocationKind.HOLD else "booked")
+
+
+def weeks_of(form: Form) -> int:
+    """Return for how many weeks a booking shall come again; 0: it does not."""
+    text = form.text("weeks", "1")
+    if not (text.isascii() and text.isdecimal() and len(text) < 4):
+        raise InvalidError("form.number", field="weeks", key="weeks")
+    return int(text) if int(text) != 1 else 0
+
+
+def _series(
+    request: Request, web: Web, visitor: Visitor, slug: str, form: Form, report: SeriesReport
+) -> HTMLResponse:
+    """Say which weeks cannot be had, and offer the others."""
+    fields = ("start", "length", "note", "weeks", "show", "asks-name")
+    return page(
+        request,
+        web,
+        visitor,
+        "series.html",
+        status=409,
+        machine=web.services.machines.get(slug, web.clock(), visitor.actor),
+        occurrences=report.occurrences,
+        some=len(report.conflicts) < len(report.occurrences),
+        kept={name: form.text(name) for name in fields if form.text(name)},
+    )
 
 
 def plea_of(form: Form) -> Plea:
@@ -255,6 +300,9 @@ def _confirm(
         length_min=int(interval.length.total_seconds() // 60),
         lengths_min=lengths_with(interval.length),
         refusals=refusals,
+        shows_name=web.services.bookings.shows_names(visitor.actor),
+        most_weeks=MOST_WEEKS,
+        is_taken=any(one.reason is Reason.TAKEN for one in refusals),
         proposals=web.services.bookings.proposals(
             machine.slug, interval.length, web.clock(), visitor.actor
         )
@@ -282,30 +330,3 @@ def instant(web: Web, text: str, field: str = "start") -> datetime:
         if back.replace(tzinfo=None) != at.replace(tzinfo=None):
             raise InvalidError("time.skipped", field=field, time=text[:40])
     return at.astimezone(UTC).replace(microsecond=0)
-
-
-@router.get("/book")
-def everything(
-    request: Request, web: WebDep, visitor: VisitorDep, length: int = 60
-) -> HTMLResponse:
-    """Show what is free next on every machine."""
-    now = web.clock()
-    wanted = length_of(length)
-    offers: list[Mapping[str, object]] = [
-        {
-            "machine": machine,
-            "proposals": web.services.bookings.proposals(
-                machine.slug, wanted, now, visitor.actor, count=3
-            ),
-        }
-        for machine in web.services.machines.board(now, visitor.actor)
-    ]
-    return page(
-        request,
-        web,
-        visitor,
-        "book.html",
-        offers=offers if web.books() else [],
-        length_min=int(wanted.total_seconds() // 60),
-        lengths_min=LENGTHS_MIN,
-    )

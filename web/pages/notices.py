@@ -21,6 +21,8 @@ router = APIRouter()
 # The page of what a notice is about, by the word before its colon.
 PLACES: Final[Mapping[str, str]] = {
     "booking": "/bookings",
+    "swap": "/bookings",
+    "wait": "/bookings",
     "contest": "/contests",
     "job": "/jobs/{}",
     "machine": "/machines/{}",
@@ -130,6 +132,7 @@ def _show(
         "notices.html",
         status=422 if error else 200,
         notices=notices.list(visitor.actor),
+        offers=web.services.offers.mine(visitor.actor, web.clock()) if web.books() else [],
         place_of=place_of,
         topics=list(Topic),
         says=list(Say),

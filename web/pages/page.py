@@ -23,6 +23,7 @@ SAID = frozenset(
         "cancelled",
         "changed",
         "checked",
+        "checked-in",
         "cleared",
         "clock-right",
         "commented",
@@ -32,6 +33,7 @@ SAID = frozenset(
         "decided",
         "disarmed",
         "enabled",
+        "ended",
         "fetched",
         "freed",
         "heat-kept",
@@ -60,8 +62,11 @@ SAID = frozenset(
         "source-removed",
         "signed-up",
         "started",
+        "swap-asked",
+        "swapped",
         "told",
         "traced",
+        "waits",
         "waived",
     }
 )

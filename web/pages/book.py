@@ -1,0 +1,136 @@
+"""All machines at once: what is free next, for a length or for one's own job; the day; the week."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date as date_type
+from datetime import timedelta
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse
+
+from jobs.domain.calendar import Interval
+from jobs.services.bookings import MachineName
+from jobs.services.views import CalendarDay, JobView
+from web.auth import Visitor, VisitorDep
+from web.context import Web, WebDep
+from web.pages.calendar import (
+    LENGTHS_MIN,
+    DayPicture,
+    booking_min,
+    day_of,
+    length_of,
+    picture,
+)
+from web.pages.page import page
+
+router = APIRouter()
+
+VIEWS: Final = ("free", "day", "week")
+_MOST_JOBS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class FreeNext:
+    """What is free next on one machine, for a length [min]."""
+
+    machine: MachineName
+    length_min: int
+    proposals: Sequence[Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDays:
+    """Some days of one machine as pictures, and the first of them in full."""
+
+    machine: MachineName
+    days: Sequence[CalendarDay]
+    pictures: Sequence[DayPicture]
+
+
+@router.get("/book")
+def everything(
+    request: Request,
+    web: WebDep,
+    visitor: VisitorDep,
+    length: int = 60,
+    job: str = "",
+    view: str = "free",
+    date: str = "",
+) -> HTMLResponse:
+    """Show what is free next on every machine, or all of them through a day or a week."""
+    shown = view if view in VIEWS else VIEWS[0]
+    now, books = web.clock(), web.books()
+    day = day_of(web, date)
+    first = day - timedelta(days=day.weekday()) if shown == "week" else day
+    step = timedelta(days=7 if shown == "week" else 1)
+    machines = web.services.bookings.machines() if books else []
+    is_free = shown == "free"
+    lengths = lengths_for(web, visitor, machines, job, length) if is_free else {}
+    return page(
+        request,
+        web,
+        visitor,
+        "book.html",
+        view=shown,
+        views=VIEWS,
+        date=day.isoformat(),
+        first=first.isoformat(),
+        today=web.renderer.clockwork.day_of(now).isoformat(),
+        previous=(first - step).isoformat(),
+        following=(first + step).isoformat(),
+        offers=_free(web, visitor, machines, lengths),
+        machines=[] if is_free or not books else _days(web, visitor, machines, first, step.days),
+        jobs=own_jobs(web, visitor) if is_free and books else [],
+        job=job,
+        length_min=int(length_of(length).total_seconds() // 60),
+        lengths_min=LENGTHS_MIN,
+    )
+
+
+def own_jobs(web: Web, visitor: Visitor) -> Sequence[JobView]:
+    """Return one's own jobs that could be booked for."""
+    found = web.services.queue.list(web.clock(), visitor.actor)
+    return [one for one in found if one.mine and one.run is None and one.promise][:_MOST_JOBS]
+
+
+def lengths_for(
+    web: Web, visitor: Visitor, machines: Sequence[MachineName], job: str, length: int
+) -> Mapping[str, timedelta]:
+    """Return how long to book each machine: as long as nine runs in ten of a job take there.
+
+    A machine on which the job was not examined, or may not run, is left out.
+    """
+    if not job:
+        return {one.slug: length_of(length) for one in machines}
+    detail = web.services.queue.get(job, web.clock(), visitor.actor)
+    minutes = {one.slug: booking_min(detail, one.slug) for one in machines}
+    return {slug: length_of(found) for slug, found in minutes.items() if found is not None}
+
+
+def _free(
+    web: Web,
+    visitor: Visitor,
+    machines: Sequence[MachineName],
+    lengths: Mapping[str, timedelta],
+) -> Sequence[FreeNext]:
+    found = web.services.bookings.all_proposals(lengths, web.clock(), visitor.actor)
+    return [
+        FreeNext(one, int(lengths[one.slug].total_seconds() // 60), found.get(one.slug, ()))
+        for one in machines
+        if one.slug in lengths
+    ]
+
+
+def _days(
+    web: Web, visitor: Visitor, machines: Sequence[MachineName], first: date_type, count: int
+) -> Sequence[MachineDays]:
+    now = web.clock()
+    days = web.services.bookings.all_days(first, count, visitor.actor, now)
+    return [
+        MachineDays(one, days[one.slug], [picture(day, now) for day in days[one.slug]])
+        for one in machines
+        if one.slug in days
+    ]
