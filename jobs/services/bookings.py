@@ -259,9 +259,14 @@ class Bookings:
         self._workshop.live.touch()
 
     def show_name(self, actor: Actor, allocation_id: str, *, shows: bool, now: datetime) -> None:
-        """Let others see whose a reservation is, or not."""
+        """Let others see whose a reservation is, or not: a word for its person alone.
+
+        :raises RefusedError: if it is somebody else's, staff or not, or over.
+        """
         with self._database.write() as session:
             row, _ = own_reservation(session, actor, allocation_id, now)
+            if row.person_id != actor.person_id:
+                raise RefusedError([Refusal(Reason.NOT_YOURS)])
             row.shows_name = shows
         self._workshop.live.touch()
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import timedelta
 
 import pytest
+
+from jobs.domain.people import LabMode
+from tests.web.conftest import PROGRAM
 
 HOUR = timedelta(hours=1)
 
@@ -38,10 +42,6 @@ def test_a_free_hour_is_booked_in_two_taps(browse, lab, read):
 
 
 def test_ones_own_job_is_booked_as_long_as_nine_runs_in_ten_take(browse, lab, read):
-    import io
-
-    from tests.web.conftest import PROGRAM
-
     job = lab.services.queue.submit(
         lab.people["mia"], name="a.gcode", data=io.BytesIO(PROGRAM), kind="fdm", now=lab.now
     )
@@ -115,7 +115,7 @@ def test_a_swap_is_asked_and_agreed_by_pages(browse, lab, read, taken):
 
 def test_a_series_that_meets_a_booking_is_reported_and_booked_without_it(browse, lab, read, taken):
     mia = browse("mia")
-    start = taken.interval.start - timedelta(days=0)
+    start = taken.interval.start
     form = {"start": text_of(start), "length": "60", "weeks": "3", "asks-name": "1", "show": "1"}
     report = mia.post("/machines/prusa/book", form)
     assert report.status_code == 409
@@ -239,9 +239,99 @@ def test_the_secret_link_of_a_calendar_is_made_renewed_and_ended_by_the_api(brow
 
 
 def test_a_lab_of_one_person_sees_none_of_it(browse, lab, read):
-    from jobs.domain.people import LabMode
-
     lab.services.lab.set_mode(lab.people["ada"], LabMode.ONLY_ME, lab.now)
     page = read(browse("ada").get("/book?view=week").text)
     assert "Week" not in page
     assert "nothing is booked" in page or "one person" in page
+
+
+def test_nobody_settles_what_is_anothers(browse, lab, taken):
+    """Each act on Otto's time and Mia's, tried by those whose it is not."""
+    services, mia, otto = lab.services, lab.people["mia"], lab.people["otto"]
+    own = services.bookings.book(mia, "ender", at(lab, 5), at(lab, 6), lab.now)
+    gone = services.bookings.book(mia, "ender", at(lab, 8), at(lab, 9), lab.now)
+    services.bookings.outage(otto, "ender", at(lab, 8), at(lab, 9), "", lab.now)
+    offers = [one.id for one in services.offers.mine(mia, lab.now)]
+    wait = services.waiting.join(
+        mia, "prusa", taken.interval.start, taken.interval.end, 60, lab.now
+    )
+    swap = services.swapping.offer(mia, own.id, taken.id, lab.now)
+    stranger, gus = browse("otto"), browse("gus")
+    acts = [f"/bookings/offers/{one}/take" for one in offers]
+    acts += [f"/bookings/waits/{wait.id}/{act}" for act in ("take", "leave")]
+    acts += [f"/bookings/{own.id}/{act}" for act in ("check-in", "name", "swap")]
+    acts += [f"/bookings/swaps/{swap}/accept"]
+    for act in acts:
+        who = gus if act.endswith("accept") else stranger
+        answer = who.post(act, {"give": own.id, "show": "1"})
+        assert answer.status_code in {403, 404, 409}, act
+    for act in (f"/bookings/{own.id}/end", f"/bookings/{own.id}/cancel-series"):
+        assert gus.post(act, {"part": "all"}).status_code in {403, 404, 409}, act
+    assert [one.id for one in services.offers.mine(mia, lab.now)] == offers
+    assert [one.id for one in services.waiting.mine(mia)] == [wait.id]
+    kept = {one.id: one for one in services.bookings.mine(mia, lab.now)}
+    assert kept[own.id].interval == own.interval
+    assert not kept[own.id].shows_name
+    assert kept[gone.id].displaced_reason == "outage"
+    assert len(services.swapping.open(otto, lab.now)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "says"),
+    [
+        ("/machines/prusa/wait", {"start": "soon", "until": "x", "length": "60"}, "is no time"),
+        (
+            "/machines/prusa/wait",
+            {"start": "2026-03-04T13:00", "until": "2026-03-04T12:00", "length": "60"},
+            "",
+        ),
+        (
+            "/machines/prusa/wait",
+            {"start": "2026-03-04T13:00", "until": "2026-05-04T12:00", "length": "60"},
+            "",
+        ),
+        ("/machines/prusa/wait", {"start": "", "until": "", "length": "9" * 40}, "number"),
+        ("/machines/prusa/book", {"start": "", "length": "60", "weeks": "many"}, "number"),
+        ("/machines/prusa/book", {"start": "", "length": "60", "weeks": "53"}, "52 weeks"),
+        ("/bookings/choices", {"minutes": "-1"}, "number"),
+        ("/bookings/nothing/swap", {"give": "nothing"}, ""),
+        ("/bookings/waits/nothing/take", {}, ""),
+        ("/bookings/swaps/nothing/accept", {}, ""),
+        ("/bookings/swaps/nothing/burn", {}, ""),
+        ("/bookings/offers/nothing/take", {}, ""),
+        ("/bookings/nothing/end", {}, ""),
+    ],
+)
+def test_what_cannot_be_meant_is_answered_with_a_sentence(browse, lab, read, path, form, says):
+    answer = browse("mia").post(path, form)
+    assert answer.status_code in {404, 409, 422}
+    assert says in read(answer.text)
+    assert "error." not in read(answer.text), "every code has its sentence"
+    assert lab.services.bookings.mine(lab.people["mia"], lab.now) == []
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_an_instant_that_no_calendar_has_is_no_instant(browse, lab, instant):
+    mia = browse("mia")
+    wish = {"machine": "prusa", "start": instant, "end": instant, "weeks": 2}
+    assert mia.api("POST", "/bookings", json=wish).status_code == 422
+    assert mia.api("POST", "/bookings/series", json=wish).status_code == 422
+    wish = {"machine": "prusa", "start": instant, "until": instant, "length_min": 60}
+    assert mia.api("POST", "/bookings/waits", json=wish).status_code == 422
+
+
+def test_the_evening_ends_a_wait_that_says_no_end_and_a_late_one_has_its_length(browse, lab):
+    mia = browse("mia")
+    page = mia.get("/machines/prusa/wait").text
+    assert 'value="2026-03-04T22:00"' in page
+    late = mia.get("/machines/prusa/wait?start=2026-03-04T23:30&length=120").text
+    assert 'value="2026-03-05T01:30"' in late
+    assert 'value="4320"' in mia.get("/machines/prusa/wait?length=99999999999").text
+
+
+def test_waiting_is_offered_only_where_nothing_is_free_soon(browse, lab):
+    lab.services.bookings.book(lab.people["otto"], "prusa", lab.now, at(lab, 4), lab.now)
+    page = browse("mia").get("/book").text
+    assert "/machines/prusa/wait" in page
+    assert "/machines/ender/wait" not in page
+    assert "/machines/prusa/wait" not in browse("gus").get("/book").text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from jobs.domain.rules.values import Value
 from jobs.services.approvals import ApprovalView
@@ -13,7 +13,7 @@ from jobs.services.house import ChangeView, RuleView
 from jobs.services.proposals import CommentView, ProposalView
 from jobs.services.qualifications import QualificationView
 from jobs.services.trainings import TrainingView
-from web.api.wishes import ShortText
+from web.api.wishes import Instant, ShortText
 from web.context import Web
 
 Reason = Annotated[str, StringConstraints(max_length=500)]
@@ -83,7 +83,7 @@ class TrainingIn(_In):
     """A training to announce."""
 
     title: ShortText
-    start: AwareDatetime
+    start: Instant
     length_min: Annotated[int, Field(ge=1, le=7 * 24 * 60)]
     seats: Annotated[int, Field(ge=1, le=200)]
     machine: ShortText = ""

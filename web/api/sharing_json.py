@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from jobs.domain.calendar import Interval
 from jobs.domain.sharing import OfferKind, WaitState
@@ -14,7 +14,7 @@ from jobs.services.repeating import SeriesReport
 from jobs.services.swapping import Side, SwapView
 from jobs.services.waiting import WaitView
 from web.api.machines_json import IntervalOut
-from web.api.wishes import ShortText, WishIn
+from web.api.wishes import Instant, ShortText, WishIn
 from web.context import Web
 from web.errors import reason_json
 
@@ -46,8 +46,8 @@ class WaitIn(WishIn):
     """For which time on a machine somebody waits."""
 
     machine: ShortText
-    start: AwareDatetime
-    until: AwareDatetime
+    start: Instant
+    until: Instant
     length_min: Annotated[int, Field(ge=10, le=72 * 60)]
 
 
@@ -87,8 +87,8 @@ class SeriesIn(WishIn):
     """
 
     machine: ShortText
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Instant
+    end: Instant
     weeks: Annotated[int, Field(ge=1, le=52)]
     note: ShortText = ""
     show_name: bool | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.domain.care import Moment, Outcome, Severity
 from jobs.services.checklists import AnswerView, ChecklistView
@@ -13,7 +13,7 @@ from jobs.services.contests import ContestView
 from jobs.services.faults import FaultView, NearMissView
 from jobs.services.history import Past
 from jobs.services.servicing import CounterView
-from web.api.wishes import ShortText, api_router
+from web.api.wishes import Instant, ShortText, api_router
 from web.auth import ApiVisitorDep
 from web.context import WebDep
 
@@ -62,8 +62,8 @@ class OutageIn(_In):
     """When a machine, or without one the whole lab, is out of service."""
 
     machine: ShortText | None = None
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Instant
+    end: Instant
     note: ShortText = ""
 
 

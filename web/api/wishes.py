@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
@@ -12,6 +13,11 @@ from jobs.domain.people import Role
 from jobs.services.approvals import Plea
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
+# Farther away an instant is a mistake, and sums on it overflow.
+Instant = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC)),
+]
 
 
 class Problem(BaseModel):
@@ -130,16 +136,16 @@ class BookIn(_PleaIn):
     """An interval on a machine."""
 
     machine: ShortText
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Instant
+    end: Instant
     note: ShortText = ""
 
 
 class MoveIn(_PleaIn):
     """A booking's new interval."""
 
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Instant
+    end: Instant
 
 
 class AddressIn(WishIn):

@@ -30,6 +30,7 @@ router = APIRouter()
 
 VIEWS: Final = ("free", "day", "week")
 _MOST_JOBS: Final = 12
+_SOON: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class FreeNext:
     machine: MachineName
     length_min: int
     proposals: Sequence[Interval]
+    soon: bool  # nobody has to wait for something sooner
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +118,15 @@ def _free(
     machines: Sequence[MachineName],
     lengths: Mapping[str, timedelta],
 ) -> Sequence[FreeNext]:
-    found = web.services.bookings.all_proposals(lengths, web.clock(), visitor.actor)
-    return [
-        FreeNext(one, int(lengths[one.slug].total_seconds() // 60), found.get(one.slug, ()))
-        for one in machines
-        if one.slug in lengths
-    ]
+    now = web.clock()
+    found = web.services.bookings.all_proposals(lengths, now, visitor.actor)
+    result = []
+    for one in machines:
+        if one.slug in lengths:
+            free, length_min = found.get(one.slug, ()), lengths[one.slug] // timedelta(minutes=1)
+            soon = bool(free) and free[0].start <= now + _SOON
+            result.append(FreeNext(one, length_min, free, soon))
+    return result
 
 
 def _days(

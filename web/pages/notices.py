@@ -21,8 +21,6 @@ router = APIRouter()
 # The page of what a notice is about, by the word before its colon.
 PLACES: Final[Mapping[str, str]] = {
     "booking": "/bookings",
-    "swap": "/bookings",
-    "wait": "/bookings",
     "contest": "/contests",
     "job": "/jobs/{}",
     "machine": "/machines/{}",

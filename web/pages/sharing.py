@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -16,7 +16,7 @@ from jobs.services.views import AllocationView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.errors import sentence_of
-from web.pages.calendar import instant
+from web.pages.calendar import instant, length_of
 from web.pages.page import go, page
 
 router = APIRouter()
@@ -52,13 +52,14 @@ def ask_wait(
     until: str = "",
     length: int = 60,
 ) -> HTMLResponse:
-    """Ask for which time one waits."""
-    begin = instant(web, start)
-    end = instant(web, until, "until") if until else begin.replace(hour=22, minute=0)
+    """Ask for which time one waits; if it is not said, until the evening of that day."""
+    begin, least = instant(web, start), length_of(length)
+    evening = begin.astimezone(web.settings.zone).replace(hour=22, minute=0).astimezone(UTC)
+    end = instant(web, until, "until") if until else max(evening, begin + least)
     values = {
         "start": _local(web, begin),
-        "until": _local(web, max(begin, end)),
-        "length": str(length),
+        "until": _local(web, end),
+        "length": str(least // timedelta(minutes=1)),
     }
     return _ask_wait(request, web, visitor, slug, values)
 
