@@ -34,20 +34,26 @@ def burn_problem(material: str, listed: Sequence[str]) -> Burn | None:
     """Return why a laser must not burn this; None if it may.
 
     :param material: "" where nobody has said.
-    :param listed: what the lab has listed for the machine; nothing: all but halogens.
+    :param listed: what the lab has listed for the machine; nothing: all but halogens,
+        as long as somebody says what it is.
 
     >>> burn_problem("PVC foam", ["pvc foam"]), burn_problem("Birch ", ["birch"])
     (<Burn.HALOGENATED: 'material-halogenated'>, None)
-    >>> burn_problem("felt", ["birch"]), burn_problem("", ["birch"]), burn_problem("", [])
-    (<Burn.NOT_LISTED: 'material-not-listed'>, <Burn.UNSAID: 'material-unsaid'>, None)
+    >>> burn_problem("felt", ["birch"]), burn_problem("", [])
+    (<Burn.NOT_LISTED: 'material-not-listed'>, <Burn.UNSAID: 'material-unsaid'>)
     """
     word = " ".join(material.casefold().split())
     parts = re.findall(r"[a-z]+", word)
     if _HALOGENATED.intersection([*parts, "".join(parts)]) or _IMITATION.search(word):
         return Burn.HALOGENATED
-    if not listed:
-        return None
     if not word:
         return Burn.UNSAID
+    if not listed:
+        return None
     known = {" ".join(one.casefold().split()) for one in listed}
     return None if word in known else Burn.NOT_LISTED
+
+
+def burn_fields(material: str, listed: Sequence[str]) -> dict[str, str | int | float]:
+    """Return the fields of the sentence that says so."""
+    return {"material": material, "listed": ", ".join(listed) or "nothing"}

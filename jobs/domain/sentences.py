@@ -29,6 +29,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "displaced": ("displacement",),
     "old": ("setting-value",),
     "new": ("setting-value",),
+    "listed": ("burn-list",),
 }
 _FIELD: Final = re.compile(r"(%\([a-z0-9_]+\)s|%%)")
 _ACCENTS: Final = str.maketrans("aceginorsuyzACEINOSUYZ", "áçéĝíñóŕšúýžÁÇÉÍÑÓŠÚÝŽ")

@@ -22,6 +22,7 @@ _TOLD: Final = {
     **{f"$12{n}": f"acceleration_{axis}_mm_s2" for n, axis in enumerate("xyz")},
     **{f"$13{n}": f"travel_{axis}_mm" for n, axis in enumerate("xyz")},
 }
+_LONGEST_OLD: Final = 400  # of many settings, the first are shown
 _COMMAND: Final = re.compile(r"\bM[0-9]+")
 
 
@@ -48,9 +49,12 @@ def _with_settings(finding: Finding, live: LiveState) -> Finding:
     """
     told = {line.partition(" ")[0]: line for line in live.settings}
     wanted = dict.fromkeys(_COMMAND.findall(str(finding.fields.get("new", ""))))
-    if not told or not wanted:
+    if not told:
         return finding
-    old = "; ".join(told.get(command, f"{command} ?") for command in wanted)
+    # A program that sets nothing itself keeps whatever there is: then all of it is the old value.
+    old = "; ".join(told.get(command, f"{command} ?") for command in wanted or told)
+    if len(old) > _LONGEST_OLD:
+        old = old[: _LONGEST_OLD - 1] + "…"
     return replace(finding, fields={**finding.fields, "old": old})
 
 

@@ -173,13 +173,13 @@ def check(args: argparse.Namespace) -> int:
 
 def _burning(kind: str, limits: MachineLimits, material: str) -> list[Finding]:
     """Return why a laser must not burn this; nothing of other kinds."""
-    from jobs.domain.burning import burn_problem
+    from jobs.domain.burning import burn_fields, burn_problem
     from jobs.kinds import KINDS
 
     problem = burn_problem(material, limits.materials) if KINDS[kind].has_beam else None
     if problem is None:
         return []
-    fields = {"material": material, "listed": ", ".join(limits.materials)}
+    fields = burn_fields(material, limits.materials)
     return [Finding(FindingCode(problem.value), Severity.BLOCK, fields=fields)]
 
 

@@ -328,3 +328,8 @@ def test_what_a_laser_is_to_burn_is_checked_too(fabnode, tmp_path):
         assert "⟨" not in found["detail"]
     said = check("--material", "Birch")
     assert (said.code, said.json["verdict"]) == (0, "pass")
+    machine.write_text(machine.read_text().replace('materials = ["birch", "cork"]', ""))
+    said = check()
+    assert (said.code, said.json["findings"][0]["code"]) == (1, "material-unsaid")
+    assert "holds no chlorine" in said.json["findings"][0]["detail"]
+    assert check("--material", "felt").code == 0

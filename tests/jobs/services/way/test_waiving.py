@@ -190,3 +190,19 @@ def test_what_a_marlin_keeps_is_compared_command_by_command(house, found, member
     assert full == "M301 P22.20 I1.08 D114.00; M206 X0.00 Y0.00 Z0.00"
     house.services.waiving.waive(admin, job_id, read, None, WHY, house.now)
     assert house.row(Waiver).fields == {**setting, "old": full}
+
+
+def test_a_lone_m500_keeps_all_that_the_machine_told(house, found, member):
+    """It sets nothing itself, so what it would keep is what was set since the machine started."""
+    setting = {"command": "M500", "setting": "M500", "old": "not-known", "new": "as-they-are"}
+    job_id, _ = found(Finding(FindingCode.SETTING_STORED, Severity.PERSON, 9, setting, "M500"))
+
+    def old(*told: str) -> object:
+        house.workshop.live.put("ender", LiveState(phase="idle", connected=True, settings=told))
+        job = house.services.queue.get(job_id, house.now, member)
+        return job.preflights[0].findings[0].fields["old"]
+
+    assert old() == "not-known"
+    assert old("M92 X80.00", "M301 P22.20") == "M92 X80.00; M301 P22.20"
+    many = [f"M{number} X80.00 Y80.00 Z400.00 E93.00" for number in range(200, 240)]
+    assert len(str(old(*many))) == 400
