@@ -40,6 +40,7 @@ from node.control import Listener
 from node.home import find_devices
 from node.identity import load_key
 from node.lock import HomeLock
+from node.memory import give_back, share_one_heap
 from node.mqtt import Publisher
 from node.supervisor import Hearing, Layout, Supervisor
 from node.timekeeper import read_clock
@@ -159,6 +160,7 @@ class Runtime:
     def open(self) -> None:
         """Start the hosts, the timers and the publisher."""
         services = self.services
+        share_one_heap()
         self._beat()  # before anything runs out by the clock
         self.supervisor.open(Hearing(services.runs.apply, services.runs.reattached))
         self._timers.every(1.0, "dispatch", services.dispatch.tick)
@@ -175,6 +177,7 @@ class Runtime:
         self._timers.every(30.0, "lapsing", services.lapsing.tick)
         delivering = Delivering(self.workshop, self.config.language)
         self._timers.every(10.0, "notices", delivering.tick)
+        self._timers.every(30.0, "memory", lambda _now: give_back())
         self._timers.loop("clock", self._keep_time, idle_s=BEAT_S)
         self._timers.loop("prepare", lambda: preparation.prepare_next(_now), idle_s=0.5)
         self._timers.loop("pictures", services.pictures.draw_next, idle_s=5.0)

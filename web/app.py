@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -33,7 +33,7 @@ from web.auth import Visitor, find_visitor
 from web.context import STATIC, Web, WebSettings, utc_now, web_of
 from web.link_sign_ins import LinkSignIns
 from web.live import LiveStreams
-from web.modules import gate
+from web.modules import API
 from web.pages import (
     board,
     book,
@@ -61,9 +61,8 @@ from web.pages import (
     upkeep,
 )
 from web.rendering import Renderer
+from web.routing import add, describe
 from web.security import RequestGuard, SecurityHeaders
-
-API = "/api/v1"
 
 
 def create_app(
@@ -94,8 +93,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
-        dependencies=[Depends(gate)],
     )
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.state.web = Web(
         services, settings, health, catalogue, renderer, LiveStreams(), LinkSignIns(), clock
     )
@@ -138,7 +137,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         learning,
     )
     for routes in pages:
-        app.include_router(routes.router, include_in_schema=False)
+        add(app, routes.router)
     for resource in (
         api_machines,
         api_jobs,
@@ -153,8 +152,8 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_lab,
         api_ports,
     ):
-        app.include_router(resource.router, prefix=API)
-    app.include_router(live.router(_who))
+        add(app, resource.router)
+    add(app, live.router(_who))
     app.add_api_route("/healthz", _healthz, include_in_schema=False)
     if vendor.is_dir():
         app.mount("/static/vendor", KeptFiles(directory=vendor))

@@ -15,7 +15,7 @@ from jobs.domain.errors import NotFoundError
 from jobs.domain.modules import Module
 from web.context import web_of
 
-_API: Final = "/api/v1"
+API: Final = "/api/v1"
 _PATHS: Final = {
     Module.BOOKING: (
         r"/(?:book|bookings|calendar|feeds|series|swaps|waits|waiting-list|offers)(?:/|$)"
@@ -36,7 +36,7 @@ def module_of(path: str) -> Module | None:
     >>> module_of("/api/v1/machines/ender/calendar"), module_of("/machines/ender")
     (<Module.BOOKING: 'booking'>, None)
     """
-    path = path.removeprefix(_API)
+    path = path.removeprefix(API)
     return next((module for module, known in _OF_PATH if known.match(path)), None)
 
 

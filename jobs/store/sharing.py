@@ -33,7 +33,6 @@ class Notice(Base):
             "ix_notice_unread",
             "person_id",
             sqlite_where=text("read_at IS NULL"),
-            postgresql_where=text("read_at IS NULL"),
         ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -106,7 +105,6 @@ class Offer(Base):
             "allocation_id",
             unique=True,
             sqlite_where=text("state = 'taken'"),
-            postgresql_where=text("state = 'taken'"),
         ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -132,7 +130,6 @@ class Wait(Base):
             "person_id",
             unique=True,
             sqlite_where=text("state IN ('waiting', 'held')"),
-            postgresql_where=text("state IN ('waiting', 'held')"),
         ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -158,7 +155,6 @@ class Swap(Base):
             "take_id",
             unique=True,
             sqlite_where=text("state = 'open'"),
-            postgresql_where=text("state = 'open'"),
         ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)

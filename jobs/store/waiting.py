@@ -28,7 +28,6 @@ class Loaded(Base):
             "number",
             unique=True,
             sqlite_where=text("superseded_at IS NULL"),
-            postgresql_where=text("superseded_at IS NULL"),
         ),
         Index("ix_loaded_machine_at", "machine_id", "at"),
     )

@@ -129,6 +129,7 @@ def _serve(runtime: Runtime, config: NodeConfig, door: socket.socket, ending: _E
     server = uvicorn.Server(
         uvicorn.Config(
             runtime.app(),
+            ws="none",
             log_level="warning",
             access_log=False,
             ssl_certfile=config.tls_cert or None,

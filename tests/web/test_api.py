@@ -17,6 +17,23 @@ def test_the_description_of_the_api_names_every_resource(browse):
     assert browse().get("/docs").status_code == 404
 
 
+def test_each_answer_of_the_api_may_be_the_problem_that_is_given(browse, ada):
+    document = browse().get("/api/v1/openapi.json").json()
+    problem = document["components"]["schemas"]["Problem"]
+    for path in document["paths"].values():
+        for operation in path.values():
+            content = operation["responses"]["422"]["content"]
+            assert list(content) == ["application/problem+json"]
+    for answer in (
+        browse().get("/api/v1/machines"),
+        ada.get("/api/v1/machines/none"),
+        ada.api("POST", "/bookings", json={"surprise": 1}),
+    ):
+        body = answer.json()
+        assert answer.status_code in {401, 404, 422}
+        assert set(problem["required"]) <= set(body) <= set(problem["properties"]), body
+
+
 def test_strangers_get_a_problem_not_a_page(browse):
     answer = browse().get("/api/v1/machines")
     assert answer.status_code == 401

@@ -10,7 +10,7 @@ import pytest
 from jobs.domain.modules import Module
 from tests.web.conftest import Browser, run_one_job
 from tests.web.test_hardening import routes
-from web.modules import module_of
+from web.modules import gate, module_of
 
 LINK = re.compile(r'(?:href|action)="(/[^"#?]*)')
 GATED = (Module.BOOKING, Module.QUEUE, Module.COMMONS)
@@ -104,3 +104,13 @@ def test_what_happened_while_the_network_was_off_is_never_due(lab) -> None:
     assert services.outbox.waiting() == 0
     book(14)
     assert len(services.outbox.pending()) == services.outbox.waiting() == 1
+
+
+def test_no_route_escapes_the_gate(browse) -> None:
+    free = {"/healthz", "/events", "/static", "/static/vendor", "/api/v1/openapi.json"}
+    listed = browse().http.app.routes
+    assert len(listed) > 200
+    for route in listed:
+        if route.path not in free:
+            calls = [each.call for each in route.dependant.dependencies]
+            assert gate in calls, route.path

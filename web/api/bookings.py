@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC
 
 from web.api.machines_json import AllocationOut
-from web.api.wishes import BookIn, MoveIn, ReasonsOut, api_router
+from web.api.wishes import BookIn, MoveIn, ReasonsOut
 from web.auth import ApiVisitorDep
 from web.context import WebDep
 from web.errors import reason_json
+from web.routing import api_router
 
 router = api_router("bookings")
 

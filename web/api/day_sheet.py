@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import FileResponse
 
-from web.api.wishes import api_router
 from web.auth import ApiVisitorDep
 from web.context import WebDep
 from web.pages.day_sheet import day_of
+from web.routing import api_router
 
 router = api_router("lab")
 

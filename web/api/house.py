@@ -30,10 +30,10 @@ from web.api.house_json import (
     TrainingIn,
     TrainingOut,
 )
-from web.api.wishes import api_router
 from web.auth import ApiVisitorDep
 from web.context import Web, WebDep
 from web.pages.rules import must_share
+from web.routing import api_router
 
 router = api_router("house")
 

@@ -8,9 +8,9 @@ from fastapi import Form, UploadFile
 
 from jobs.domain.importing import LARGEST_BYTES, What
 from jobs.services.importing import Imported
-from web.api.wishes import api_router
 from web.auth import ApiVisitorDep
 from web.context import WebDep
+from web.routing import api_router
 
 router = api_router("lab")
 

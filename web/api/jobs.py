@@ -11,19 +11,12 @@ from jobs.services.copies import Copy
 from jobs.services.resuming import ResumeWish
 from web.api.jobs_json import JobDetailOut, JobOut, ResumeOfferOut, ResumeOut
 from web.api.pictures_json import PicturesOut
-from web.api.wishes import (
-    ByHandIn,
-    CopyIn,
-    JobFromDesignIn,
-    ResumeConfirmIn,
-    ResumeIn,
-    WaiveIn,
-    api_router,
-)
+from web.api.wishes import ByHandIn, CopyIn, JobFromDesignIn, ResumeConfirmIn, ResumeIn, WaiveIn
 from web.auth import ApiVisitorDep, FormDep, Visitor
 from web.context import Web, WebDep
 from web.pages.jobs import PURPOSES, carried, packed_log, picture_file
 from web.pages.pictures import sent
+from web.routing import api_router
 
 router = api_router("jobs")
 

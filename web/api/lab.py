@@ -6,9 +6,10 @@ from jobs.domain.people import Role
 from jobs.services.clock import ClockView
 from jobs.services.views import HealthView
 from web.api.lab_json import DesignOut, MeOut, NewPersonOut, PersonOut, RecordOut, VerdictOut
-from web.api.wishes import FetchIn, PersonIn, api_router
+from web.api.wishes import FetchIn, PersonIn
 from web.auth import ApiVisitorDep, needs
 from web.context import WebDep
+from web.routing import api_router
 
 router = api_router("lab")
 

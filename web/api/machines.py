@@ -19,10 +19,11 @@ from web.api.machines_json import (
     StartCheckOut,
     StopOut,
 )
-from web.api.wishes import AnswerIn, KeepHeatIn, PowerIn, StartIn, TraceIn, api_router
+from web.api.wishes import AnswerIn, KeepHeatIn, PowerIn, StartIn, TraceIn
 from web.auth import CSRF_HEADER, ApiVisitorDep, Visitor, needs
 from web.context import Web, WebDep
 from web.pages.calendar import booking_min, day_of
+from web.routing import api_router
 from web.stopping import stop_now
 
 router = api_router("machines")

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from jobs.domain.modules import Module
 from jobs.domain.people import Role
-from web.api.wishes import api_router
 from web.auth import ApiVisitorDep, needs
 from web.context import WebDep
+from web.routing import api_router
 
 router = api_router("lab")
 

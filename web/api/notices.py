@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from jobs.domain.notices import Say, Topic, Way
 from jobs.services.notices import AddressView, NoticeView
-from web.api.wishes import AddressIn, api_router
+from web.api.wishes import AddressIn
 from web.auth import ApiVisitorDep
 from web.context import Web, WebDep
+from web.routing import api_router
 
 router = api_router("notices")
 

@@ -6,9 +6,10 @@ from pydantic import BaseModel
 
 from jobs.domain.people import Role
 from jobs.services.views import PortView, ProbeView
-from web.api.wishes import ProbeIn, api_router
+from web.api.wishes import ProbeIn
 from web.auth import ApiVisitorDep, needs
 from web.context import Web, WebDep
+from web.routing import api_router
 
 router = api_router("ports")
 

@@ -24,11 +24,11 @@ from web.api.sharing_json import (
     WaitIn,
     WaitOut,
 )
-from web.api.wishes import api_router
 from web.auth import ApiVisitorDep
 from web.context import WebDep
 from web.pages.book import lengths_for
 from web.pages.calendar import day_of
+from web.routing import api_router
 
 router = api_router("bookings")
 

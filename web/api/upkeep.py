@@ -13,9 +13,10 @@ from jobs.services.contests import ContestView
 from jobs.services.faults import FaultView, NearMissView
 from jobs.services.history import Past
 from jobs.services.servicing import CounterView
-from web.api.wishes import Instant, ShortText, api_router
+from web.api.wishes import Instant, ShortText
 from web.auth import ApiVisitorDep
 from web.context import WebDep
+from web.routing import api_router
 
 router = api_router("upkeep")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from jobs.domain.notices import Way
@@ -20,39 +19,10 @@ Instant = Annotated[
 ]
 
 
-class Problem(BaseModel):
-    """RFC 9457, with every reason at once."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    reasons: list[dict[str, object]]
-    field: str | None = None
-
-
 class ReasonsOut(BaseModel):
     """Every reason there is; none: it would pass."""
 
     reasons: list[dict[str, object]]
-
-
-def api_router(tag: str) -> APIRouter:
-    """Return a resource's router; each of its answers may be a problem."""
-    return APIRouter(
-        tags=[tag],
-        responses={
-            status: {"model": Problem, "description": text}
-            for status, text in (
-                (401, "Nobody is signed in"),
-                (403, "Not allowed"),
-                (404, "No such thing"),
-                (409, "Refused; `reasons` has all of them"),
-                (422, "Invalid"),
-            )
-        },
-    )
 
 
 class WishIn(BaseModel):

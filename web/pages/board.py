@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -15,9 +15,10 @@ from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.live import key_of, machine_json
 from web.pages.page import go, page
+from web.routing import page_router
 from web.stopping import Stopped, stop_now
 
-router = APIRouter()
+router = page_router()
 _PLUGS_S, _PLUGS_STEP_S = 1.5, 0.1  # how long the page waits for plugs, and how often it looks
 _UNDECIDED = frozenset({"on", "turning-on", "turning-off"})
 

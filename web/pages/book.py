@@ -8,7 +8,7 @@ from datetime import date as date_type
 from datetime import timedelta
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from jobs.domain.calendar import Interval
@@ -25,8 +25,9 @@ from web.pages.calendar import (
     picture,
 )
 from web.pages.page import page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 VIEWS: Final = ("free", "day", "week")
 _MOST_JOBS: Final = 12

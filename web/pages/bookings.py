@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.calendar import AllocationKind
@@ -17,8 +17,9 @@ from web.context import Web, WebDep
 from web.errors import sentence_of
 from web.pages.calendar import instant, plea_of
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 _FORM_TIME = "%Y-%m-%dT%H:%M"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
 from jobs.domain.calendar import AllocationKind, Interval
@@ -20,8 +20,9 @@ from jobs.services.views import CalendarDay, JobDetail, MachineView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 _YEARS = range(2000, 2200)  # farther away a date is a mistake, and sums on it overflow
 LENGTHS_MIN = (30, 60, 120, 240, 480)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.care import Outcome
@@ -13,8 +13,9 @@ from web.auth import CheckedFormDep, Form, VisitorDep
 from web.context import WebDep
 from web.errors import sentence_of
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 _DIGITS = 4  # more than any number of an item has
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import RefusedError
@@ -14,8 +14,9 @@ from jobs.services.cycle_start import StartCheck
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 ITEMS = tuple(item.value for item in Item)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from jobs.domain.errors import NotFoundError
@@ -12,8 +12,9 @@ from jobs.domain.people import Role
 from web.auth import CheckedFormDep, VisitorDep, needs
 from web.context import WebDep
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/day-sheet")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import InvalidError, JobsError, NotFoundError, UnavailableError
@@ -10,8 +10,9 @@ from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.errors import sentence_of, status_of
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/designs")

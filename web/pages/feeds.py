@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from web.auth import CheckedFormDep, VisitorDep
 from web.context import WebDep
 from web.pages.bookings import show_bookings
 from web.pages.page import go
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/feeds/{token}/bookings.ics")

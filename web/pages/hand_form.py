@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from jobs.domain.errors import InvalidError, JobsError
@@ -13,8 +13,9 @@ from web.errors import sentence_of, status_of
 from web.pages.hand import STEPS_MM
 from web.pages.machines import machine_page
 from web.pages.page import go
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.post("/machines/{slug}/hand")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from jobs.domain.errors import InvalidError
@@ -13,8 +13,9 @@ from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.errors import sentence_of
 from web.pages.page import page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/import")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import (
     FileResponse,
     HTMLResponse,
@@ -28,8 +28,9 @@ from web.live import machine_json
 from web.pages.board import tool_name
 from web.pages.calendar import booking_min
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 PURPOSES = ("own", "internal", "client", "sale")
 ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import InvalidError, NotFoundError
@@ -16,8 +16,9 @@ from web.errors import sentence_of
 from web.pages.calendar import instant
 from web.pages.page import go, page
 from web.pages.rules import must_share
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/trainings")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import InvalidError
@@ -24,8 +24,9 @@ from web.pages.board import card, tool_name
 from web.pages.calendar import calendar_part, length_of
 from web.pages.hand import panel
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 KEEP_HEAT_MIN = 30  # what one press of the button is good for
 _JOB = re.compile(r"[0-9a-f-]{36}")

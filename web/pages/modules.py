@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from jobs.domain.modules import Module
@@ -10,8 +10,9 @@ from jobs.domain.people import Role
 from web.auth import CheckedFormDep, VisitorDep, needs
 from web.context import WebDep
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/modules")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from jobs.domain.errors import InvalidError, NotFoundError
@@ -13,8 +13,9 @@ from jobs.services.pictures import ProgramPictures
 from web.auth import CheckedFormDep, VisitorDep
 from web.context import WebDep
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 # In the order of the legend; the worker names the same.
 FEATURES = (

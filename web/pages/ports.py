@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from fastapi import APIRouter
 from starlette.responses import RedirectResponse
 
 from jobs.domain.people import Role
 from web.auth import CheckedFormDep, VisitorDep, needs
 from web.context import WebDep
 from web.pages.page import go
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.post("/ports/probe")

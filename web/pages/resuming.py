@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from jobs.domain.errors import InvalidError, RefusedError
@@ -11,8 +11,9 @@ from jobs.services.resuming import ResumeOffer, ResumePlan, ResumeWish
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/jobs/{job_id}/resume")

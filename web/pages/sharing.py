@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
@@ -18,8 +18,9 @@ from web.context import Web, WebDep
 from web.errors import sentence_of
 from web.pages.calendar import instant, length_of
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 def whole(form: Form, name: str, default: str) -> int:

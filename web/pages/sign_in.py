@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import InvalidError, JobsError
@@ -20,8 +20,9 @@ from web.context import Web, WebDep
 from web.errors import sentence_of, status_of
 from web.pages.notices import place_of
 from web.pages.page import go, page, safe_next
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/sign-in")

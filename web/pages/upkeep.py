@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from markupsafe import Markup
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
@@ -16,8 +16,9 @@ from web.context import Web, WebDep
 from web.errors import sentence_of
 from web.pages.clearing import photo_file, ticked_items
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 _QR_SCALE = 8
 
 
