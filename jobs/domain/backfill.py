@@ -43,6 +43,7 @@ class Waiting:
     :param wants: what has to be loaded; nothing where it did not say.
     :param after: jobs that have to be done before.
     :param must_end: machines on which it has to end before closing, by slug.
+    :param planned: the machine's slug, and from when on: it starts nowhere else and not earlier.
     """
 
     id: str
@@ -56,15 +57,17 @@ class Waiting:
     wants: Setup = field(default_factory=dict)
     after: frozenset[str] = frozenset()
     must_end: frozenset[str] = frozenset()
+    planned: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """Somebody's time on a machine, half-open; nobody's for an outage."""
+    """Somebody's time on a machine, half-open; nobody's for an outage, a job's where planned."""
 
     start: float
     end: float
     person: str | None = None
+    job: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +113,15 @@ def changes(wants: Setup, has: Setup) -> int:
     return sum(place in has and has[place] != what for place, what in wants.items())
 
 
-def room(bay: Bay, person: str, now: float) -> float:
+def room(bay: Bay, person: str, now: float, job: str = "") -> float:
     """Return for how long a person's job may have the machine from now on [s].
 
-    Their own booked time is theirs; anybody else's, or an outage, ends the room.
+    Their own booked time is theirs, and what is planned for the job itself; anybody else's, or
+    an outage, ends the room.
     """
     for one in bay.commitments:
-        if one.end > now and (one.person is None or one.person != person):
+        is_own = person == one.person or (one.job is not None and one.job == job)
+        if one.end > now and not is_own:
             return max(one.start - now, 0.0)
     return math.inf
 
@@ -149,7 +154,9 @@ def fits(job: Waiting, bay: Bay, now: float) -> bool:
     if span is None or bay.free_at > now + _EPS or bay.kept_for not in (None, job.id):
         return False
     change = CHANGEOVER if changes(job.wants, bay.has) else 0.0
-    limit = room(bay, job.person, now)
+    if job.planned is not None and (job.planned[0] != bay.slug or now < job.planned[1] - _EPS):
+        return False
+    limit = room(bay, job.person, now, job.id)
     if bay.slug in job.must_end:
         limit = min(limit, closes_in(bay, now))
     return limit > 0.0 and change + span.p90 <= limit + _EPS
@@ -265,7 +272,11 @@ def forecast(
             start = at + (CHANGEOVER if choice.changes else 0.0)
             end = start + (span.p90 if late else span.p50)
             found[job.id] = Foreseen(bay.slug, start, end)
-            state[bay.slug] = replace(bay, free_at=end, has=after_change(job.wants, bay.has))
+            ahead = bay.commitments
+            if job.planned is not None:  # the run has taken the place of its plan
+                ahead = [one for one in ahead if one.job != job.id]
+            has = after_change(job.wants, bay.has)
+            state[bay.slug] = replace(bay, free_at=end, has=has, commitments=ahead)
             waiting = [one for one in waiting if one.id != job.id]
             heapq.heappush(events, end)
     return found
@@ -285,6 +296,8 @@ def _instants(bays: Sequence[Bay], now: float, until: float) -> Iterator[float]:
     for bay in bays:
         yield max(bay.free_at, now)
         yield from (one.end for one in bay.commitments if now < one.end <= until)
+        planned = (one.start for one in bay.commitments if one.job is not None)
+        yield from (start for start in planned if now < start <= until)
         yield from (start for start, _ in bay.attended if now < start <= until)
 
 

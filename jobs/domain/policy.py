@@ -91,6 +91,7 @@ class Reason(StrEnum):
     OTHER_NOZZLE = "other-nozzle"  # tool, has_mm, wants_mm
     OTHER_PLATE = "other-plate"  # has, wants
     AFTER_ANOTHER = "after-another"  # number
+    PLANNED = "planned"  # machine, at
     UNATTENDED_NEVER = "unattended-never"
     MUST_END_BEFORE_CLOSING = "must-end-before-closing"  # at
 

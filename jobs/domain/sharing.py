@@ -27,6 +27,7 @@ class HoldFor(StrEnum):
     WAIT = "wait"
     OFFER = "offer"
     APPROVAL = "approval"  # until staff have decided
+    PLAN = "plan"  # a job is planned to start then
 
 
 class OfferKind(StrEnum):

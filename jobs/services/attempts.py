@@ -25,6 +25,7 @@ from jobs.services.accounts import Account, usage_facts
 from jobs.services.facts import Facts
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import doubt, take_from
+from jobs.services.plans import drop_plan
 from jobs.services.promising import (
     History,
     history_of,
@@ -122,6 +123,7 @@ class Attempts:
                 start_at=now,
             )
         )
+        drop_plan(session, job.id)  # the run itself takes its place
         self._facts.place(
             session,
             machine.id,

@@ -17,6 +17,7 @@ from jobs.domain.preflight import Verdict
 from jobs.kinds import KINDS
 from jobs.services.attempts import Attempts, End
 from jobs.services.planned import program_path
+from jobs.services.plans import plan_refusals, plans_of
 from jobs.services.starting import candidates, is_current, preflight_for, standing_of
 from jobs.services.targets import Target, target_of
 from jobs.services.views import CarriedProgram
@@ -111,7 +112,10 @@ class ByHand:
         standing = standing_of(session, self._workshop, machine, now)
         if standing.state not in _FREE:
             raise RefusedError([Refusal(Reason.MACHINE_BUSY, {"state": standing.state.value})])
-        taken_at = standing.next_claim_at(job.person_id)
+        plan = plans_of(session, [job.id]).get(job.id)
+        if reasons := plan_refusals(plan, machine.id, now):
+            raise RefusedError(reasons)
+        taken_at = standing.next_claim_at(job.person_id, plan)
         if taken_at is not None and taken_at <= now:
             raise RefusedError([Refusal(Reason.NO_ROOM_BEFORE, {"at": taken_at.isoformat()})])
         if standing.unchecked:

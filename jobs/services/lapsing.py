@@ -39,7 +39,8 @@ from jobs.services.turns import take_turn, take_turns
 from jobs.services.waiting import end, serve
 from jobs.services.workshop import Workshop
 from jobs.store.sharing import Offer, Swap, Wait
-from jobs.store.tables import Allocation
+from jobs.store.tables import Allocation, Job
+from jobs.store.waiting import PlannedRun
 
 _REMIND: Final = "reminders.minutes"  # a person's choice
 _LONGEST: Final = timedelta(days=31)  # of a reservation that somebody could still come to
@@ -54,6 +55,7 @@ class Lapsed:
 
     holds: int = 0
     missed: int = 0
+    plans: int = 0
     swaps: int = 0
     reminders: int = 0
     served: int = 0
@@ -74,6 +76,7 @@ class Lapsing:
             holds=self._each(_lapsed_holds, self._lapse_hold, now)
             + self._each(_lapsed_refunds, self._lapse_refund, now),
             missed=self._each(self._unattended, self._miss, now),
+            plans=self._each(_idle_plans, self._drop_plan, now),
             swaps=self._each(_open_swaps, self._lapse_swap, now),
             reminders=self._each(_coming, self._remind, now),
             served=self._each(_waited_for, self._serve, now),
@@ -128,12 +131,23 @@ class Lapsing:
             wait = session.scalar(select(Wait).where(Wait.hold_id == row.id))
             if wait is not None and wait.state == WaitState.HELD.value:
                 end(session, self._workshop, wait, WaitState.LAPSED, now)
+        elif row.purpose == HoldFor.PLAN.value:
+            fields = claims.times_of(session, row)
+            tell(session, self._workshop, row.person_id, "job-plan-lapsed", fields, now)
         else:
             offers = session.scalars(
                 select(Offer).where(Offer.hold_id == row.id, Offer.state == OfferState.OPEN.value)
             ).all()
             close(session, self._workshop, offers, OfferState.LAPSED, now)
         if claims.drop_hold(session, row):  # its reason has gone before it
+            serve(session, self._workshop, row.machine_id, now)
+        return True
+
+    def _drop_plan(self, session: Session, hold_id: str, now: datetime) -> bool:
+        row = session.get_one(Allocation, hold_id)
+        take_turn(session, row.machine_id)
+        session.refresh(row)
+        if claims.drop_hold(session, row):
             serve(session, self._workshop, row.machine_id, now)
         return True
 
@@ -230,6 +244,22 @@ def _lapsed_holds(session: Session, now: datetime) -> Sequence[str]:
             Allocation.purpose != HoldFor.APPROVAL.value,  # `approvals` has a sweep of its own
         )
         .order_by(Allocation.expires_at)
+        .limit(_MOST)
+    ).all()
+
+
+def _idle_plans(session: Session, now: datetime) -> Sequence[str]:
+    """Return the holds of planned runs whose job is over."""
+    del now
+    return session.scalars(
+        select(Allocation.id)
+        .join(PlannedRun, PlannedRun.allocation_id == Allocation.id)
+        .join(Job, Job.id == PlannedRun.job_id)
+        .where(
+            Allocation.kind == AllocationKind.HOLD.value,
+            Allocation.state == AllocationState.ACTIVE.value,
+            Job.ended_at.is_not(None),
+        )
         .limit(_MOST)
     ).all()
 

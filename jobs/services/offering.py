@@ -55,6 +55,9 @@ def make_up_for(
     for claim in displaced:
         if claim.kind == AllocationKind.RESERVATION.value:
             _offer(session, workshop, claim, tuple(OfferKind), now)
+        elif claim.purpose == HoldFor.PLAN.value:
+            fields = {**claims.times_of(session, claim), "displaced": claim.displaced_reason or ""}
+            tell(session, workshop, claim.person_id, "job-plan-lost", fields, now)
         elif claim.purpose == HoldFor.APPROVAL.value:
             # It was not theirs yet, so nothing is kept instead.
             fields = {**claims.times_of(session, claim), "displaced": claim.displaced_reason or ""}

@@ -27,6 +27,7 @@ from jobs.services.board import open_runs
 from jobs.services.house_rules import values_of
 from jobs.services.live import LiveState
 from jobs.services.loaded import loads_of_all
+from jobs.services.plans import Plan, plans_of
 from jobs.services.promising import histories, promised
 from jobs.services.readiness import open_before
 from jobs.services.resumed import is_resume
@@ -44,7 +45,7 @@ from jobs.store.tables import (
     Setting,
     UsageEvent,
 )
-from jobs.store.waiting import JobAsk
+from jobs.store.waiting import JobAsk, PlannedRun
 
 WEIGHTS: Final = "queue.weights"  # the setting
 MOST_JOBS: Final = 500  # of a queue that are looked at, the oldest first
@@ -166,6 +167,7 @@ def _waiting(
 ) -> list[Waiting]:
     ids = [job.id for job in jobs]
     asks, before = job_asks(session, ids), open_before(session, ids)
+    plans = plans_of(session, ids)
     people = {job.person_id for job in jobs}
     roles = {
         one.id: Role(one.role)
@@ -194,7 +196,8 @@ def _waiting(
             materials = [one.material for one in said.tools if one.material]
             if must_end_before_closing(terms.get(machine.id, FREE), span.p90, materials):
                 must_end.add(machine.slug)
-        found.append(_one(job, ask, spans, wants, must_end, before, shares, roles))
+        plan = plans.get(job.id)
+        found.append(_one(job, ask, spans, wants, must_end, before, shares, roles, plan))
     return found
 
 
@@ -207,6 +210,7 @@ def _one(
     before: Mapping[str, Sequence[Job]],
     shares: Mapping[str, Use],
     roles: Mapping[str, Role],
+    plan: Plan | None,
 ) -> Waiting:
     deadline = ask.deadline_at if ask else None
     return Waiting(
@@ -221,6 +225,7 @@ def _one(
         wants,
         frozenset(one.id for one in before.get(job.id, ())),
         frozenset(must_end),
+        (plan.machine_slug, plan.start.timestamp()) if plan else None,
     )
 
 
@@ -286,7 +291,9 @@ def commitments_of(
             Allocation.person_id,
             Allocation.start_at,
             Allocation.end_at,
+            PlannedRun.job_id,
         )
+        .outerjoin(PlannedRun, PlannedRun.allocation_id == Allocation.id)
         .where(
             Allocation.machine_id.in_(machine_ids),
             Allocation.state == AllocationState.ACTIVE.value,
@@ -297,9 +304,10 @@ def commitments_of(
         .limit(_MOST_CLAIMS)
     )
     found: dict[str, list[Commitment]] = {}
-    for machine_id, kind, person_id, start, end in rows:
+    for machine_id, kind, person_id, start, end, job_id in rows:
         own = person_id if kind == AllocationKind.RESERVATION else None
-        found.setdefault(machine_id, []).append(Commitment(start.timestamp(), end.timestamp(), own))
+        one = Commitment(start.timestamp(), end.timestamp(), own, job_id)
+        found.setdefault(machine_id, []).append(one)
     return found
 
 

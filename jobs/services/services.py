@@ -38,6 +38,7 @@ from jobs.services.offering import Offers
 from jobs.services.outbox import Outbox
 from jobs.services.people import People
 from jobs.services.pictures import Pictures
+from jobs.services.planning import Planning
 from jobs.services.ports import Ports
 from jobs.services.preparation import Preparation
 from jobs.services.programs import Programs
@@ -81,6 +82,7 @@ class Services:
     terms: TermsOf
     asking: Asking
     batches: Batches
+    planning: Planning
     foresight: Foresight
     hand: Hand
     notices: Notices
@@ -142,6 +144,7 @@ def build_services(workshop: Workshop) -> Services:
         terms=TermsOf(workshop),
         asking=Asking(workshop),
         batches=Batches(workshop),
+        planning=Planning(workshop),
         foresight=Foresight(workshop),
         hand=Hand(workshop),
         notices=Notices(workshop),

@@ -30,6 +30,7 @@ from jobs.services.computer import supply
 from jobs.services.house_rules import values_of
 from jobs.services.loaded import loads_of
 from jobs.services.ordering import line_of
+from jobs.services.plans import Plan, plan_refusals, plans_of
 from jobs.services.promising import History, history_of
 from jobs.services.readiness import (
     burning_refusals,
@@ -67,10 +68,14 @@ class Standing:
     attended: Stretches | None = None  # when somebody is there, where the lab said so
     unchecked: Sequence[Refusal] = ()  # its list before use waits for a person
 
-    def next_claim_at(self, person_id: str) -> datetime | None:
-        """Return when somebody else's time begins, or a pause of the machine."""
+    def next_claim_at(self, person_id: str, plan: Plan | None = None) -> datetime | None:
+        """Return when somebody else's time begins, or a pause of the machine.
+
+        :param plan: of the job that asks: that time is its own.
+        """
         for one in self.allocations:
             own = one.person_id == person_id and one.kind == AllocationKind.RESERVATION
+            own = own or (plan is not None and plan.allocation_id == one.id)
             if not own and one.kind != AllocationKind.RUN:
                 return one.start_at
         return None
@@ -172,6 +177,7 @@ def refusals(
     machine = standing.machine
     kind = KINDS.get(machine.kind)
     ends_at = now + length_of(preflight, standing.history)
+    plan = plans_of(session, [job.id]).get(job.id)
     found = list(
         start_refusals(
             StartFacts(
@@ -189,7 +195,7 @@ def refusals(
                 must_be_started_by_person=kind is None or kind.start is Start.PERSON,
                 started_by_person=started_by_person,
                 ends_at=ends_at,
-                next_claim_at=standing.next_claim_at(job.person_id),
+                next_claim_at=standing.next_claim_at(job.person_id, plan),
             )
         )
     )
@@ -209,6 +215,7 @@ def refusals(
         now,
         started_by_person=started_by_person,
     )
+    found += plan_refusals(plan, machine.id, now)
     found += order_refusals(open_before(session, [job.id]).get(job.id, ()))
     return house_rules.without_passed(session, found, job.id, machine.id, now)
 

@@ -177,7 +177,7 @@ class Allocation(Base):
     sequence: Mapped[int] = mapped_column(Integer, default=0)  # grows with each change
     created_at: Mapped[datetime] = mapped_column(Instant)
     series_id: Mapped[str | None] = mapped_column(Id, index=True)
-    purpose: Mapped[str | None] = mapped_column(String(16))  # of a hold: wait, offer, approval
+    purpose: Mapped[str | None] = mapped_column(String(16))  # of a hold, by `HoldFor`
     expires_at: Mapped[datetime | None] = mapped_column(Instant)  # of a hold
     checked_in_at: Mapped[datetime | None] = mapped_column(Instant)
     missed_at: Mapped[datetime | None] = mapped_column(Instant)  # nobody came: given free then

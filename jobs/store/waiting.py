@@ -112,7 +112,7 @@ class QueuePromise(Base):
 
 
 class PlannedRun(Base):
-    """A reservation that is for one job: the calendar and the queue then say the same."""
+    """A hold that is for one job: the calendar and the queue then say the same."""
 
     __tablename__ = "planned_run"
     allocation_id: Mapped[str] = mapped_column(ForeignKey("allocation.id"), primary_key=True)

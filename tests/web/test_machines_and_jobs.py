@@ -440,3 +440,25 @@ def test_a_firmware_is_chosen_from_those_that_are_known(browse, lab, read):
     assert chosen.count("<option") > 12
     kept = browse("ada").get("/machines/ender/edit").text
     assert re.search(r'<option value="marlin-2"[^>]* selected>', kept)
+
+
+def test_staff_plan_a_run_on_the_labs_clock_and_its_owner_sees_when(browse, lab, read):
+    run_one_job(lab)
+    mia, otto = browse("mia"), browse("otto")
+    job = lab.jobs["waiting"]
+    wish = {"machine": "ender", "start": "2026-03-04T20:00"}
+    assert mia.post(f"/jobs/{job}/plan", wish).status_code == 403
+    assert otto.post(f"/jobs/{job}/plan", wish | {"start": "soon"}).status_code == 422
+    assert otto.post(f"/jobs/{job}/plan", wish).headers["location"].endswith("said=planned")
+    assert "Planned start" in read(mia.get(f"/jobs/{job}").text)
+    assert "Plan it for" not in read(mia.get(f"/jobs/{job}").text)
+    assert mia.api("GET", f"/jobs/{job}/plan").json()["start"] == "2026-03-04T19:00:00Z"
+    past = {"machine": "ender", "start": "2026-03-04T08:00:00Z"}
+    (reason,) = otto.api("PUT", f"/jobs/{job}/plan", json=past).json()["reasons"]
+    assert reason["reason"] == "in-the-past"
+    assert otto.api(
+        "PUT", f"/jobs/{job}/plan", json=past | {"start": "2026-03-04T21:00:00Z"}
+    ).json()
+    assert otto.post(f"/jobs/{job}/plan", {"do": "withdraw"}).status_code == 303
+    assert mia.api("GET", f"/jobs/{job}/plan").json() is None
+    assert otto.api("DELETE", f"/jobs/{job}/plan").status_code == 404

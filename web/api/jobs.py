@@ -8,10 +8,19 @@ from starlette.responses import FileResponse, StreamingResponse
 
 from jobs.domain.errors import InvalidError
 from jobs.services.copies import Copy
+from jobs.services.plans import Plan
 from jobs.services.resuming import ResumeWish
 from web.api.jobs_json import JobDetailOut, JobOut, ResumeOfferOut, ResumeOut
 from web.api.pictures_json import PicturesOut
-from web.api.wishes import ByHandIn, CopyIn, JobFromDesignIn, ResumeConfirmIn, ResumeIn, WaiveIn
+from web.api.wishes import (
+    ByHandIn,
+    CopyIn,
+    JobFromDesignIn,
+    PlanIn,
+    ResumeConfirmIn,
+    ResumeIn,
+    WaiveIn,
+)
 from web.auth import ApiVisitorDep, FormDep, Visitor
 from web.context import Web, WebDep
 from web.pages.jobs import PURPOSES, carried, packed_log, picture_file
@@ -143,6 +152,26 @@ def waive(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: WaiveIn) -> Jo
         visitor.actor, job_id, wish.preflight, chosen, wish.reason, web.clock()
     )
     return _detail(web, visitor, job_id)
+
+
+@router.get("/jobs/{job_id}/plan")
+def plan_of(web: WebDep, _visitor: ApiVisitorDep, job_id: str) -> Plan | None:
+    """When and where the job is planned to start; null without a plan."""
+    return web.services.planning.of(job_id)
+
+
+@router.put("/jobs/{job_id}/plan")
+def plan(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: PlanIn) -> Plan | None:
+    """Fix when and where a waiting job starts, and keep that time free; for staff."""
+    planning = web.services.planning
+    planning.plan(visitor.actor, job_id, wish.machine, wish.start, web.clock())
+    return planning.of(job_id)
+
+
+@router.delete("/jobs/{job_id}/plan", status_code=204)
+def withdraw_plan(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> None:
+    """Take the plan back; the job waits as any other."""
+    web.services.planning.withdraw(visitor.actor, job_id)
 
 
 @router.post("/jobs/{job_id}/retry")

@@ -31,6 +31,13 @@ class WishIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class PlanIn(WishIn):
+    """On which machine and when a job is to start."""
+
+    machine: ShortText
+    start: AwareDatetime
+
+
 class StartIn(WishIn):
     """Which job a person starts at the machine."""
 

@@ -27,7 +27,7 @@ from web.errors import sentence_of, status_of
 from web.live import machine_json
 from web.pages.board import tool_name
 from web.pages.calendar import booking_min
-from web.pages.page import go, page
+from web.pages.page import go, local_instant, page
 from web.routing import page_router
 
 router = page_router()
@@ -159,6 +159,7 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         pictures=web.services.pictures.of(job_id),
         copying=_copying(web, visitor, detail),
         clearings=web.services.clearing.of_job(job_id),
+        plan=web.services.planning.of(job_id) if detail.job.state is JobState.WAITING else None,
         bookable_min=_bookable_min(web, detail),
         broker=web.health().broker if _is_announcing(detail) else "",
         may_waive={
@@ -331,6 +332,17 @@ def retry(web: WebDep, visitor: VisitorDep, job_id: str, _form: CheckedFormDep) 
     """Try a failed job again from its beginning."""
     web.services.queue.retry(visitor.actor, job_id, web.clock())
     return go(f"/jobs/{job_id}", "retried")
+
+
+@router.post("/jobs/{job_id}/plan")
+def plan(web: WebDep, visitor: VisitorDep, job_id: str, form: CheckedFormDep) -> RedirectResponse:
+    """Fix when and where a job starts; without an instant the plan is taken back."""
+    if form.text("do") == "withdraw":
+        web.services.planning.withdraw(visitor.actor, job_id)
+        return go(f"/jobs/{job_id}", "changed")
+    start = local_instant(web, form.text("start"), "start")
+    web.services.planning.plan(visitor.actor, job_id, form.text("machine"), start, web.clock())
+    return go(f"/jobs/{job_id}", "planned")
 
 
 @router.post("/jobs/{job_id}/by-hand")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from jobs.domain.errors import InvalidError
 from jobs.domain.people import Role
 from web.auth import Visitor
 from web.context import Web
@@ -46,6 +48,7 @@ SAID = frozenset(
         "moved",
         "own-board",
         "paused",
+        "planned",
         "power-off",
         "power-on",
         "proposed",
@@ -115,6 +118,17 @@ def go(path: str, said: str = "") -> RedirectResponse:
     if said:
         path += ("&" if "?" in path else "?") + f"said={said}"
     return RedirectResponse(path, 303)
+
+
+def local_instant(web: Web, text: str, name: str) -> datetime:
+    """Return an instant that a form gives on the lab's clock.
+
+    :raises InvalidError: `form.time`.
+    """
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=web.settings.zone).astimezone(UTC)
+    except ValueError:
+        raise InvalidError("form.time", field=name, key=name) from None
 
 
 def safe_next(path: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from fastapi import Request
 from markupsafe import Markup
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -15,7 +13,7 @@ from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.errors import sentence_of
 from web.pages.clearing import photo_file, ticked_items
-from web.pages.page import go, page
+from web.pages.page import go, local_instant, page
 from web.routing import page_router
 
 router = page_router()
@@ -207,7 +205,7 @@ def plan_outage(
     """Take a machine, or the whole lab, out of service for a while."""
     needs(visitor, Role.OPERATOR)
     try:
-        start, end = (_local(web, form.text(name), name) for name in ("start", "end"))
+        start, end = (local_instant(web, form.text(name), name) for name in ("start", "end"))
         slug, note, now = form.text("machine"), form.text("note"), web.clock()
         if slug:
             web.services.bookings.outage(visitor.actor, slug, start, end, note, now)
@@ -216,14 +214,6 @@ def plan_outage(
     except InvalidError as error:
         return _upkeep(request, web, visitor, error)
     return go("/upkeep", "changed")
-
-
-def _local(web: Web, text: str, name: str) -> datetime:
-    """Return an instant that a form gives on the lab's clock."""
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=web.settings.zone).astimezone(UTC)
-    except ValueError:
-        raise InvalidError("form.time", field=name, key=name) from None
 
 
 @router.post("/causes")

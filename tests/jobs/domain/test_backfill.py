@@ -214,3 +214,14 @@ def test_what_is_foreseen_could_be_so(jobs, bays, now):
         stretches.sort()
         assert all(a[1] <= b[0] + 1e-3 for a, b in pairwise(stretches))
     assert all(now - 1e-3 <= one.start <= one.end for one in found.values())
+
+
+def test_what_is_planned_starts_at_its_time_on_its_machine_and_nothing_else_does() -> None:
+    plan = [Commitment(4 * HOUR, 6 * HOUR, job="b")]
+    bays = [Bay("a", commitments=plan), Bay("c", free_at=DAY)]
+    spans = {"a": Span(HOUR, 2 * HOUR), "c": Span(HOUR, 2 * HOUR)}
+    planned = Waiting("b", 2, "mia", 0.0, spans, planned=("a", 4 * HOUR))
+    other = Waiting("d", 1, "mia", 0.0, {"a": Span(3 * HOUR, 5 * HOUR)})
+    found = forecast([planned, other], bays, 0.0, Weights(), 3 * DAY)
+    assert (found["b"].slug, found["b"].start) == ("a", 4 * HOUR)
+    assert found["d"].start == 5 * HOUR
