@@ -20,7 +20,8 @@ from jobs.domain.job import (
     may_attempt_become,
 )
 from jobs.domain.loading import Doubt, drawn
-from jobs.services import outbox
+from jobs.domain.machine import Control
+from jobs.services import notices, outbox
 from jobs.services.accounts import Account, usage_facts
 from jobs.services.facts import Facts
 from jobs.services.ledger import Ledger
@@ -68,6 +69,13 @@ _JOB: Mapping[AttemptState, tuple[JobState, EventType]] = {
 }
 
 _BROKEN = frozenset({AttemptState.FAILED.value, AttemptState.INTERRUPTED.value})
+
+# What whose job it is hears of its end; a cancel was a person's own word.
+_TOLD: Mapping[EventType, str] = {
+    EventType.JOB_FINISHED: "job-done",
+    EventType.JOB_FAILED: "job-failed",
+    EventType.JOB_INTERRUPTED: "job-interrupted",
+}
 
 
 def length_of(preflight: Preflight | None, history: History) -> timedelta:
@@ -249,6 +257,24 @@ class Attempts:
         used = {"record": record.id, "digest": record.digest, "machine_ms": attempt.machine_ms}
         tell(session, EventType.USAGE_RECORDED, attempt, machine, at, now, used)
         tell(session, EventType.MATERIAL_CONSUMED, attempt, machine, at, now, account.consumed())
+        self._tell_owner(session, attempt, machine, job, word, now)
+
+    def _tell_owner(
+        self,
+        session: Session,
+        attempt: Attempt,
+        machine: Machine,
+        job: Job,
+        word: EventType,
+        now: datetime,
+    ) -> None:
+        """Tell whose job it is; at a machine without a host its person has said so themselves."""
+        code = _TOLD.get(word)
+        if code is None or machine.control == Control.BY_HAND:
+            return
+        fields = {"title": job.title, "machine": machine.name}
+        about, key = f"job:{job.id}", f"run:{attempt.id}"
+        notices.tell(session, self._workshop, job.person_id, code, fields, now, about, key)
 
     def _tell(
         self,

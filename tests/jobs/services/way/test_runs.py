@@ -74,19 +74,32 @@ def test_the_steps_of_a_finished_job_are_done_but_for_the_announcing(house, runn
 
 
 @pytest.mark.parametrize(
-    ("kind", "attempt", "job", "hold", "word"),
+    ("kind", "attempt", "job", "hold", "word", "told"),
     [
-        ("finished", "finished", "done", None, "job.finished"),
-        ("cancelled", "cancelled", "cancelled", None, "job.cancelled"),
-        ("failed", "failed", "failed", None, "job.failed"),
-        ("stopped", "failed", "failed", None, "job.failed"),
-        ("interrupted", "interrupted", "held", "interrupted", "job.interrupted"),
+        ("finished", "finished", "done", None, "job.finished", ["job-done"]),
+        ("cancelled", "cancelled", "cancelled", None, "job.cancelled", []),
+        ("failed", "failed", "failed", None, "job.failed", ["job-failed"]),
+        ("stopped", "failed", "failed", None, "job.failed", ["job-failed"]),
+        (
+            "interrupted",
+            "interrupted",
+            "held",
+            "interrupted",
+            "job.interrupted",
+            ["job-interrupted"],
+        ),
     ],
 )
-def test_each_end_has_its_states_and_its_word(house, running, kind, attempt, job, hold, word):
+def test_each_end_has_its_states_and_its_word(
+    house, running, member, kind, attempt, job, hold, word, told
+):
     job_id, run = running
-    house.services.runs.apply("ender", house.event(run, 3, kind), house.now)
+    for _ in range(2):
+        house.services.runs.apply("ender", house.event(run, 3, kind), house.now)
     row = house.job(job_id)
+    notices = house.services.notices.list(member)
+    assert [one.code for one in notices] == told, "and a cancel was a person's own word"
+    assert {one.about for one in notices} <= {f"job:{job_id}"}
     assert (house.attempt(job_id).state, row.state, row.hold_reason) == (attempt, job, hold)
     assert word in house.said()
     assert len(house.rows(Record)) == 1
