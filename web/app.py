@@ -23,6 +23,7 @@ from web.api import house as api_house
 from web.api import importing as api_importing
 from web.api import jobs as api_jobs
 from web.api import lab as api_lab
+from web.api import loading as api_loading
 from web.api import machines as api_machines
 from web.api import modules as api_modules
 from web.api import notices as api_notices
@@ -49,6 +50,7 @@ from web.pages import (
     jobs,
     lab,
     learning,
+    loading,
     machines,
     modules,
     notices,
@@ -135,11 +137,13 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         pictures,
         rules,
         learning,
+        loading,
     )
     for routes in pages:
         add(app, routes.router)
     for resource in (
         api_machines,
+        api_loading,
         api_jobs,
         api_sharing,
         api_bookings,

@@ -15,8 +15,9 @@ from jobs.domain.rules.opening import open_stretches
 from jobs.domain.rules.times import local_date
 from jobs.domain.rules.values import Values
 from jobs.domain.unattended import FREE, Terms, Unattended
+from jobs.services.house_rules import values_of
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Machine
+from jobs.store.tables import Machine, Person
 from jobs.store.waiting import MachineTerms
 
 _LONGEST_MIN: Final = 7 * 24 * 60
@@ -61,6 +62,17 @@ class TermsOf:
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
             return terms_of(session, [machine.id]).get(machine.id, FREE)
+
+    def said(self, slug: str) -> tuple[str, datetime] | None:
+        """Return who agreed on them and when; None where they are as by default."""
+        with self._workshop.database.read() as session:
+            row = session.get(MachineTerms, _machine(session, slug).id)
+            return (session.get_one(Person, row.person_id).name, row.at) if row else None
+
+    def has_hours(self, slug: str) -> bool:
+        """Tell whether the lab said when somebody is there: without that nothing ever closes."""
+        with self._workshop.database.read() as session:
+            return values_of(session, _machine(session, slug)).opening is not None
 
     def agree(self, actor: Actor, slug: str, terms: Terms, now: datetime) -> None:
         """Keep what may run alone on a machine; what runs already is not touched by it."""

@@ -23,6 +23,7 @@ from jobs.domain.care import Moment, Outcome, Severity
 from jobs.domain.did import did_key
 from jobs.domain.people import Actor, LabMode, Role
 from jobs.domain.rules.values import LAB, Scope
+from jobs.domain.unattended import Terms, Unattended
 from jobs.services import Services, build_services
 from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machine_specs import parse_machine
@@ -478,12 +479,25 @@ def add_upkeep(lab: Lab) -> None:
     services.contests.open(mia, f"attempt:{done.attempts[0].id}", "It was good", lab.now)
 
 
+def add_loads(lab: Lab) -> None:
+    """Say what is loaded, and what may run alone."""
+    loading, mia, ada = lab.services.loading, lab.people["mia"], lab.people["ada"]
+    loading.say_slot(mia, "ender", 0, lab.now, material="PLA", colour="sky blue", left_g=640)
+    loading.say_slot(mia, "ender", 1, lab.now, material="PETG", lot="L-2026-014")
+    loading.say_nozzle(mia, "ender", 0, 0.4, lab.now)
+    loading.say_plate(ada, "ender", "textured", lab.now)
+
+    terms = Terms(Unattended.OVERNIGHT, 6 * 3600.0, ("PLA", "PETG"))
+    lab.services.terms.agree(ada, "ender", terms, lab.now)
+
+
 @pytest.fixture(scope="session")
 def day(
     furnished: tuple[Path, dict[str, Actor]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lab]:
     """One lab in the middle of its day, for all tests that only look."""
     for lab in open_furnished(furnished, tmp_path_factory.mktemp("day")):
+        add_loads(lab)
         run_one_job(lab)
         add_odd_states(lab)
         design = lab.services.designs
@@ -516,6 +530,10 @@ PAGES = (
     "/machines/changing",
     "/machines/router/cycle?job={milling}",
     "/machines/ender/edit",
+    "/machines/ender/loaded",
+    "/machines/router/loaded",
+    "/machines/ender/terms",
+    "/machines/router/terms",
     "/machines/new",
     "/machines/prusa/calendar",
     "/machines/prusa/book?start=2026-03-04T14:00:00Z&length=60",

@@ -106,6 +106,8 @@ def machine_page(
         calibration=web.services.machines.calibrations([slug])[slug],
         made=_made(web, machine),
         calendar=calendar_part(web, visitor, machine, date, length_of(length)),
+        loads=web.services.loading.view(slug),
+        terms=web.services.terms.get(slug),
         hand=panel(web, visitor, machine, request.query_params, problem),
     )
 

@@ -43,6 +43,8 @@ SAID = frozenset(
         "identified",
         "inspected",
         "kept",
+        "loaded",
+        "loaded-right",
         "mended",
         "modules",
         "moved",
