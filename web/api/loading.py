@@ -11,9 +11,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from jobs.domain.errors import InvalidError
 from jobs.domain.loading import MOST_SLOTS, Doubt
 from jobs.domain.unattended import Terms, Unattended
-from web.api.wishes import ShortText, api_router
+from web.api.wishes import ShortText
 from web.auth import ApiVisitorDep
 from web.context import Web, WebDep
+from web.routing import api_router
 
 router = api_router("loading")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import InvalidError
@@ -15,8 +15,9 @@ from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.errors import sentence_of
 from web.pages.page import go, page
+from web.routing import page_router
 
-router = APIRouter()
+router = page_router()
 
 
 @router.get("/machines/{slug}/loaded")
