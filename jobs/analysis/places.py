@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
+from math import isnan
 
 import numpy as np
 
@@ -14,6 +16,10 @@ AXES = "XYZ"
 # What takes the shift of G92 away, for good or until G92.3 brings it back.
 _CLEARS, _SUSPENDS, _RESTORES = 921, 922, 923
 _SHIFTS, _HOMES, _LENGTHS = (920,), (280, 300), (431, 490)
+# Where more lines than one in so many depend on all before, one line after another is faster.
+_DENSE = 24
+
+NOWHERE = float("nan")
 
 
 class Places:
@@ -98,15 +104,18 @@ class Places:
         spans = _Spans(blocks, moving)
         edges = np.unique(np.concatenate(([0], hard, [blocks.n]))).tolist()
         jumps = dict(zip(*(part.tolist() for part in _jumps(blocks)), strict=True))
+        if len(edges) * _DENSE > blocks.n + 2 * _DENSE:
+            self._follow_lines(spans, jumps, (before, after, shift))
+            return before, after, shift
         for first, until in pairwise(edges):
             if first in jumps:
                 self._jump(jumps[first])
             self._follow_span(spans, slice(first, until), (before, after, shift))
         return before, after, shift
 
-    def _jump(self, code: int) -> None:
+    def _jump(self, code: int, axes: Iterable[int] = range(3)) -> None:
         """Clear, suspend or restore the shift of G92; the tool stays where it is."""
-        for axis in range(3):
+        for axis in axes:
             before = self._offset[axis]
             after = self._suspended[axis] if code == _RESTORES else 0.0
             if code != _RESTORES:
@@ -138,6 +147,50 @@ class Places:
         if length is not None:
             self._tool_length = float(length[-1])
 
+    def _follow_lines(
+        self, spans: _Spans, jumps: dict[int, int], out: tuple[Floats, Floats, Floats]
+    ) -> None:
+        """Follow all axes one line after another: no program of use needs it, only a trap does."""
+        lengths = dict(zip(*(part.tolist() for part in spans.lengths), strict=True))
+        for axis in range(3):
+            columns = self._follow_axis(axis, spans, jumps, lengths if axis == 2 else {})
+            for column, values in zip(out, columns, strict=True):
+                column[:, axis] = values
+        if lengths:
+            self._tool_length = next(reversed(lengths.values()))
+
+    def _follow_axis(
+        self, axis: int, spans: _Spans, jumps: dict[int, int], lengths: dict[int, float]
+    ) -> tuple[list[float], list[float], list[float]]:
+        before, after, shift = [0.0] * spans.n, [0.0] * spans.n, [0.0] * spans.n
+        place, offset = self._place[axis], self._offset[axis]
+        lift = self._tool_length if axis == 2 else 0.0
+        clears, home = (False, NOWHERE) if spans.modal else (True, self._home(axis))
+        for line, (value, sets, in_machine, shifts, homed, step) in enumerate(spans.rows(axis)):
+            if line in jumps:
+                self._place[axis], self._offset[axis] = place, offset
+                self._jump(jumps[line], (axis,))
+                place, offset = self._place[axis], self._offset[axis]
+            before[line] = place + offset + lift
+            was, longer = place, lengths.get(line, lift) - lift
+            lift += longer
+            if homed:
+                place = home
+            elif sets and in_machine:
+                place = NOWHERE if spans.modal else value - offset
+            elif sets:
+                place = value
+            else:
+                place += step - longer
+            if homed and clears:
+                offset = 0.0
+            elif shifts and not isnan(was):
+                offset += was - value
+            after[line] = place + offset + lift
+            shift[line] = offset + lift
+        self._place[axis], self._offset[axis] = place, offset
+        return before, after, shift
+
     def _shift(self, axis: int) -> float:
         return self._offset[axis] + (self._tool_length if axis == 2 else 0.0)
 
@@ -168,7 +221,7 @@ class _Spans:
     """What the lines of a piece do to the axes besides moving them."""
 
     def __init__(self, blocks: Blocks, moving: Bools) -> None:
-        self.n = blocks.n
+        self.n, self.modal = blocks.n, blocks.modal
         self._blocks, self._moving = blocks, moving
         commands = blocks.commands
         self._shifts = _marked(blocks.n, commands.lines("G", *_SHIFTS))
@@ -202,6 +255,20 @@ class _Spans:
         set_at |= shifted | homed
         step[set_at] = 0.0
         return set_at, set_to, step
+
+    def rows(self, axis: int) -> Iterable[tuple[float, bool, bool, bool, bool, float]]:
+        """Return of each line: the number given, whether it sets the coordinate, is in machine
+
+        coordinates, shifts the zero, or homes; and what it adds.
+        """
+        value = self._blocks.length(AXES[axis])
+        given = ~np.isnan(value)
+        moved = self._moving & given
+        sets = moved & (~self._blocks.relative | self._in_machine)
+        shifts = self._shifts & given
+        step = np.where(moved & ~sets, value, 0.0)
+        columns = (value, sets | shifts, self._in_machine, shifts, self._homed(axis), step)
+        return zip(*(column.tolist() for column in columns), strict=True)
 
     def offset(
         self, axis: int, span: slice, place: Floats, before: tuple[float, float]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from io import BytesIO
+from time import process_time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.analysis import places
 from jobs.analysis.checks import findings_of, make_checks
 from jobs.analysis.program import inspect_program
 from jobs.analysis.reading import Program
@@ -145,6 +147,35 @@ def test_a_cut_equals_that_of_a_sequential_reader(
     lines: list[str], seed: int, chunk_bytes: int
 ) -> None:
     _compare(_dressed(lines, seed), ROUTER, "grbl", chunk_bytes)
+
+
+@pytest.mark.parametrize("dense", [0, 10**9])
+@settings(max_examples=40)
+@given(
+    program=st.one_of(st.tuples(_print, st.just("marlin")), st.tuples(_cuts, st.just("grbl"))),
+    seed=_seed,
+)
+def test_both_ways_to_follow_an_axis_equal_the_sequential_reader(
+    dense: int, program: tuple[list[str], str], seed: int
+) -> None:
+    """In spans between the lines that depend on all before (0), and one after another."""
+    lines, dialect = program
+    machine = PRINTER if dialect == "marlin" else ROUTER
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(places, "_DENSE", dense)
+        _compare(_dressed(lines, seed), machine, dialect, 1 << 19)
+
+
+def test_a_shift_in_every_line_costs_no_more_than_ten_plain_ones() -> None:
+    """Cost is processor time of this process; a hundredfold was seen before."""
+
+    def cost(text: bytes) -> float:
+        before = process_time()
+        inspect_program(b"G21 G90\n" + text * 20_000, ROUTER)
+        return process_time() - before
+
+    plain = min(cost(b"G1 X1 F600\nG1 X2\n") for _ in range(3))
+    assert min(cost(b"G92 X1\nG92.1\n") for _ in range(3)) < 10 * plain
 
 
 @settings(max_examples=60)
