@@ -76,6 +76,21 @@ class Plug:
     relay: int
 
     @property
+    def door(self) -> str:
+        """Return where it is asked: what its password is kept under.
+
+        >>> parse_plug("tasmota:10.0.0.2/2").door, parse_plug("shelly-gen2:10.0.0.3:8080").door
+        ('10.0.0.2', '10.0.0.3:8080')
+        """
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return host + (f":{self.port}" if self.port != HTTP_PORT else "")
+
+    @property
+    def answers_challenge(self) -> bool:
+        """Tell whether its password is woven into what it asks, and never said."""
+        return self.maker is Maker.SHELLY_GEN2
+
+    @property
     def only_prolongs(self) -> bool:
         """Tell whether its `RENEW` can never close an open relay.
 
@@ -96,10 +111,8 @@ class Plug:
         >>> str(parse_plug("shelly-gen2:192.168.1.40:80/0"))
         'shelly-gen2:192.168.1.40'
         """
-        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
-        port = f":{self.port}" if self.port != HTTP_PORT else ""
         relay = f"/{self.relay}" if self.relay != _first_relay(self.maker) else ""
-        return f"{self.maker}:{host}{port}{relay}"
+        return f"{self.maker}:{self.door}{relay}"
 
 
 def is_plug(text: str) -> bool:

@@ -13,22 +13,64 @@ import socket
 
 from drivers.errors import HostError
 from drivers.plug import Plug
+from drivers.plug_login import Challenge, Login, read_challenge
 
 PATIENCE_S = 2.0  # for the whole of one question
 MAX_ANSWER_BYTES = 16_384
 STEP_S = 0.01  # from one look at the socket to the next; an answer takes some 20 ms
 
 
-class Question:
-    """A GET on its way; it begins at once."""
+class Keys:
+    """What opens a plug: its login if it has one, and the challenge that it gave last."""
 
-    def __init__(self, plug: Plug, path: str, now: float) -> None:
-        address = plug.address
+    def __init__(self, plug: Plug, login: Login | None) -> None:
+        self._login = login
+        self._challenges = plug.answers_challenge
+        self._asked: Challenge | None = None
+        self._count = 0
+
+    def header(self, path: str) -> str:
+        """Return the line that opens the plug, "" where there is nothing to say."""
+        if self._login is None:
+            return ""
+        if not self._challenges:
+            return f"Authorization: {self._login.basic()}\r\n"
+        if self._asked is None:
+            return ""
+        self._count += 1
+        cnonce = os.urandom(8).hex()
+        said = self._login.digest(self._asked, path, self._count, cnonce)
+        return f"Authorization: {said}\r\n"
+
+    def take(self, challenge: str) -> bool:
+        """Take in what a plug asks; True if the question can be put again, with an answer to it."""
+        if self._login is None or not self._challenges:
+            return False
+        asked = read_challenge(challenge)
+        self._asked, self._count = asked, 0
+        return asked is not None
+
+
+class Question:
+    """A GET on its way; it begins at once.
+
+    :param keys: for a plug with a password; None: it has none.
+    """
+
+    def __init__(self, plug: Plug, path: str, now: float, keys: Keys | None = None) -> None:
+        self._plug, self._path = plug, path
         self._name = str(plug)
+        self._keys = keys or Keys(plug, None)
+        self._again = True  # a plug may ask for its password once in one question
         self._until = now + PATIENCE_S
+        self._begin()
+
+    def _begin(self) -> None:
+        address = self._plug.address
         self._heard = bytearray()
         host = f"[{address}]" if address.version == 6 else str(address)
-        head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        key = self._keys.header(self._path)
+        head = f"GET {self._path} HTTP/1.1\r\nHost: {host}\r\n{key}Connection: close\r\n\r\n"
         self._rest = head.encode("ascii")
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
         try:
@@ -36,7 +78,7 @@ class Question:
         except OSError as error:
             raise self._silent(error) from error
         # This only begins: what comes of it is told by the first sending.
-        code = self._socket.connect_ex((str(address), plug.port))
+        code = self._socket.connect_ex((str(address), self._plug.port))
         if code not in (0, errno.EINPROGRESS):
             self.close()
             raise self._silent(OSError(code, os.strerror(code)))
@@ -56,6 +98,10 @@ class Question:
         except OSError as error:
             self.close()
             raise self._silent(error) from error
+        if self._is_asked_for_key():
+            self.close()
+            self._begin()
+            return None
         body = self._body(is_over=is_over)
         if body is not None:
             self.close()
@@ -84,22 +130,29 @@ class Question:
         head, end, body = bytes(self._heard).partition(b"\r\n\r\n")
         if not end:
             return None
-        first, *lines = head.decode("latin-1").split("\r\n")
+        first, fields = _read_head(head)
         version, _, status = first.partition(" ")
         if not version.startswith("HTTP/1.") or status[:3] != "200":
             code = "host.plug_locked" if status[:3] in ("401", "403") else "host.plug_answer"
             self.close()
             raise HostError(code, plug=self._name, reason=first[:60])
-        fields = {
-            name.strip().lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines)
-        }
         if fields.get("transfer-encoding", "").lower() == "chunked":
             return self._joined(body)
         length = fields.get("content-length", "")
         if length.isdecimal() and len(length) < 7:
             return body[: int(length)] if len(body) >= int(length) else None
         return body if is_over else None
+
+    def _is_asked_for_key(self) -> bool:
+        """Tell whether the plug asks for its password, which it may be told now."""
+        head, end, _ = bytes(self._heard).partition(b"\r\n\r\n")
+        if not end or not self._again:
+            return False
+        first, fields = _read_head(head)
+        if first.partition(" ")[2][:3] != "401":
+            return False
+        self._again = False
+        return self._keys.take(fields.get("www-authenticate", ""))
 
     def _joined(self, body: bytes) -> bytes | None:
         """Put chunks together; None while some are missing."""
@@ -127,3 +180,10 @@ class Question:
     def _silent(self, error: OSError) -> HostError:
         reason = error.strerror or str(error)
         return HostError("host.plug_silent", plug=self._name, reason=reason)
+
+
+def _read_head(head: bytes) -> tuple[str, dict[str, str]]:
+    """Return the first line of an answer, and its fields by their names in small letters."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    return first, {name.strip().lower(): value.strip() for name, _, value in pairs}

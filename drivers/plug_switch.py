@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from drivers.errors import HostError
 from drivers.plug import Ask, Plug, path_of, read_answer
-from drivers.plug_http import STEP_S, Question
+from drivers.plug_http import STEP_S, Keys, Question
+from drivers.plug_login import Login
 
 HOLD_S = 10  # a plug goes off so long after it was last renewed: three are missed before [s]
 RENEW_S = 3.0
@@ -37,10 +38,12 @@ class PlugSwitch:
     """One relay.
 
     :param holds: it goes off by itself unless it is renewed: a dead man's switch.
+    :param login: of a plug with a password.
     """
 
-    def __init__(self, plug: Plug, *, holds: bool) -> None:
+    def __init__(self, plug: Plug, login: Login | None = None, *, holds: bool) -> None:
         self._plug = plug
+        self._keys = Keys(plug, login)
         self._holds = holds
         self._is_on: bool | None = None  # as it last said; None: not heard
         self._wanted: bool | None = None  # None: only looked at
@@ -128,7 +131,7 @@ class PlugSwitch:
         path = path_of(self._plug, ask, HOLD_S if self._holds else 0)
         self._next_at = now + STEP_S
         try:
-            self._question = Question(self._plug, path, now)
+            self._question = Question(self._plug, path, now, self._keys)
             self._listen(self._question, now)  # its first bytes go out at once
         except HostError as error:
             self._missed(error, now)

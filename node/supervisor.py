@@ -23,11 +23,14 @@ from drivers.acts import Order
 from drivers.client import HostClient, stop_now
 from drivers.errors import DriverError, HostError
 from drivers.host.config import HostConfig, write_host_config
+from drivers.plug import is_plug, parse_plug
+from drivers.plug_login import Login
 from drivers.profile import load_profile
 from drivers.sealing import machine_key
 from drivers.snapshot import Snapshot
 from drivers.wire import HostEvent
 from drivers.wirelog import pieces
+from jobs.domain.errors import UnavailableError
 from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machines import HostNeed
 from jobs.services.workshop import LiveOffsets, StartOrder
@@ -277,12 +280,28 @@ class Supervisor:
             heartbeat=need.heartbeat,
             seal_key=self._seal_key(need.slug),
             plugs=need.plugs,
+            plug_logins=self._plug_logins(need),
             devices=self._layout.devices,
         )
         self._layout.socket(need.slug).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         write_host_config(self._layout.config(need.slug), config)
         text = json.dumps(config.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _plug_logins(self, need: HostNeed) -> dict[str, Login]:
+        """Return the logins of this machine's own plugs; a host knows of no others."""
+        specs = [spec for spec in (*need.plugs.values(), need.heartbeat) if is_plug(spec)]
+        doors = {parse_plug(spec).door for spec in specs}
+        if not doors:
+            return {}
+        from node.plug_logins import read_logins  # few labs have a plug with a password
+
+        try:
+            known = read_logins(self._layout.home)
+        except UnavailableError as error:
+            log.error("%s: %s", need.slug, error)  # noqa: TRY400 (its cause may hold a password)
+            known = {}
+        return {door: known[door] for door in doors if door in known}
 
     def _seal_key(self, slug: str) -> str:
         return machine_key(load_secret(self._layout.home), slug)

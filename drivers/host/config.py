@@ -11,6 +11,7 @@ from pathlib import Path
 
 from drivers.acts import Reach
 from drivers.errors import DriverError, HostError
+from drivers.plug_login import Login
 from drivers.profile import FirmwareProfile
 from drivers.wire import object_of, text_of, whole_of
 
@@ -33,6 +34,7 @@ class HostConfig:
     :param heartbeat: line that beats while this host lives, see `drivers.pulse`, or a plug that is
         renewed, see `drivers.plug`; "" for none.
     :param plugs: the plug of each part that hangs on one: `spindle`, `beam`, `mains`.
+    :param plug_logins: of plugs with a password, by `drivers.plug.Plug.door`.
     :param devices: the folder that holds `dev` and `sys`.
     :param state_dir: folder of the lock, the journal and the programs.
     :param seal_key: what start orders are sealed with, hexadecimal; "" asks for no seal.
@@ -53,6 +55,7 @@ class HostConfig:
     heartbeat: str = ""
     seal_key: str = ""
     plugs: Mapping[str, str] = field(default_factory=dict)
+    plug_logins: Mapping[str, Login] = field(default_factory=dict)
 
     def reach(self) -> Reach:
         """Return where the lab says that the machine can go; empty if it does not say."""
@@ -87,6 +90,10 @@ class HostConfig:
             "heartbeat": self.heartbeat,
             "seal_key": self.seal_key,
             "plugs": dict(self.plugs),
+            "plug_logins": {
+                door: {"user": one.user, "password": one.password}
+                for door, one in self.plug_logins.items()
+            },
         }
 
     @classmethod
@@ -117,6 +124,7 @@ class HostConfig:
             heartbeat=text_of(values, "heartbeat") if "heartbeat" in values else "",
             seal_key=_key(values),
             plugs=_plugs(object_of(values, "plugs") if "plugs" in values else {}),
+            plug_logins=_logins(values),
         )
 
 
@@ -131,10 +139,19 @@ def _plugs(values: Mapping[str, object]) -> dict[str, str]:
     return {part: text_of(values, part) for part in values}
 
 
+def _logins(values: Mapping[str, object]) -> dict[str, Login]:
+    told = object_of(values, "plug_logins") if "plug_logins" in values else {}
+    logins = {}
+    for door in told:
+        one = object_of(told, door)
+        logins[door] = Login(text_of(one, "user"), text_of(one, "password"))
+    return logins
+
+
 def write_host_config(path: Path, config: HostConfig) -> None:
     """Write the file so that a reader sees the old or the new one, never half of it.
 
-    Its owner alone may read it: it holds the key of the start orders.
+    Its owner alone may read it: it holds the key of the start orders, and plugs' passwords.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")

@@ -37,7 +37,10 @@ class Plugs:
             specs[HEARTBEAT] = config.heartbeat
         plugs = {part: parse_plug(spec) for part, spec in sorted(specs.items())}
         held = plugs.get(HEARTBEAT)
-        switches = {plug: PlugSwitch(plug, holds=plug == held) for plug in plugs.values()}
+        switches = {
+            plug: PlugSwitch(plug, config.plug_logins.get(plug.door), holds=plug == held)
+            for plug in plugs.values()
+        }
         self._parts = {part: switches[plug] for part, plug in plugs.items()}
         self._switches = tuple(switches.values())
         self._told: dict[str, PlugWord] = {}

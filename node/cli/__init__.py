@@ -70,6 +70,8 @@ def _act(args: argparse.Namespace) -> int:
             from node.cli.ports import ports as act
         case "machine":
             from node.cli.machines import machine as act
+        case "plug":
+            from node.cli.plugs import plug as act
         case "run":
             from node.cli.house import run as act
         case "init":

@@ -136,6 +136,10 @@ def _add_machines(commands: Commands) -> None:
 
 
 def _add_work(commands: Commands) -> None:
+    plug = commands.add_parser("plug", help="cli.help.plug")
+    plug.add_argument("address", nargs="?", metavar="ADDRESS", help="cli.help.plug.address")
+    plug.add_argument("--user", default="admin", metavar="NAME", help="cli.help.plug.user")
+    plug.add_argument("--forget", action="store_true", help="cli.help.plug.forget")
     start = commands.add_parser("start", help="cli.help.start")
     start.add_argument("job", metavar="JOB", help="cli.help.job")
     start.add_argument("--machine", required=True, metavar="SLUG", help="cli.help.machine.slug")

@@ -6,8 +6,11 @@ anybody's questions, so that a host that dies leaves them to themselves.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -37,6 +40,11 @@ class PlugServer:
         self.answer: tuple[int, bytes] | None = None  # instead of the right one
         self.chunked = False
         self.before = lambda path: None  # called before a request is obeyed
+        self.password = ""
+        self.algorithm = "SHA-256"
+        self.refused = 0  # requests without the right password
+        self._nonces: dict[str, set[str]] = {}  # and the counts that came with each
+        self.forgets = False  # each nonce is good for one question only
         plug = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,6 +58,14 @@ class PlugServer:
                     return
                 time.sleep(plug.delay_s)
                 plug.before(self.path)
+                said = self.headers.get("Authorization", "")
+                if plug.password and not plug.lets_in(said, self.path):
+                    plug.refused += 1
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", plug.challenge())
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 status, body = plug.answer or plug.reply(self.path)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -85,6 +101,14 @@ class PlugServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def challenge(self) -> str:
+        return 'Basic realm="plug"'
+
+    def lets_in(self, said: str, path: str) -> bool:
+        scheme, _, rest = said.partition(" ")
+        right = f"admin:{self.password}".encode()
+        return scheme == "Basic" and base64.b64decode(rest) == right
 
     @property
     def address(self) -> str:
@@ -168,6 +192,30 @@ class ShellyGen2(PlugServer):
     """/rpc/Switch.Set with `on` and `toggle_after`, Switch.GetStatus, Switch.GetConfig."""
 
     spec = "shelly-gen2"
+
+    def challenge(self) -> str:
+        nonce = f"{len(self._nonces):x}60dc59c6"
+        self._nonces[nonce] = set()
+        kind = f"algorithm={self.algorithm}"
+        return f'Digest qop="auth", realm="shellyplus1-a8", nonce="{nonce}", {kind}'
+
+    def lets_in(self, said: str, path: str) -> bool:
+        """RFC 7616, section 3.4: each count of a nonce is good once."""
+        scheme, _, rest = said.partition(" ")
+        told = dict(re.findall(r'(\w+)="?([^",]*)"?', rest))
+        if scheme != "Digest" or told.get("nonce") not in self._nonces or told["uri"] != path:
+            return False
+        hashed = hashlib.sha256 if self.algorithm == "SHA-256" else hashlib.md5
+        whose = hashed(f"admin:{told['realm']}:{self.password}".encode()).hexdigest()
+        what = hashed(f"GET:{path}".encode()).hexdigest()
+        middle = f"{told['nonce']}:{told['nc']}:{told['cnonce']}:{told['qop']}"
+        right = hashed(f"{whose}:{middle}:{what}".encode()).hexdigest()
+        seen = self._nonces[told["nonce"]]
+        is_new = told["nc"] not in seen
+        seen.add(told["nc"])
+        if self.forgets:
+            del self._nonces[told["nonce"]]
+        return is_new and told["response"] == right
 
     def _answered(self, path: str, asked: dict[str, str]) -> dict[str, object] | None:
         if asked.get("id") != "0":

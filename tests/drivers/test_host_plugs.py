@@ -14,7 +14,8 @@ import pytest
 
 from drivers.client import HostClient
 from drivers.errors import HostError
-from drivers.host.config import HostConfig, write_host_config
+from drivers.host.config import HostConfig, read_host_config, write_host_config
+from drivers.plug_login import Login
 from drivers.plug_switch import HOLD_S
 from drivers.profile import load_profile
 from drivers.simulators import PtyMachine, Wishes
@@ -63,6 +64,34 @@ def test_nothing_goes_on_and_nothing_starts_before_a_person_asks(folder):
         lab.until(lambda: lab.state.plugs["spindle"] == "off", 30.0)
         lab.wait(60.0)
         assert (spindle.history, supply.history) == ([True, False], [True])
+
+
+def test_a_plug_with_a_password_is_opened_by_what_stands_in_the_hosts_file(folder):
+    now = [0.0]
+    with ShellyGen2(lambda: now[0]) as spindle, Tasmota(lambda: now[0]) as supply:
+        for plug in (spindle, supply):
+            plug.password = "s3cret"
+        plugs = {"spindle": spindle.address, "mains": supply.address}
+        known = {f"127.0.0.1:{one.port}": Login("admin", "s3cret") for one in (spindle, supply)}
+        lab = Lab(folder, "grbl-1.1", plugs=plugs, plug_logins=known)
+        powered(lab)
+        lab.machine.stop("otto", lab.now)
+        lab.until(lambda: set(lab.state.plugs.values()) == {"off"}, 30.0)
+        assert (spindle.history, supply.history) == ([True, False], [True, False])
+        lab.machine.leave(lab.now)
+        lab.close()
+
+
+def test_the_hosts_file_keeps_passwords_for_its_owner_alone(folder):
+    config = HostConfig(
+        *("anna", "mill", "/dev/null", 115200, load_profile("grbl-1.1"), "x"),
+        *(folder / "s", folder),
+        plug_logins={"10.0.0.2": Login("admin", "s3cret")},
+    )
+    write_host_config(folder / "host.json", config)
+    assert (folder / "host.json").stat().st_mode & 0o077 == 0
+    assert read_host_config(folder / "host.json") == config
+    assert "s3cret" not in repr(config)
 
 
 def test_a_stop_switches_off_what_hangs_on_plugs_and_says_whether_they_confirmed(folder):

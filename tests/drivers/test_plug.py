@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from drivers.errors import HostError
 from drivers.plug import Ask, Maker, Told, is_plug, parse_plug, path_of, read_answer
 from drivers.plug_http import MAX_ANSWER_BYTES, PATIENCE_S, STEP_S, Question
+from drivers.plug_login import Login, read_challenge
 from drivers.plug_switch import HOLD_S, PlugSwitch, PlugWord
 from tests.drivers.plugs import MAKERS, ShellyGen2, Tasmota
 
@@ -59,8 +60,8 @@ def switch_of():
     """Return what makes the switch of a server; each is let go of at the end."""
     made = []
 
-    def make(server, *, holds=True):
-        made.append(PlugSwitch(parse_plug(server.address), holds=holds))
+    def make(server, login=None, *, holds=True):
+        made.append(PlugSwitch(parse_plug(server.address), login, holds=holds))
         return made[-1]
 
     yield make
@@ -235,6 +236,60 @@ def test_a_plug_that_wants_a_password_says_so(plug, clock, switch_of):
     switch.on()
     clock.until(switch, lambda: switch.trouble is not None)
     assert switch.trouble.code == "host.plug_locked"
+
+
+LOGIN = Login("admin", "j:ö ker")
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+@pytest.mark.parametrize("algorithm", ["SHA-256", "MD5"])
+def test_a_plug_with_a_password_is_switched_and_renewed(plug, clock, switch_of, algorithm, forgets):
+    plug.password, plug.algorithm, plug.forgets = LOGIN.password, algorithm, forgets
+    switch = switch_of(plug, LOGIN)
+    switch.on()
+    clock.until(switch, lambda: switch.is_on)
+    clock.drive(switch, 60.0)
+    assert switch.is_on
+    assert plug.is_on
+    switch.off()
+    clock.until(switch, lambda: switch.word is PlugWord.OFF)
+    assert plug.history == [True, False]
+    if not forgets:
+        # One challenge serves all questions of a Gen2; the others are told with each.
+        assert plug.refused == (1 if plug.spec == "shelly-gen2" else 0)
+
+
+def test_a_wrong_password_is_said_and_not_tried_for_ever(plug, clock, switch_of):
+    plug.password = "another"
+    switch = switch_of(plug, LOGIN)
+    switch.on()
+    clock.until(switch, lambda: switch.trouble is not None)
+    assert switch.trouble.code == "host.plug_locked"
+    assert plug.refused <= 2
+    assert plug.history == []
+
+
+def test_the_password_stands_in_no_path_and_no_sentence(plug, clock, switch_of):
+    plug.password = LOGIN.password
+    for answer in (None, (500, b"x"), (200, b"[]")):
+        plug.answer = answer
+        switch = switch_of(plug, LOGIN)
+        switch.on()
+        clock.drive(switch, 10.0)
+        said = [repr(LOGIN), str(switch.trouble), repr(switch.trouble), str(switch.take_loss())]
+        assert not any(LOGIN.password in text for text in (*said, *plug.asked))
+    assert plug.asked
+
+
+@given(value=st.text(max_size=300))
+def test_whatever_a_plug_asks_is_a_challenge_that_can_be_answered_or_none(value):
+    asked = read_challenge(f"Digest {value}")
+    if asked is not None:
+        header = LOGIN.digest(asked, "/x", 1, "c")
+        assert header.isascii()
+        assert "\r" not in header
+        assert "\n" not in header
+        assert LOGIN.password not in header
 
 
 @pytest.mark.parametrize("chunked", [False, True])

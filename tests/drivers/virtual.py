@@ -14,6 +14,7 @@ from drivers.host.machine import Machine
 from drivers.journal import Journal
 from drivers.plug import is_plug
 from drivers.plug_http import STEP_S
+from drivers.plug_login import Login
 from drivers.profile import load_profile
 from drivers.session import Session
 from drivers.simulators import Firmware, Wishes, build
@@ -100,6 +101,7 @@ class Lab:
         limits: dict[str, object] | None = None,
         heartbeat: str = "",
         plugs: dict[str, str] | None = None,
+        plug_logins: dict[str, Login] | None = None,
         **profile: object,
     ) -> None:
         self.now = 0.0
@@ -119,6 +121,7 @@ class Lab:
             state_dir=folder,
             heartbeat=heartbeat,
             plugs=plugs or {},
+            plug_logins=plug_logins or {},
             limits=limits or {"nozzle_max_c": 260.0, "bed_max_c": 110.0},
         )
         self.journal = Journal(folder)
