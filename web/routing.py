@@ -6,12 +6,16 @@ time, and a node has hundreds, each with the validators of its fields.
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from web.modules import API, gate
+
+# FastAPI would load all of Pydantic 1 only to see that nothing here is made with it.
+sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
 
 _PROBLEM: Final = {
     "type": "object",

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_datetime
-from babel.messages.pofile import read_po
+
+from jobs.domain.pofile import read_sentences
 
 Value = str | int | float
 
@@ -118,10 +119,4 @@ def _pseudo(sentence: str) -> str:
 @functools.cache
 def _read(locale: str) -> Mapping[str, str]:
     folder = resources.files("jobs.domain") / "locale" / locale / "LC_MESSAGES"
-    with (folder / "fabnode.po").open("rb") as file:
-        catalogue = read_po(file, locale=locale, abort_invalid=True)
-    return {
-        str(message.id): str(message.string)
-        for message in catalogue
-        if message.id and message.string
-    }
+    return read_sentences((folder / "fabnode.po").read_text(encoding="utf-8"))
