@@ -546,6 +546,7 @@ PAGES = (
     "/book?job={waiting}",
     "/machines/prusa/wait",
     "/notices",
+    "/house",
     "/queue",
     "/jobs/new",
     "/jobs/{running}",

@@ -35,7 +35,7 @@ class PlanIn(WishIn):
     """On which machine and when a job is to start."""
 
     machine: ShortText
-    start: AwareDatetime
+    start: Instant
 
 
 class StartIn(WishIn):

@@ -13,6 +13,7 @@ from jobs.domain.errors import InvalidError
 from jobs.domain.people import Role
 from web.auth import Visitor
 from web.context import Web
+from web.menu import is_in_menu
 
 SAID = frozenset(
     {
@@ -107,12 +108,29 @@ def page(
         modules=web.services.modules.on() if knows else frozenset(),
         clock_is_wrong=knows and not web.services.clock.trusted(web.clock()),
         shares=knows and web.shares(),
+        tab=_tab_of(request.url.path),
         said=said if said in SAID else "",
         now=web.clock(),
         house=house,
         **values,
     )
     return HTMLResponse(html, status)
+
+
+def _tab_of(path: str) -> str:
+    """Return the name of the tab that a page belongs to; "" if to none.
+
+    >>> [_tab_of(path) for path in ("/machines/saw", "/bookings/1", "/jobs/1", "/rules", "/stop")]
+    ['machines', 'book', 'queue', 'house', '']
+    """
+    first = path.split("/")[1]
+    if path == "/jobs/new":
+        return "make"
+    if is_in_menu(path) and first != "bookings":
+        return "house"
+    return {"machines": "machines", "bookings": "book", "book": "book", "jobs": "queue"}.get(
+        first, ""
+    )
 
 
 def go(path: str, said: str = "") -> RedirectResponse:
