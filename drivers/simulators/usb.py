@@ -15,6 +15,10 @@ from pathlib import Path
 from drivers.errors import SimulatorError
 
 _CONTROLLER = "0000:00:14.0"
+_PLUG = re.compile(
+    r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})(?::([\w.-]{0,40}))?(?::(\d{1,3}-\d{1,3}(?:\.\d{1,3}){0,6})?)?",
+    re.ASCII,
+)
 _NUMBER = re.compile(r"\d+$")
 
 
@@ -40,13 +44,11 @@ class Plug:
         >>> Plug.read("1a86:7523::1-1.2").position
         '1-1.2'
         """
-        parts = text.split(":")
-        if not 2 <= len(parts) <= 4 or not parts[0] or not parts[1]:
-            raise SimulatorError("simulator.plug", text=text)
-        vendor, product, *rest = parts
-        serial = rest[0] if rest else ""
-        position = rest[1] if len(rest) > 1 else "1-1"
-        return cls(vendor, product, serial, position or "1-1")
+        found = _PLUG.fullmatch(text)
+        if found is None:
+            raise SimulatorError("simulator.plug", text=text[:80])
+        vendor, product, serial, position = found.groups("")
+        return cls(vendor.lower(), product.lower(), serial, position or "1-1")
 
 
 class UsbSide:

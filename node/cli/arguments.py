@@ -173,6 +173,11 @@ def _add_wire(commands: Commands) -> None:
     simulate.add_argument(
         "--fault", action="append", default=[], metavar="SPEC", help="cli.help.simulate.fault"
     )
+    simulate.add_argument("--baud", type=_whole, metavar="N", help="cli.help.simulate.baud")
+    simulate.add_argument("--hears-rates", action="store_true", help="cli.help.simulate.rates")
+    simulate.add_argument(
+        "--usb", metavar="VENDOR:PRODUCT[:SERIAL[:SOCKET]]", help="cli.help.simulate.usb"
+    )
 
 
 def _add_files(commands: Commands) -> None:

@@ -44,12 +44,18 @@ def demo(args: argparse.Namespace) -> int:
 
 def simulate(args: argparse.Namespace) -> int:
     """Be a machine on a pseudo-terminal until told to end."""
+    from drivers.simulators import Wishes
     from drivers.simulators import simulate as live
+    from drivers.simulators.usb import Plug
 
     link: Path = args.link
     if not link.name or not link.parent.is_dir():
         raise InvalidError("simulator.no-folder", file=str(link))
     if link.exists() and not link.is_symlink():
         raise InvalidError("simulator.no-link", file=str(link))  # it would be overwritten
-    live(args.profile, link, speed=args.speed, seed=args.seed, faults=args.fault)
+    plug = Plug.read(args.usb) if args.usb else None
+    if plug is not None and link.absolute().parent.name != "dev":
+        raise InvalidError("simulator.no-dev", file=str(link))
+    wishes = Wishes(baud=args.baud, plug=plug, hears_rates=args.hears_rates)
+    live(args.profile, link, args.speed, args.seed, args.fault, wishes=wishes)
     return 0

@@ -283,9 +283,33 @@ def test_a_simulated_machine_lives_until_it_is_told_to_end(start, tmp_path, numb
     assert not link.is_symlink()
 
 
+def test_a_simulated_board_is_listed_by_its_usb_side_and_its_rate_is_found(
+    start, fabnode, tmp_path, monkeypatch
+):
+    root = tmp_path / "root"
+    (root / "dev").mkdir(parents=True)
+    link = root / "dev" / "ttyUSB0"
+    rate = ("--baud", "57600", "--hears-rates", "--speed", "20")
+    usb = ("--usb", "1A86:7523:A5069RR4:1-1.2")
+    machine = start("simulate", "marlin-2", "--link", link, *rate, *usb)
+    machine.wait_until(lambda: link.is_symlink() and (root / "dev/serial/by-path").is_dir())
+    monkeypatch.setenv("FABNODE_DEVICES", str(root))
+    [port] = fabnode("ports", "--json").json["ports"]
+    assert (port["usb"], port["serial_number"]) == ("1a86:7523", "A5069RR4")
+    assert "/1.2:" in port["usb_position"]
+    probed = fabnode("ports", "--probe", port["port"], "--json").json
+    assert (probed["baud"], probed["profile"]) == (57_600, "marlin-2")
+    machine.signal(signal.SIGTERM)
+    assert machine.wait().code == 0
+    assert fabnode("ports", "--json").json["ports"] == []
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["marlin-2", "--link", "l", "--usb", "1a86:7523"], "must lie in a folder called dev"),
+        (["marlin-2", "--link", "l", "--usb", "1a86"], "“1a86” is no USB side"),
+        (["marlin-2", "--link", "l", "--usb", "1a86:7523:x:../../y"], "is no USB side"),
         (["marlin-9", "--link", "l"], "no simulated machine “marlin-9”. Choose one of: "),
         (["marlin-2", "--link", "l", "--fault", "los-ok=1"], "“los-ok”. Did you mean “lost-ok”?"),
         (["marlin-2", "--link", "l", "--fault", "lost-ok=7"], "“lost-ok=7” needs a chance"),
