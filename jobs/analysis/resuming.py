@@ -7,10 +7,11 @@ through the same checks, and whose first lines a person reads before they are se
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from jobs.analysis.program import prepare_program
 from jobs.analysis.reading import Program
 from jobs.analysis.spans import layer_starts
 from jobs.analysis.stream import spaced
+from jobs.analysis.streamed import StreamLines
 from jobs.domain.machine import MachineLimits
 from jobs.domain.preflight import Finding, FindingCode, Severity
 
@@ -33,6 +35,8 @@ PRIME_MM, RETRACT_MM = 15.0, 1.0  # of filament
 SPIN_UP_S = 4.0
 
 Lines32 = npt.NDArray[np.uint32]  # lines of the upload
+_NO_LINES: Lines32 = np.zeros(0, np.uint32)
+_INDEX_BYTES = 1 << 20  # of an index that are written anew at once
 _HEAT = re.compile(rb"M(104|109|140|190)(?!\d)")
 _TOOL = re.compile(rb"T(\d+)")
 _TARGET = re.compile(rb"[SR]([-+]?(?:\d+\.?\d*|\.\d+))")
@@ -59,22 +63,6 @@ class Wish:
     line: int = 0
     layer: int = 0
     height_mm: float | None = None
-
-
-@dataclass(slots=True)
-class _Lines:
-    """A stream's lines, as a bookmark reads them."""
-
-    lines: Sequence[bytes]
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def line(self, index: int) -> bytes:
-        return self.lines[index]
-
-    def source_line(self, index: int) -> int:
-        return index + 1
 
 
 @dataclass(slots=True)
@@ -135,77 +123,95 @@ def resume_program(
         `from_line` (of the upload), `rest_lines`, `layer_count`. Where no state can be told,
         the preamble is empty, nothing is written, and a finding says why.
     """
-    data = stream_path.read_bytes()
-    lines = data.splitlines()
-    index = np.frombuffer(index_path.read_bytes(), "<u4")
-    layers = _LayerLines()
-    Program(BytesIO(data), machine, dialect).read([layers])
-    starts = layers.lines
-    at = _begin_at(wish, index, starts)
-    if at is None or not 0 < at < len(lines):
-        return _refused(FindingCode.RESUME_NO_LINE, wish.line)
-    if dialect == FARMBOT:
-        # Which pins were on and where it stands is nothing that its lines would tell again.
-        return _refused(FindingCode.RESUME_NO_PLACE, int(index[at]))
-    if dialect == "marlin":
-        preamble = _print_preamble(lines, at, wish, machine)
-    else:
-        ways = _Ways(at)
-        Program(BytesIO(data), machine, dialect).read([ways])
-        preamble = _mill_preamble(lines, at, ways, kind)
-    if preamble is None:
-        return _refused(FindingCode.RESUME_NO_PLACE, int(index[at]))
-    preamble = [spaced(line) for line in preamble]
-    rest = lines[at:]
-    out_dir.mkdir(parents=True, exist_ok=True)
-    made = out_dir / "resumed.gcode"
-    # Examined as if the nozzle had been driven to where a person says that it stands: to the
-    # checks a G92 from a place that nobody knows would shift all that follows.
-    as_driven = [line.replace(b"G92Z", b"G1F600Z") for line in preamble]
-    made.write_bytes(b"\n".join([*as_driven, *rest, b""]))
-    result = prepare_program(
-        made, out_dir, machine, dialect, forbidden, density_g_cm3, kind, family, macros
-    )
-    whole = b"\n".join([*preamble, *rest, b""])
-    made.write_bytes(whole)
-    if result["stream_lines"] != len(preamble) + len(rest):
-        return _refused(FindingCode.RESUME_NO_LINE, int(index[at]))
-    if (out_dir / "stream").exists():
-        (out_dir / "stream").write_bytes(whole)
-        digest = hashlib.sha256(whole).hexdigest()
-        result = {**result, "stream_sha256": digest, "stream_bytes": len(whole)}
-    _true_lines(out_dir / "index.u32", result, index[at:], len(preamble))
-    return {
-        **result,
-        "preamble": [line.decode("ascii", "replace") for line in preamble],
-        "following": [line.decode("ascii", "replace") for line in lines[at : at + FOLLOWING]],
-        "from_line": int(index[at]),
-        "rest_lines": len(lines) - at,
-        "layer_count": len(starts),
-        "tool": _tool_at(lines[:at]),
-    }
+    index: Lines32 = np.memmap(index_path, "<u4", "r") if index_path.stat().st_size else _NO_LINES
+    layers = _Layers(wish.layer)
+    _read(stream_path, machine, dialect, layers)
+    at = layers.found if wish.layer else _at_line(wish.line, index)
+    with StreamLines(stream_path) as lines:
+        if at is None or not 0 < at < len(lines):
+            return _refused(FindingCode.RESUME_NO_LINE, wish.line)
+        if dialect == FARMBOT:
+            # Which pins were on and where it stands is nothing that its lines would tell again.
+            return _refused(FindingCode.RESUME_NO_PLACE, int(index[at]))
+        if dialect == "marlin":
+            preamble = _print_preamble(lines, at, wish, machine)
+        else:
+            ways = _Ways(at)
+            _read(stream_path, machine, dialect, ways)
+            preamble = _mill_preamble(lines, at, ways, kind)
+        if preamble is None:
+            return _refused(FindingCode.RESUME_NO_PLACE, int(index[at]))
+        preamble = [spaced(line) for line in preamble]
+        out_dir.mkdir(parents=True, exist_ok=True)
+        made = out_dir / "resumed.gcode"
+        # Examined as if the nozzle had been driven to where a person says that it stands: to
+        # the checks a G92 from a place that nobody knows would shift all that follows.
+        _write(made, [line.replace(b"G92Z", b"G1F600Z") for line in preamble], lines, at)
+        result = prepare_program(
+            made, out_dir, machine, dialect, forbidden, density_g_cm3, kind, family, macros
+        )
+        _write(made, preamble, lines, at)
+        if result["stream_lines"] != len(preamble) + len(lines) - at:
+            return _refused(FindingCode.RESUME_NO_LINE, int(index[at]))
+        if (out_dir / "stream").exists():
+            shutil.copyfile(made, out_dir / "stream")
+            with made.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            result |= {"stream_sha256": digest, "stream_bytes": made.stat().st_size}
+        _true_lines(out_dir / "index.u32", result, index[at:], len(preamble))
+        following = lines.span(at, at + FOLLOWING)
+        return {
+            **result,
+            "preamble": [line.decode("ascii", "replace") for line in preamble],
+            "following": [line.decode("ascii", "replace") for line in following],
+            "from_line": int(index[at]),
+            "rest_lines": len(lines) - at,
+            "layer_count": layers.count,
+            "tool": _tool_at(lines, at),
+        }
 
 
-def _tool_at(lines: Sequence[bytes]) -> int:
-    for line in reversed(lines):
+def _read(path: Path, machine: MachineLimits, dialect: str, reader: Reader) -> None:
+    with path.open("rb") as file:
+        Program(file, machine, dialect).read([reader])
+
+
+def _write(path: Path, preamble: Sequence[bytes], lines: StreamLines, at: int) -> None:
+    with path.open("wb") as file:
+        file.writelines(line + b"\n" for line in preamble)
+        lines.copy_rest(at, file)
+
+
+def _tool_at(lines: StreamLines, at: int) -> int:
+    tool = 0
+    for line in lines.span(0, at):
         if line[:1] in b"TGM" and b"T" in line and (found := _TOOL.search(line)):
-            return int(found[1])
-    return 0
+            tool = int(found[1])
+    return tool
 
 
-class _LayerLines(Reader):
-    """The stream line, from 0, of the first extruding move of each layer, as made."""
+class _Layers(Reader):
+    """How many layers there are, and where one of them begins.
 
-    def __init__(self) -> None:
-        self.lines: list[int] = []
+    :param wanted: its number, from 1, as made; 0: none.
+    :param found: the stream line, from 0, of its first extruding move; None: there is none.
+    """
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self.count = 0
+        self.found: int | None = None
         self._height = float("nan")
 
     def feed(self, piece: Piece) -> None:
         """Take the next piece."""
         heights, lines = layer_starts(piece, self._height)
-        if len(lines):
-            self._height = float(heights[-1])
-            self.lines += (lines + piece.first_line).tolist()
+        if not len(lines):
+            return
+        self._height = float(heights[-1])
+        if self.count < self._wanted <= self.count + len(lines):
+            self.found = int(lines[self._wanted - self.count - 1]) + piece.first_line
+        self.count += len(lines)
 
 
 class _Ways(Reader):
@@ -235,26 +241,22 @@ class _Ways(Reader):
             self.highest = highest if self.highest is None else max(self.highest, highest)
 
 
-def _begin_at(wish: Wish, index: Lines32, starts: Sequence[int]) -> int | None:
-    if wish.layer:
-        return starts[wish.layer - 1] if 0 < wish.layer <= len(starts) else None
-    found = int(np.searchsorted(index, wish.line))
+def _at_line(line: int, index: Lines32) -> int | None:
+    found = int(np.searchsorted(index, line))
     return found if found < len(index) else None
 
 
 def _print_preamble(
-    lines: Sequence[bytes], at: int, wish: Wish, machine: MachineLimits
+    lines: StreamLines, at: int, wish: Wish, machine: MachineLimits
 ) -> list[bytes] | None:
     """Heat, free the nozzle upwards, home X and Y, prime, go over the place, go down."""
-    text = _Lines(lines)
     mark = Bookmark()
     heat: dict[str, float] = {}
-    for number in range(at):
-        line = lines[number]
-        mark.take(number, line, text)
+    for number, line in enumerate(lines.span(0, at)):
+        mark.take(number, line, lines)
         if line[:1] == b"M" and (found := _HEAT.match(line)):
             _note_heat(heat, found[1], line, mark.tool)
-    said = mark.settle(text, at)
+    said = mark.settle(lines, at)
     if not {"X", "Y", "Z"} <= set(said):
         return None
     height = said["Z"] if wish.height_mm is None else wish.height_mm
@@ -308,10 +310,10 @@ def _heating(heat: dict[str, float]) -> list[str]:
     ]
 
 
-def _mill_preamble(lines: Sequence[bytes], at: int, ways: _Ways, kind: str) -> list[bytes] | None:
+def _mill_preamble(lines: StreamLines, at: int, ways: _Ways, kind: str) -> list[bytes] | None:
     """Up to the highest place of the program, spindle on, over the place, down at the feedrate."""
     state = _Mill()
-    for line in lines[:at]:
+    for line in lines.span(0, at):
         state.take(line)
     if ways.place is None:
         return None
@@ -347,16 +349,21 @@ def _true_lines(path: Path, result: dict[str, object], rest: Lines32, new: int) 
     """Have the index name lines of the upload, and findings too."""
     if not path.exists():
         return
-    made = np.frombuffer(path.read_bytes(), "<u4").astype(np.int64) - 1  # of the new file
-    true = np.concatenate((np.zeros(new, np.int64), rest.astype(np.int64)))
-    index = true[np.minimum(made, len(true) - 1)].astype("<u4").tobytes()
-    path.write_bytes(index)
-    result["index_sha256"] = hashlib.sha256(index).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("r+b") as file:
+        while data := file.read(_INDEX_BYTES):
+            made = np.frombuffer(data, "<u4").astype(np.int64) - 1 - new  # of the program's rest
+            true = np.where(made < 0, 0, rest[np.clip(made, 0, len(rest) - 1)])
+            file.seek(-len(data), os.SEEK_CUR)
+            index = true.astype("<u4").tobytes()
+            file.write(index)
+            digest.update(index)
+    result["index_sha256"] = digest.hexdigest()
     found = result["findings"]
     for finding in found if isinstance(found, list) else ():
         line = finding.get("line")
-        if isinstance(line, int) and 0 < line <= len(true):
-            finding["line"] = int(true[line - 1]) or None
+        if isinstance(line, int) and 0 < line <= new + len(rest):
+            finding["line"] = int(rest[line - 1 - new]) if line > new else None
 
 
 def _refused(code: FindingCode, line: int) -> dict[str, object]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from jobs.analysis import resuming, streamed
 from jobs.analysis.resuming import Wish, resume_program
 from jobs.analysis.stream import make_stream
 from jobs.domain.machine import MachineLimits
@@ -159,3 +161,46 @@ def test_a_printer_that_restarted_makes_the_rest_where_it_belongs(tmp_path, extr
         assert got[0] == pytest.approx(wanted[0], abs=1e-4)
         assert got[1] == pytest.approx(wanted[1], abs=1e-4)
     assert not plant.board.record.of("struck")
+
+
+@pytest.mark.parametrize("text", [printed(), printed("M83"), printed().rstrip("\n")])
+def test_where_the_blocks_of_lines_end_means_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    def every() -> list[object]:
+        found: list[object] = []
+        for wish in (*(Wish(line=line) for line in range(1, 34)), *map(_layer, range(7))):
+            result, out = resumed(tmp_path, text, wish)
+            names = ("stream", "index.u32") if result["report"] else ()
+            found.append((result, [(out / name).read_bytes() for name in names]))
+        return found
+
+    whole = every()
+    monkeypatch.setattr(streamed, "_BLOCK", 3)
+    monkeypatch.setattr(streamed, "_CHUNK_BYTES", 17)
+    monkeypatch.setattr(resuming, "_INDEX_BYTES", 20)
+    assert every() == whole
+
+
+def _layer(number: int) -> Wish:
+    return Wish(layer=number)
+
+
+def test_memory_does_not_grow_with_the_program(tmp_path: Path) -> None:
+    """What is held are a few blocks of lines, however many follow."""
+    layer = "G1 Z0.2 F600\nG1 X20 Y20 E0.5 F1800\nG1 X60 E1\nG1 Z0.4\nG1 X20 E1\nG1 Y60 E1\n"
+    peaks = []
+    for times in (40_000, 120_000):
+        text = "G28\nM109 S210\nM83\n" + layer * times
+        (stream, index) = tmp_path / "s", tmp_path / "i"
+        stream.write_text(text.replace(" ", ""))
+        np.arange(1, text.count("\n") + 1, dtype="<u4").tofile(index)
+        tracemalloc.start()
+        wish = Wish(layer=3)
+        result = resume_program(
+            stream, index, tmp_path / "out", wish, PRINTER, "marlin", [], None, "fdm"
+        )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert result["layer_count"] == 2 * times
+    assert peaks[1] < peaks[0] * 1.3
