@@ -1,5 +1,7 @@
 """Nothing overflows the ring of a board that reads nothing, and a stop goes out all the same."""
 
+from dataclasses import replace
+
 import pytest
 
 from drivers.profile import load_profile
@@ -105,3 +107,26 @@ def test_surplus_answers_without_number_do_not_end_a_program_too_early(joined):
     done = [line for line in bench.executed() if line.startswith("G1")]
     assert len(done) == len(LINES) - 1
     assert bench.machine.planner.is_idle
+
+
+@pytest.mark.parametrize("fills_queue", [False, True])
+def test_only_what_is_known_to_have_left_the_ring_is_safe_from_a_board_that_looks_away(
+    joined, fills_queue
+):
+    """Why no profile says `fills_queue`: a told place is no promise to read what comes for it."""
+    profile = replace(load_profile("marlin-2"), fills_queue=fills_queue)
+    told = ("emergency-parser", "advanced-ok")
+    lost = 0
+    for moment in range(8):
+        bench = joined("marlin-2", profile=profile, options=told)
+        bench.start([b"M117 line %06d of many" % number for number in range(120)])
+        while bench.machine.executed < 30 + moment:
+            bench.turn()
+        # Its main program does something else, as while it draws; bytes come in all the same.
+        serve, bench.machine._run = bench.machine._run, lambda: None
+        pump, bench.machine._pump = bench.machine._pump, lambda: None
+        bench.live(0.2)
+        bench.machine._run, bench.machine._pump = serve, pump
+        lost += bool(bench.machine.overflowed)
+        bench.until("finished", longest=120.0)
+    assert lost == (8 if fills_queue else 0)
