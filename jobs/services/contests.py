@@ -1,9 +1,12 @@
-"""Contesting a result or a no-show: one note, decided by somebody else, corrected in the books."""
+"""Contesting a result, what was counted, or a no-show: one note, decided by somebody else.
+
+What is upheld is corrected in the books by a new record.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -28,6 +31,7 @@ from jobs.store.upkeep import Clearing, Contest
 DAYS_KEY: Final = "clearing.contest-days"
 _OPEN, _UPHELD, _REJECTED = "open", "upheld", "rejected"
 _SHOWN: Final = 100
+_MOST_COUNTED: Final = 100_000  # minutes, or grams, of one run
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +62,7 @@ class ContestView:
 class _Matter:
     """What is contested: whose it is, since when, and who had a hand in it."""
 
-    kind: str  # result, no-show
+    kind: str  # result, use, no-show
     person_id: str
     since: datetime
     what: str
@@ -77,7 +81,8 @@ class Contests:
     def open(self, actor: Actor, about: str, note: str, now: datetime) -> str:
         """Take a person's one note about a run of their own or a no-show; return its id.
 
-        :param about: `attempt:<id>` or `booking:<id>`.
+        :param about: `attempt:<id>` (its result), `use:<id>` (the time and material that were
+            counted for it) or `booking:<id>`.
         :raises RefusedError: `contest-late` after the days for it, `contested` a second time.
         """
         note = needed_text(note, 500, "note")
@@ -117,15 +122,29 @@ class Contests:
         return row.id
 
     def decide(
-        self, actor: Actor, contest_id: str, reason: str, now: datetime, *, upheld: bool
+        self,
+        actor: Actor,
+        contest_id: str,
+        reason: str,
+        now: datetime,
+        *,
+        upheld: bool,
+        minutes: float | None = None,
+        mass_g: float | None = None,
     ) -> None:
         """Decide a note; what is upheld is corrected by a new record, never by changing an old one.
 
+        :param minutes: and *mass_g*: what counts instead, of contested use; None: nothing.
+        :raises InvalidError: `contest.amount` if that is more than any run takes.
         :raises RefusedError: `involved` for whoever had a hand in it.
         """
         if not actor.is_at_least(Role.OPERATOR):
             raise NotAllowedError("person.not-allowed", needed=Role.OPERATOR.value)
         reason = needed_text(reason, 500, "reason")
+        counts = {
+            "effort_ms": round(_amount(minutes, "minutes") * 60_000),
+            "mass_mg": round(_amount(mass_g, "mass_g") * 1000),
+        }
         with self._database.write() as session:
             row = session.get(Contest, contest_id, with_for_update=True)
             if row is None:
@@ -138,7 +157,7 @@ class Contests:
             row.state = _UPHELD if upheld else _REJECTED
             row.decided_at, row.decided_by, row.reason = now, actor.person_id, reason
             if upheld:
-                row.record_id = self._correct(session, row, matter, actor, now)
+                row.record_id = self._correct(session, row, matter, actor, counts, now)
             fields = {"what": matter.what, "reason": reason}
             code, about = f"contest-{row.state}", f"contest:{row.id}"
             tell(session, self._workshop, row.person_id, code, fields, now, about)
@@ -165,7 +184,13 @@ class Contests:
         return "" if known or is_late or not is_theirs else matter.what
 
     def _correct(
-        self, session: Session, row: Contest, matter: _Matter, actor: Actor, now: datetime
+        self,
+        session: Session,
+        row: Contest,
+        matter: _Matter,
+        actor: Actor,
+        counts: Mapping[str, int],
+        now: datetime,
     ) -> str:
         facts: dict[str, Json] = {
             "type": "correction",
@@ -175,11 +200,21 @@ class Contests:
             "result": "contest-upheld",
             "agent": alias_of(session, actor.person_id, self._workshop),
         }
+        if matter.kind == "use":
+            facts |= counts
         if matter.kind == "no-show":
             booking = session.get_one(Allocation, row.about.partition(":")[2])
             facts["missed_us"] = round(matter.since.timestamp() * 1e6)
             booking.missed_at = None  # it counts no more; the ledger keeps that it did
         return self._ledger.append(session, facts, now, None).id
+
+
+def _amount(value: float | None, field: str) -> float:
+    if value is None:
+        return 0.0
+    if not 0 <= value <= _MOST_COUNTED:
+        raise InvalidError("contest.amount", field=field, most=_MOST_COUNTED)
+    return value
 
 
 def _days(session: Session) -> int:
@@ -189,14 +224,14 @@ def _days(session: Session) -> int:
 
 def _matter(session: Session, about: str) -> _Matter:
     kind, _, what_id = about.partition(":")
-    if kind == "attempt":
-        return _run(session, what_id)
+    if kind in ("attempt", "use"):
+        return _run(session, what_id, "use" if kind == "use" else "result")
     if kind == "booking":
         return _no_show(session, what_id)
     raise InvalidError("contest.about", field="about")
 
 
-def _run(session: Session, attempt_id: str) -> _Matter:
+def _run(session: Session, attempt_id: str, kind: str) -> _Matter:
     attempt = session.get(Attempt, attempt_id)
     if attempt is None or attempt.ended_at is None:
         raise NotFoundError("contest.nothing")
@@ -208,7 +243,7 @@ def _run(session: Session, attempt_id: str) -> _Matter:
         hands.add(arming.person_id)
     record = session.scalar(select(Record.id).where(Record.attempt_id == attempt_id))
     since = max([attempt.ended_at, *(one.at for one in cleared)])
-    return _Matter("result", job.person_id, since, job.title, frozenset(hands), record)
+    return _Matter(kind, job.person_id, since, job.title, frozenset(hands), record)
 
 
 def _no_show(session: Session, allocation_id: str) -> _Matter:

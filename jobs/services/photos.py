@@ -50,6 +50,11 @@ def photo_path(workshop: Workshop, sha256: str | None) -> Path:
     return _path(workshop, sha256)
 
 
+def photo_folder(workshop: Workshop) -> Path:
+    """Return where photographs lie."""
+    return _room(workshop.work_dir)
+
+
 def _room(work_dir: Path) -> Path:
     folder = work_dir / "photos"
     folder.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,7 @@ from jobs.services.notices import Notices
 from jobs.services.offering import Offers
 from jobs.services.outbox import Outbox
 from jobs.services.people import People
+from jobs.services.photo_keeping import PhotoKeeping
 from jobs.services.pictures import Pictures
 from jobs.services.planning import Planning
 from jobs.services.ports import Ports
@@ -68,6 +69,7 @@ class Services:
     clock: Clock
     modules: Modules
     clearing: Clearing
+    photos: PhotoKeeping
     contests: Contests
     importing: Importing
     day_sheet: DaySheet
@@ -130,6 +132,7 @@ def build_services(workshop: Workshop) -> Services:
         clock=Clock(workshop),
         modules=Modules(workshop),
         clearing=Clearing(workshop),
+        photos=PhotoKeeping(workshop),
         contests=Contests(workshop),
         importing=Importing(workshop),
         day_sheet=DaySheet(workshop),

@@ -1,13 +1,13 @@
-"""Service by use: work that a machine needs after so many hours or so much filament."""
+"""Service by use: work that a machine needs after hours, metres of filament or of travel."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.care import needed_text, one_line
@@ -23,14 +23,19 @@ from jobs.store.upkeep import ServiceCounter, ServiceDone
 
 _HOUR_S: Final = 3600
 _METRE_MM: Final = 1000
+_WAYS: Final = ("travel_mm", "print_mm", "cut_mm")  # of a report: without making, and with
 _MOST_HOURS: Final = 100_000
 _MOST_METRES: Final = 1_000_000
+_MOST_TRAVEL: Final = 100_000_000
+_KINDS: Final = 3  # of amounts, of which a counter has one
 _MOST_COUNTERS: Final = 30  # of one machine
 
 
 @dataclass(frozen=True, slots=True)
 class CounterView:
     """How far a counter has come since the work was last done.
+
+    Metres (`_m`) are of filament, metres of travel (`_travel_m`) those that the axes went.
 
     :param share: of what it waits for; from 1 on the work is due.
     """
@@ -41,8 +46,10 @@ class CounterView:
     name: str
     every_h: float | None
     every_m: float | None
+    every_travel_m: float | None
     used_h: float
     used_m: float
+    used_travel_m: float
     share: float
     since_at: datetime
     done_by: str  # who did it last; "" before the first time
@@ -75,6 +82,7 @@ class Servicing:
         *,
         every_h: float | None = None,
         every_m: float | None = None,
+        every_travel_m: float | None = None,
     ) -> str:
         """Begin to count for some work, from now on; return the counter's id.
 
@@ -83,7 +91,8 @@ class Servicing:
         _must_be(actor, Role.OPERATOR)
         name = one_line(needed_text(name, 80, "name"), 80, "name")
         hours, metres = _amount(every_h, _MOST_HOURS), _amount(every_m, _MOST_METRES)
-        if (hours is None) == (metres is None):
+        travel = _amount(every_travel_m, _MOST_TRAVEL)
+        if [hours, metres, travel].count(None) != _KINDS - 1:
             raise InvalidError("service.every", field="every")
         with self._database.write() as session:
             machine = machine_of(session, slug)
@@ -98,6 +107,7 @@ class Servicing:
                 name=name,
                 every_s=None if hours is None else round(hours * _HOUR_S),
                 every_mm=None if metres is None else round(metres * _METRE_MM),
+                every_travel_mm=None if travel is None else round(travel * _METRE_MM),
                 since_at=now,
             )
             session.add(row)
@@ -109,15 +119,16 @@ class Servicing:
         note = one_line(note, 200, "note")
         with self._database.write() as session:
             row = _counter(session, counter_id)
-            used_s, used_mm = _used(session, row)
+            used = _used(session, row)
             session.add(
                 ServiceDone(
                     id=self._workshop.new_id(),
                     counter_id=row.id,
                     person_id=actor.person_id,
                     at=now,
-                    used_s=used_s,
-                    used_mm=used_mm,
+                    used_s=used.s,
+                    used_mm=used.mm,
+                    used_travel_mm=used.travel_mm,
                     note=note,
                 )
             )
@@ -168,8 +179,13 @@ def _counters(session: Session, slug: str | None) -> list[CounterView]:
         query = query.where(Machine.slug == slug)
     views = []
     for row, machine_slug, machine_name in session.execute(query).all():
-        used_s, used_mm = _used(session, row)
-        share = used_s / row.every_s if row.every_s else used_mm / (row.every_mm or 1)
+        used = _used(session, row)
+        if row.every_s:
+            share = used.s / row.every_s
+        elif row.every_mm:
+            share = used.mm / row.every_mm
+        else:
+            share = used.travel_mm / (row.every_travel_mm or 1)
         by = session.scalar(
             select(Person.name)
             .join(ServiceDone, ServiceDone.person_id == Person.id)
@@ -185,8 +201,10 @@ def _counters(session: Session, slug: str | None) -> list[CounterView]:
                 row.name,
                 None if row.every_s is None else row.every_s / _HOUR_S,
                 None if row.every_mm is None else row.every_mm / _METRE_MM,
-                used_s / _HOUR_S,
-                used_mm / _METRE_MM,
+                None if row.every_travel_mm is None else row.every_travel_mm / _METRE_MM,
+                used.s / _HOUR_S,
+                used.mm / _METRE_MM,
+                used.travel_mm / _METRE_MM,
                 share,
                 row.since_at,
                 by or "",
@@ -195,19 +213,36 @@ def _counters(session: Session, slug: str | None) -> list[CounterView]:
     return sorted(views, key=lambda one: (-one.share, one.machine_name, one.name))
 
 
-def _used(session: Session, row: ServiceCounter) -> tuple[int, int]:
-    """Return seconds of running and millimetres of filament since the work was last done.
+class _Used(NamedTuple):
+    s: int
+    mm: int  # of filament
+    travel_mm: int  # of the axes, with and without making
 
-    Of a run that ended early the filament counts by the share of its lines.
+
+def _used(session: Session, row: ServiceCounter) -> _Used:
+    """Return what a machine has done since the work was last done.
+
+    Of a run that ended early filament and travel count by the share of its lines. Travel is the
+    planned way of its program; what a person moves by hand is not known.
     """
+    # Dividing comes last: in whole numbers a share would be 0.
     share = func.coalesce(Preflight.filament_um, 0) * Attempt.acked / func.nullif(Attempt.total, 0)
+    way: ColumnElement[float] = sum(
+        (func.coalesce(Preflight.report[name].as_float(), 0.0) for name in _WAYS),
+        start=literal(0.0),
+    )
+    way_share = way * Attempt.acked / func.nullif(Attempt.total, 0)
     query = (
-        select(func.sum(Attempt.machine_ms), func.sum(func.coalesce(share, 0)))
+        select(
+            func.sum(Attempt.machine_ms),
+            func.sum(func.coalesce(share, 0)),
+            func.sum(func.coalesce(way_share, 0.0)),
+        )
         .outerjoin(Preflight, Preflight.id == Attempt.preflight_id)
         .where(Attempt.machine_id == row.machine_id, Attempt.ended_at > row.since_at)
     )
-    ms, um = session.execute(query).one()
-    return int(ms or 0) // 1000, int(um or 0) // 1000
+    ms, um, mm = session.execute(query).one()
+    return _Used(int(ms or 0) // 1000, int(um or 0) // 1000, round(mm or 0.0))
 
 
 def _counter(session: Session, counter_id: str) -> ServiceCounter:

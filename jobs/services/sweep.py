@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from jobs.domain.job import JobState
 from jobs.services.clock import is_trusted
+from jobs.services.photo_keeping import drop_files, forget_photos
 from jobs.services.programs import Programs
 from jobs.services.signing_in import TRIES_WITHIN
 from jobs.services.workshop import Workshop
@@ -50,9 +51,10 @@ class Swept:
     armings: int
     preflights: int
     acts: int
+    photos: int
 
 
-_NOTHING: Final = Swept(0, 0, 0, 0, 0, 0, 0, 0)
+_NOTHING: Final = Swept(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Sweep:
@@ -70,6 +72,7 @@ class Sweep:
         with self._workshop.database.write() as session:
             if not is_trusted(session, now):
                 return _NOTHING
+            forget_photos(session, now)
             rows = (
                 _drop(session, SignIn.token_sha256, SignIn.expires_at <= now),
                 _drop(
@@ -94,7 +97,9 @@ class Sweep:
                 _drop(session, MachineAct.id, MachineAct.at < now - ACTS_KEPT),
             )
         files = self._programs.forget(lambda: self._needed(now), (now - _FRESH).timestamp(), _MOST)
-        swept = Swept(files, *rows)
+        with self._workshop.database.read() as session:
+            photos = drop_files(session, self._workshop, now, _MOST)
+        swept = Swept(files, *rows, photos)
         if any(astuple(swept)):
             log.info("swept: %s", swept)
         return swept

@@ -47,7 +47,10 @@ class ClockEvent(Base):
 
 
 class Clearing(Base):
-    """What a person took off a machine, how it had become, and where it lies; only added to."""
+    """What a person took off a machine, how it had become, and where it lies.
+
+    Only added to; the photo alone goes when its time is over.
+    """
 
     __tablename__ = "clearing"
     __table_args__ = (Index("ix_clearing_machine_at", "machine_id", "at"),)
@@ -64,12 +67,14 @@ class Clearing(Base):
 
 
 class Contest(Base):
-    """A person's "that is wrong" about a result or a no-show, once, and what was decided."""
+    """A person's "that is wrong" about a result, its use or a no-show, once, and the decision."""
 
     __tablename__ = "contest"
     __table_args__ = (Index("ix_contest_state_at", "state", "at"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    about: Mapped[str] = mapped_column(String(80), unique=True)  # attempt:<id>, booking:<id>
+    about: Mapped[str] = mapped_column(
+        String(80), unique=True
+    )  # attempt:<id>, use:<id>, booking:<id>
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
     at: Mapped[datetime] = mapped_column(Instant)
     note: Mapped[str] = mapped_column(String(500))
@@ -114,7 +119,7 @@ class NearMiss(Base):
 
 
 class ServiceCounter(Base):
-    """Work that a machine needs after so many hours or so much filament."""
+    """Work that a machine needs after so many hours, or metres of filament or of travel."""
 
     __tablename__ = "service_counter"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -122,6 +127,7 @@ class ServiceCounter(Base):
     name: Mapped[str] = mapped_column(String(80))
     every_s: Mapped[int | None] = mapped_column(BigInteger)  # of running
     every_mm: Mapped[int | None] = mapped_column(BigInteger)  # of filament
+    every_travel_mm: Mapped[int | None] = mapped_column(BigInteger)  # of its axes
     since_at: Mapped[datetime] = mapped_column(Instant)  # of the last time it was done
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
 
@@ -137,6 +143,7 @@ class ServiceDone(Base):
     at: Mapped[datetime] = mapped_column(Instant)
     used_s: Mapped[int] = mapped_column(BigInteger)
     used_mm: Mapped[int] = mapped_column(BigInteger)
+    used_travel_mm: Mapped[int] = mapped_column(BigInteger)
     note: Mapped[str] = mapped_column(String(200), default="")
 
 

@@ -125,6 +125,28 @@ def test_near_misses_lists_and_counters_by_the_api(browse, lab):
     assert lab.services.faults.list(lab.people["mia"]) == []
 
 
+def test_a_lab_says_how_long_it_keeps_photos(browse, read):
+    mia, otto = browse("mia"), browse("otto")
+    assert "kept for 90 days" in read(mia.get("/machines/prusa/fault").text)
+    assert mia.post("/photos", {"days": "7"}).status_code == 403
+    assert otto.post("/photos", {"days": "x"}).status_code == 422
+    assert otto.post("/photos", {"days": "7"}).status_code == 303
+    assert "kept for 7 days" in read(mia.get("/machines/prusa/clear").text)
+
+
+def test_contested_use_asks_who_decides_what_counts_instead(browse, lab, done, read):
+    mia, ada = browse("mia"), browse("ada")
+    about = f"use:{done[1]}"
+    assert f"/contests?about={about}" in mia.get(f"/jobs/{done[0]}").text
+    assert mia.post("/contests", {"about": about, "note": "Half of it"}).status_code == 303
+    page = ada.get("/contests").text
+    assert "Minutes of the machine" in read(page)
+    (one,) = ada.api("GET", "/contests").json()
+    wish = {"decision": "upheld", "reason": "Yes", "minutes": "2.5"}
+    assert ada.post(f"/contests/{one['id']}/decide", wish).status_code == 303
+    assert lab.services.contests.list(lab.people["mia"])[0].state == "upheld"
+
+
 def test_staff_plan_an_outage_on_the_labs_clock_and_it_shows_on_the_calendar(browse, lab, read):
     otto, mia = browse("otto"), browse("mia")
     wish = {"machine": "prusa", "start": "2026-03-05T09:00", "end": "2026-03-05T11:00"}

@@ -39,17 +39,19 @@ class ClearingIn(_In):
 
 
 class ContestIn(_In):
-    """What is wrong: `attempt:<id>` or `booking:<id>`, and the one note."""
+    """The one note, about `attempt:<id>` (its result), `use:<id>` (of it) or `booking:<id>`."""
 
     about: ShortText
     note: LongText
 
 
 class DecisionIn(_In):
-    """What was decided of a note."""
+    """What was decided of a note; of contested use also what counts instead."""
 
     upheld: bool
     reason: LongText
+    minutes: float | None = None
+    mass_g: float | None = None
 
 
 class FaultIn(_In):
@@ -83,12 +85,13 @@ class NearMissIn(_In):
 
 
 class CounterIn(_In):
-    """Work that is needed after so many hours, or so many metres of filament."""
+    """Work that is needed after so many hours, metres of filament, or metres that the axes go."""
 
     machine: ShortText
     name: ShortText
     every_h: float | None = None
     every_m: float | None = None
+    every_travel_m: float | None = None
 
 
 class ChecklistIn(_In):
@@ -152,7 +155,13 @@ def contest(web: WebDep, visitor: ApiVisitorDep, wish: ContestIn) -> MadeOut:
 def decide(web: WebDep, visitor: ApiVisitorDep, contest_id: str, wish: DecisionIn) -> None:
     """Decide a note; for staff who had no hand in it."""
     web.services.contests.decide(
-        visitor.actor, contest_id, wish.reason, web.clock(), upheld=wish.upheld
+        visitor.actor,
+        contest_id,
+        wish.reason,
+        web.clock(),
+        upheld=wish.upheld,
+        minutes=wish.minutes,
+        mass_g=wish.mass_g,
     )
 
 
@@ -226,6 +235,7 @@ def add_counter(web: WebDep, visitor: ApiVisitorDep, wish: CounterIn) -> MadeOut
         web.clock(),
         every_h=wish.every_h,
         every_m=wish.every_m,
+        every_travel_m=wish.every_travel_m,
     )
     return MadeOut(id=made)
 

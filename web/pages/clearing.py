@@ -9,8 +9,8 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 
 from jobs.domain.care import Outcome
 from jobs.domain.errors import InvalidError
-from web.auth import CheckedFormDep, Form, VisitorDep
-from web.context import WebDep
+from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
+from web.context import Web, WebDep
 from web.errors import sentence_of
 from web.pages.page import go, page
 from web.routing import page_router
@@ -22,8 +22,29 @@ _DIGITS = 4  # more than any number of an item has
 @router.get("/machines/{slug}/clear")
 def ask(request: Request, web: WebDep, visitor: VisitorDep, slug: str) -> HTMLResponse:
     """Ask how what lies there had become."""
-    asked = web.services.clearing.look(visitor.actor, slug)
-    return page(request, web, visitor, "clear.html", asked=asked, values={}, problem="", field="")
+    return _ask(request, web, visitor, slug, {})
+
+
+def _ask(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    slug: str,
+    values: dict[str, str],
+    error: InvalidError | None = None,
+) -> HTMLResponse:
+    return page(
+        request,
+        web,
+        visitor,
+        "clear.html",
+        status=422 if error else 200,
+        asked=web.services.clearing.look(visitor.actor, slug),
+        photo_days=web.services.photos.days(),
+        values=values,
+        problem=sentence_of(web, error) if error else "",
+        field=error.field if error else "",
+    )
 
 
 @router.post("/machines/{slug}/clear")
@@ -45,18 +66,7 @@ def clear(
             ticked=ticked_items(form),
         )
     except InvalidError as error:
-        asked = web.services.clearing.look(visitor.actor, slug)
-        return page(
-            request,
-            web,
-            visitor,
-            "clear.html",
-            status=422,
-            asked=asked,
-            values=form.texts(),
-            problem=sentence_of(web, error),
-            field=error.field,
-        )
+        return _ask(request, web, visitor, slug, form.texts(), error)
     return go(f"/machines/{slug}", "cleared")
 
 
@@ -122,5 +132,7 @@ def decide(
         form.text("reason"),
         web.clock(),
         upheld=decision == "upheld",
+        minutes=form.number("minutes"),
+        mass_g=form.number("mass_g"),
     )
     return go("/contests", "decided")

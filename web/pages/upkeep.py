@@ -40,6 +40,7 @@ def _upkeep(
         faults=services.faults.list(actor),
         counters=services.servicing.list(actor),
         machines=services.machines.board(web.clock(), actor),
+        photo_days=services.photos.days(),
         causes="" if list(own) == list(CAUSES) else "\n".join(own),
         problem=sentence_of(web, error) if error else "",
         field=error.field if error else "",
@@ -68,6 +69,7 @@ def _fault(
         "fault.html",
         status=422 if error else 200,
         machine=web.services.machines.get(slug, web.clock(), visitor.actor),
+        photo_days=web.services.photos.days(),
         known=web.services.faults.list(visitor.actor, slug),
         severities=list(Severity),
         values=values,
@@ -174,6 +176,7 @@ def add_counter(
             web.clock(),
             every_h=form.number("every_h"),
             every_m=form.number("every_m"),
+            every_travel_m=form.number("every_travel_m"),
         )
     except InvalidError as error:
         return _upkeep(request, web, visitor, error)
@@ -222,6 +225,19 @@ def causes(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedForm
     needs(visitor, Role.OPERATOR)
     try:
         web.services.clearing.write_causes(visitor.actor, form.text("causes"))
+    except InvalidError as error:
+        return _upkeep(request, web, visitor, error)
+    return go("/upkeep", "changed")
+
+
+@router.post("/photos")
+def keep_photos(
+    request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep
+) -> Response:
+    """Keep photographs for another time."""
+    needs(visitor, Role.OPERATOR)
+    try:
+        web.services.photos.keep(visitor.actor, form.number("days"))
     except InvalidError as error:
         return _upkeep(request, web, visitor, error)
     return go("/upkeep", "changed")

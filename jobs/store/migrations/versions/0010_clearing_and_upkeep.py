@@ -149,6 +149,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("every_s", sa.BigInteger(), nullable=True),
         sa.Column("every_mm", sa.BigInteger(), nullable=True),
+        sa.Column("every_travel_mm", sa.BigInteger(), nullable=True),
         sa.Column("since_at", sa.BigInteger(), nullable=False),
         sa.Column("retired_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -165,6 +166,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("used_s", sa.BigInteger(), nullable=False),
         sa.Column("used_mm", sa.BigInteger(), nullable=False),
+        sa.Column("used_travel_mm", sa.BigInteger(), nullable=False),
         sa.Column("note", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(
             ["counter_id"],

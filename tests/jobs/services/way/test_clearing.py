@@ -166,6 +166,25 @@ def test_a_contest_is_decided_by_somebody_who_had_no_hand_in_it(
         services.contests.decide(admin, contest_id, "Once more", house.now, upheld=False)
 
 
+def test_contested_use_is_corrected_to_what_counts_instead(
+    house: House, ended: tuple[str, str], member: Actor, operator: Actor, admin: Actor
+) -> None:
+    contests, about = house.services.contests, f"use:{ended[1]}"
+    result = contests.open(member, f"attempt:{ended[1]}", "It was good", house.now)
+    use = contests.open(member, about, "It stood still for an hour", house.now)
+    assert result != use  # of one run both
+    record = house.row(Record, attempt_id=ended[1])
+    with pytest.raises(InvalidError):
+        contests.decide(admin, use, "No", house.now, upheld=True, minutes=-1.0)
+    contests.decide(admin, use, "It did", house.now, upheld=True, minutes=4.5, mass_g=1.25)
+    body = json.loads(max(house.rows(Record), key=lambda one: one.seq).body)
+    assert (body["type"], body["of"], body["what"]) == ("correction", record.id, "use")
+    assert (body["effort_ms"], body["mass_mg"]) == (270_000, 1250)
+    contests.decide(admin, result, "No", house.now, upheld=False)
+    assert len(house.rows(Record)) == 2
+    assert house.services.ledger.verify().ok
+
+
 def test_after_the_days_for_it_nothing_is_contested(
     house: House, ended: tuple[str, str], member: Actor
 ) -> None:

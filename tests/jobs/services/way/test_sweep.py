@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from jobs.domain.errors import InvalidError
+from jobs.domain.errors import InvalidError, NotAllowedError
 from jobs.domain.events import EventType
 from jobs.domain.job import JobState
 from jobs.services import outbox, sweep
@@ -24,6 +24,7 @@ from jobs.store.tables import (
     SignInFailure,
     SignInLink,
 )
+from jobs.store.upkeep import Clearing, Fault
 
 DAY = timedelta(days=1)
 
@@ -47,6 +48,81 @@ def end(house, job_id: str, ago: timedelta) -> None:
     with house.workshop.database.write() as session:
         job = session.get_one(Job, job_id)
         job.state, job.ended_at = JobState.DONE.value, house.now - ago
+
+
+def photo_files(house) -> set[str]:
+    return {file.name[0] for file in (house.workshop.work_dir / "photos").glob("*.jpg")}
+
+
+def put_photo(house, letter: str, age: timedelta = 2 * DAY) -> str:
+    folder = house.workshop.work_dir / "photos"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{letter * 64}.jpg"
+    file.write_bytes(b"x")
+    date(file, house, age)
+    return letter * 64
+
+
+def clearing(house, person, machine_id: str, photo: str, ago: timedelta, attempt=None) -> None:
+    with house.workshop.database.write() as session:
+        session.add(
+            Clearing(
+                id=house.workshop.new_id(),
+                machine_id=machine_id,
+                attempt_id=attempt,
+                person_id=person.person_id,
+                at=house.now - ago,
+                outcome="good",
+                photo_sha256=put_photo(house, photo),
+            )
+        )
+
+
+def test_photos_go_when_the_lab_no_longer_keeps_them(house, printer, member, operator):
+    keeping, sweep = house.services.photos, house.services.sweep
+    clearing(house, member, printer, "a", 91 * DAY)
+    clearing(house, member, printer, "b", 89 * DAY)
+    clearing(house, member, printer, "c", 91 * DAY)
+    clearing(house, member, printer, "c", 1 * DAY)  # the same picture again
+    put_photo(house, "d")  # nobody's: an upload that was given up
+    put_photo(house, "e", timedelta(hours=1))  # its row may still come
+    with house.workshop.database.write() as session:
+        for photo, mended in (("f", None), ("g", 91 * DAY)):
+            session.add(
+                Fault(
+                    id=house.workshop.new_id(),
+                    machine_id=printer,
+                    person_id=member.person_id,
+                    at=house.now - 200 * DAY,
+                    severity="note",
+                    text="drips",
+                    photo_sha256=put_photo(house, photo),
+                    mended_at=house.now - mended if mended else None,
+                )
+            )
+    assert keeping.days() == 90
+    assert sweep.tick(house.now).photos == 3
+    assert photo_files(house) == set("bcef")
+    assert sweep.tick(house.now).photos == 0
+    with pytest.raises(NotAllowedError):
+        keeping.keep(member, 10)
+    keeping.keep(operator, 10)
+    assert sweep.tick(house.now).photos == 1
+    assert photo_files(house) == set("cef")
+    for days in (None, 0, 1.5, 3651, float("nan")):
+        with pytest.raises(InvalidError, match=r"photo\.days"):
+            keeping.keep(operator, days)
+
+
+def test_the_photo_of_a_contested_result_stays_until_that_is_decided(
+    house, running, printer, member, admin
+):
+    house.services.runs.apply("ender", house.event(running[1], 1, "finished"), house.now)
+    contest = house.services.contests.open(member, f"attempt:{running[1]}", "Good", house.now)
+    clearing(house, member, printer, "a", 91 * DAY, running[1])
+    assert house.services.sweep.tick(house.now).photos == 0
+    house.services.contests.decide(admin, contest, "It was not", house.now, upheld=False)
+    assert house.services.sweep.tick(house.now).photos == 1
 
 
 @pytest.mark.parametrize(

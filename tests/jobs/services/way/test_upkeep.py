@@ -12,7 +12,8 @@ from jobs.domain.errors import InvalidError, NotAllowedError, RefusedError
 from jobs.domain.machine import Control
 from jobs.domain.people import Actor
 from jobs.domain.policy import Reason
-from jobs.store.tables import Allocation, Machine
+from jobs.store.tables import Allocation, Machine, Preflight
+from jobs.store.upkeep import ServiceDone
 from tests.jobs.services.way.conftest import House
 
 
@@ -100,8 +101,38 @@ def test_a_counter_counts_runs_and_reminds_once_until_it_is_reset_by_name(
     assert len(services.servicing.list(member)) == 1
 
 
+def test_a_counter_of_travel_counts_the_way_of_programs_by_the_share_that_was_run(
+    house: House, running: tuple[str, str], printer: str, member: Actor, operator: Actor
+) -> None:
+    services, begun = house.services, house.now
+    with house.workshop.database.write() as session:
+        preflight = session.get_one(Preflight, house.attempt(running[0]).preflight_id)
+        preflight.report = {"travel_mm": 1500.5, "print_mm": 2500.0, "cut_mm": 0.0}
+    services.servicing.add(operator, "ender", "Grease", begun, every_travel_m=3.0)
+    (grease,) = services.servicing.list(member, "ender")
+    assert (grease.used_travel_m, grease.is_due) == (0.0, False)
+    ended = house.event(running[1], 1, "cancelled") | {"acked": 50, "sent": 50, "total": 100}
+    services.runs.apply("ender", ended, house.later(minutes=5))
+    (grease,) = services.servicing.list(member, "ender")
+    assert grease.used_travel_m == pytest.approx(2.0)
+    assert grease.share == pytest.approx(2 / 3, abs=0.001)
+    assert services.servicing.remind(house.now) == 0
+    services.servicing.add(operator, "ender", "Wipe", begun, every_travel_m=2.0)
+    assert services.servicing.remind(house.now) == 1
+    services.servicing.done(operator, grease.id, "", house.now)
+    assert house.row(ServiceDone).used_travel_mm == 2000
+
+
 @pytest.mark.parametrize(
-    "every", [{}, {"every_h": 1.0, "every_m": 1.0}, {"every_h": 0.0}, {"every_m": float("nan")}]
+    "every",
+    [
+        {},
+        {"every_h": 1.0, "every_m": 1.0},
+        {"every_h": 0.0},
+        {"every_m": float("nan")},
+        {"every_h": 1.0, "every_travel_m": 1.0},
+        {"every_h": 1.0, "every_m": 1.0, "every_travel_m": 1.0},
+    ],
 )
 def test_a_counter_waits_for_one_sensible_amount(
     house: House, printer: str, operator: Actor, every: dict[str, float]
