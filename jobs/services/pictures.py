@@ -32,7 +32,7 @@ from jobs.store.tables import Job, Machine, Preflight
 QUOTA_BYTES: Final = 200 * 1024 * 1024
 THEMES: Final = ("light", "dark")
 _TOLD: Final = ("features", "speed_mm_s", "heights_mm")
-_DRAWN_AS: Final = 1  # grows when pictures are drawn otherwise
+_DRAWN_AS: Final = 2  # grows when pictures are drawn otherwise
 _NAME: Final = re.compile(r"mesh|overview|cut|layer-([1-9]\d{0,8})")
 _AHEAD: Final = 4  # layers drawn at once: whoever looks at one looks at the next
 _WAIT_S: Final = 30.0  # for other pictures that are being drawn
@@ -60,6 +60,7 @@ class ProgramPictures:
     :param features: words of what the slicer names, None until a picture has been drawn.
     :param speed: slowest and fastest of what is made [mm/s], likewise.
     :param heights: lowest and highest of what is made [mm], likewise.
+    :param has_keep_out: boxes that nothing may reach into are drawn with a layer.
     """
 
     machine_slug: str
@@ -71,6 +72,7 @@ class ProgramPictures:
     features: Sequence[str] | None
     speed: tuple[float, float] | None
     heights: tuple[float, float] | None
+    has_keep_out: bool = False
 
     @property
     def prints(self) -> bool:
@@ -140,6 +142,7 @@ class Pictures:
             [str(word) for word in features] if isinstance(features, list) else None,
             _pair(about.get("speed_mm_s")),
             _pair(about.get("heights_mm")),
+            bool(machine.limits.get("keep_out_mm")),
         )
 
     def _about(self, subject: _Subject) -> dict[str, object]:

@@ -40,13 +40,21 @@ class Window:
 
     @classmethod
     def around(
-        cls, low: Floats, high: Floats, box: tuple[int, int, int, int], margin: float = 0.05
+        cls,
+        low: Floats,
+        high: Floats,
+        box: tuple[int, int, int, int],
+        margin: float = 0.05,
+        most: float = np.inf,
     ) -> Window:
-        """Fit a part of the plane into a box of pixels: left, top, width, height."""
+        """Fit a part of the plane into a box of pixels: left, top, width, height.
+
+        :param most: the largest scale.
+        """
         left, top, width, height = box
         span = np.maximum(high - low, 1e-3)
         room = np.array([width, height]) * (1 - 2 * margin)
-        scale = float((room / span).min())
+        scale = min(float((room / span).min()), most)
         spare = (np.array([width, height]) - span * scale) / 2
         return cls(low, scale, left + float(spare[0]), top + height - float(spare[1]))
 

@@ -117,8 +117,13 @@ def draw_cut(
     strokes = joined(parts)
     side = _SIDE if has_side else 0
     canvas = Canvas(WIDTH, HEIGHT + STRIP, themes)
-    box = (0, 0, WIDTH, HEIGHT - side)
+    box, below_box = (0, 0, WIDTH, HEIGHT - side), (0, HEIGHT - side, WIDTH, side)
     window = Window.around(frame.low[:2], frame.high[:2], box)
+    if has_side:
+        # One scale, so that the bar holds for both and X of one lies below X of the other.
+        low, high = frame.low[[0, 2]], frame.high[[0, 2]]
+        below = Window.around(low, high, below_box, 0.1, window.scale)
+        window = Window.around(frame.low[:2], frame.high[:2], box, most=below.scale)
     made, rapid = strokes.of(strokes.makes), strokes.of(~strokes.makes)
     deepest, highest = _heights(made)
     share = (highest - np.minimum(made.start[:, 2], made.end[:, 2])) / max(highest - deepest, 1e-9)
@@ -131,8 +136,6 @@ def draw_cut(
     )
     _draw_depths(canvas, _flat(made.of(plunges), window, _HOLE), share[plunges])
     if has_side:
-        low, high = frame.low[[0, 2]], frame.high[[0, 2]]
-        below = Window.around(low, high, (0, HEIGHT - side, WIDTH, side), 0.1)
         canvas.wipe(HEIGHT - side, side)
         canvas.draw(
             Lines(*_line(0.0, HEIGHT - side, WIDTH, HEIGHT - side), 1.0), lambda theme: theme.frame

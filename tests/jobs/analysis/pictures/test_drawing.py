@@ -178,6 +178,19 @@ def test_a_cut_is_shown_from_above_and_from_the_side_deeper_darker(tmp_path: Pat
     assert (side < 200).any()
 
 
+@pytest.mark.parametrize("depth", [-6, -60])
+def test_both_views_of_a_cut_have_one_scale(tmp_path: Path, depth: int) -> None:
+    """What is cut at X lies below it in the other view, also where the depth gives the scale."""
+    _, files = _drawn(tmp_path, _cut().replace("Z-6", f"Z{depth}"), kind="mill")
+    deepest = np.abs(files["cut-light.png"][..., :3].astype(int) - rgb(THEMES[0].ramp[-1])) <= 3
+    spans = []
+    for view in (deepest[:480], deepest[500:640]):
+        columns = np.flatnonzero(view.all(axis=-1).any(axis=0))
+        spans.append((int(columns[0]), int(columns[-1])))
+    assert spans[0] == pytest.approx(spans[1], abs=5)
+    assert spans[0][1] - spans[0][0] > 50
+
+
 @pytest.mark.parametrize(
     "text",
     [
