@@ -177,6 +177,7 @@ Reply = (
 
 _NUMBER = r"([-+]?\d+(?:\.\d+)?)"
 _TEMPERATURE = re.compile(rf"(?<![@\w])(T\d?|B|C):\s*{_NUMBER}(?:\s*/\s*{_NUMBER})?")
+_JOINED = re.compile(r"(ok(?: [^ok]*)?)ok(?: .*|ok.*)?")
 _OK_FIELD = re.compile(r" ([NPB])(\d+)(?= |$)")
 _RESEND = re.compile(r"(?:resend|rs)\s*:?\s*N?:?\s*(\d+)\s*", re.IGNORECASE)
 _LAST_LINE = re.compile(r"Last Line:?\s*(\d+)\s*$", re.IGNORECASE)
@@ -233,6 +234,20 @@ Resend(number=4))
     if match := _SKIP.fullmatch(text):
         return Skipped(int(match[1]))
     return _report(text)
+
+
+def joined(text: str) -> str:
+    """Return the first of the answers in a line, if a newline between two was lost; else "".
+
+    >>> joined("okok T:20.0 /0.0"), joined("ok 27ok 28"), joined("ok N3 P14 B3ok")
+    ('ok', 'ok 27', 'ok N3 P14 B3')
+    >>> joined("okokok"), joined("okX:9"), joined("ok FIRMWARE_NAME:Klipper ok")
+    ('ok', '', 'ok FIRMWARE_NAME:Klipper ')
+    >>> joined("ok"), joined("ok T:20.0 /0.0"), joined("ok T:20.0 /0.0ok")
+    ('', '', 'ok T:20.0 /0.0')
+    """
+    found = _JOINED.fullmatch(text)
+    return found[1] if found else ""
 
 
 def _ok(text: str) -> Ok:

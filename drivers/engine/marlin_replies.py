@@ -38,7 +38,12 @@ class MarlinReplies(MarlinResends):
         if line == b"ok" and not self._ok_is_of_resend and self._numbers_told < 2:
             self._answered(now)
             return
-        reply = marlin.parse(line.decode("ascii", "replace"), self._texts)
+        text = line.decode("ascii", "replace")
+        while text.startswith("ok") and (first := marlin.joined(text)):
+            # The newline between two answers was lost: each counts.
+            self._hear(first.encode("ascii", "replace"), now)
+            text = text[len(first) :]
+        reply = marlin.parse(text, self._texts)
         resent, self._ok_is_of_resend = self._ok_is_of_resend, False
         taken, self._last_taken = self._last_taken, None
         match reply:

@@ -7,6 +7,7 @@ from drivers.simulators import SIMULATORS
 
 LINES = [b"G28", *(b"G1 X%.1f F6000" % (at * 0.1) for at in range(150))]
 PRINTERS = [name for name in sorted(SIMULATORS) if load_profile(name).resends]
+NOT_MARLIN = [name for name in SIMULATORS if load_profile(name).dialect != "marlin"]
 FAULTS = {"lost-ok=0.03": range(8), "lost-ok=0.003": range(2)}
 
 
@@ -73,3 +74,23 @@ def test_an_ok_that_sticks_to_a_report_proves_one_line_and_not_the_question_behi
     acked = bench.engine.snapshot(bench.now).acked
     bench.engine.receive(b"ok T:21.90 /0.00 B:21.90 /0.00 @:0 B@:0\n", bench.now)
     assert bench.engine.snapshot(bench.now).acked == acked + 1
+
+
+WAITING = [b"G28", *(b"G1 X%d F6000" % at for at in range(12)), b"M400", b"G1 X5", b"G1 X9"]
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(SIMULATORS) if name not in NOT_MARLIN])
+def test_an_answer_joined_to_the_next_costs_a_moment_wherever_it_is(joined, name):
+    """Also that to the M400 which ends a program, behind which nothing else is sent."""
+
+    def took(fault):
+        bench = joined(name, faults=[fault])
+        bench.start(WAITING)
+        begun = bench.now
+        assert bench.until("finished", "failed", longest=1500.0) == "finished", fault
+        assert not bench.machine.overflowed
+        return bench.now - begun, len(bench.machine.record.of("executed"))
+
+    usual, lines = took("lost-ok=0")
+    worst = max(took(f"merged-ok-at={number}")[0] for number in range(5, lines + 1))
+    assert worst < usual + 5.0
