@@ -12,6 +12,7 @@ from jobs.analysis.heads import named_values
 from jobs.analysis.odd import Odd
 from jobs.analysis.piece import Piece
 from jobs.analysis.target import Tally, Target, block, note, person
+from jobs.domain.materials import nozzle_most
 from jobs.domain.preflight import Finding, FindingCode
 from jobs.domain.rulebook import Pattern, RuleBook
 
@@ -126,23 +127,28 @@ def _heater(name: str) -> str:
 
 
 class Temperatures:
-    """Hotter than the nozzle or the bed bears, or of a heater that has no limit here."""
+    """Hotter than nozzle, bed or filament bear, or of a heater that has no limit here."""
 
     def __init__(self, target: Target, odd: Odd) -> None:
         machine = target.machine
+        self._filaments = target.filaments
+        bears = nozzle_most(target.filaments) or np.inf
         self._parts = [
             (NOZZLE, FindingCode.NOZZLE_TOO_HOT, machine.nozzle_max_c),
+            (NOZZLE, FindingCode.MATERIAL_TOO_HOT, bears),
             (BED, FindingCode.BED_TOO_HOT, machine.bed_max_c),
             (CHAMBER, FindingCode.HEAT_UNLIMITED, 0.0),
         ]
-        self._readers = [HeatReader(target.rules, part, odd) for part, _, _ in self._parts]
+        heaters = (NOZZLE, BED, CHAMBER)
+        self._readers = {part: HeatReader(target.rules, part, odd) for part in heaters}
         self._tallies = [Tally() for _ in self._parts]
         self._most = [0.0 for _ in self._parts]
 
     def feed(self, piece: Piece) -> None:
         """Take the next piece."""
-        for index, (_, _, limit) in enumerate(self._parts):
-            asked = self._readers[index].read(piece)
+        every = {part: reader.read(piece) for part, reader in self._readers.items()}
+        for index, (part, _, limit) in enumerate(self._parts):
+            asked = every[part]
             hot = asked.most > limit
             if hot.any():
                 self._tallies[index].add(piece, asked.line[hot])
@@ -155,9 +161,15 @@ class Temperatures:
         ):
             if tally.count and part == CHAMBER:
                 yield person(code, tally.line, command=part, asked_c=most, count=tally.count)
+            elif tally.count and code is FindingCode.MATERIAL_TOO_HOT:
+                said = ", ".join(dict.fromkeys(self._filaments))[:60]
+                count = tally.count
+                yield person(
+                    code, tally.line, material=said, asked_c=most, limit_c=limit, count=count
+                )
             elif tally.count:
                 yield block(code, tally.line, asked_c=most, limit_c=limit, count=tally.count)
-        for reader in self._readers:
+        for reader in self._readers.values():
             unread = reader.unreadable
             if unread.count:
                 name = "SET_HEATER_TEMPERATURE"

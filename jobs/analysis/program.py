@@ -22,7 +22,7 @@ from jobs.analysis.outcome import without_stream
 from jobs.analysis.piece import Piece, Reader, Times
 from jobs.analysis.reading import DIALECTS, Program, Told
 from jobs.analysis.report import Report
-from jobs.analysis.slicers import read_slicer
+from jobs.analysis.slicers import filaments_of, read_slicer
 from jobs.analysis.sniff import BGCODE, UTF_16
 from jobs.analysis.stream import LONGEST_LINE_BYTES
 from jobs.analysis.target import Target
@@ -60,6 +60,7 @@ def inspect_open(file: BinaryIO, machine: MachineLimits | None = None) -> dict[s
     no_numbers = NoNumbers()
     told = program.read([report, tools, start, pictures], [no_numbers])
     result = {**_described(told, report, tools, machine, None), **_started(start)}
+    result["slicer"] = read_slicer(told.ends)
     result["thumbnails"] = pictures.table()
     findings = [*_of_bytes(told), *no_numbers.finish()]
     result["findings"] = [finding.to_json() for finding in findings]
@@ -76,7 +77,6 @@ def _described(
     filament_mm = machine.filament_mm if machine else 0.0
     result = report.finish(told.dialect, filament_mm, density_g_cm3)
     result["lines"] = told.source_lines
-    result["slicer"] = read_slicer(told.ends)
     result["tools"] = tools.table()
     return result
 
@@ -131,7 +131,10 @@ def prepare_program(
         if program.dialect == FARMBOT:
             return _with_lines(path_in, _prepare_farmbot(path_in, out_dir, machine))
         rules = _rules(family, program.dialect)
-        target = Target(program.dialect, kind, forbidden, machine, rules, macros)
+        slicer = read_slicer(program.ends)
+        target = Target(
+            program.dialect, kind, forbidden, machine, rules, macros, filaments_of(slicer or {})
+        )
         guessed: list[str] = []
         checks = make_checks(target, lambda: guessed[0])
         report, tools, start, pictures = Report(), Tools(), Beginning(), Thumbnails()
@@ -145,7 +148,8 @@ def prepare_program(
     found = [*_of_bytes(told), *made_for(told.ends, target)]
     judged = findings_of(checks, found)
     findings = with_texts(path_in, [*judged, *cut_short(told, judged)])
-    result = _described(told, report, tools, machine, density_g_cm3) | _started(start)
+    described = _described(told, report, tools, machine, density_g_cm3)
+    result = described | {"slicer": slicer} | _started(start)
     result["thumbnails"] = [
         {**row, "file": name}
         for row, name in zip(pictures.table(), pictures.write(out_dir), strict=True)

@@ -67,7 +67,7 @@ class Told:
     @property
     def ends(self) -> bytes:
         """Both ends of the upload, for what slicers say about themselves."""
-        return self.head if self.head == self.tail else self.head + b"\n" + self.tail
+        return _joined(self.head, self.tail)
 
 
 class Program:
@@ -96,6 +96,11 @@ class Program:
         self._read_lines = self._read_bytes = 0
         self._source_lines = 0
         self.dialect = dialect if dialect in DIALECTS else self._tell()
+
+    @property
+    def ends(self) -> bytes:
+        """Both ends of the upload, before any of it has been read."""
+        return _joined(self._ends.head, self._ends.tail)
 
     def read(self, readers: Sequence[Reader], checks: Sequence[Check] = ()) -> Told:
         """Feed every piece to every reader, and the seconds of its lines as they settle.
@@ -182,6 +187,10 @@ def _settle(readers: Sequence[Reader], spans: Iterable[Times]) -> None:
 def _emptied(runs: deque[Stream]) -> Iterator[Stream]:
     while runs:
         yield runs.popleft()
+
+
+def _joined(head: bytes, tail: bytes) -> bytes:
+    return head if head == tail else head + b"\n" + tail
 
 
 class _Ends:

@@ -74,6 +74,14 @@ def read_slicer(data: bytes) -> dict[str, object] | None:
     return facts
 
 
+def filaments_of(slicer: Mapping[str, object]) -> list[str]:
+    """Return the materials of every tool that is used, as the slicer calls them; none: unsaid."""
+    rows = slicer.get("tools")
+    tools = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    used = [row for row in tools if row.get("filament_mm", 1.0) or row.get("filament_g", 0.0)]
+    return [str(row["material"]) for row in used if "material" in row]
+
+
 def flavor(data: bytes) -> str:
     """Return the firmware flavour that a slicer's comment names, in small letters, or nothing."""
     found = _FLAVOR.search(data)

@@ -23,6 +23,7 @@ class Target:
         the rules know.
     :param rules: of its firmware's family.
     :param macros: commands of its own that the lab vouches for.
+    :param filaments: what the slicer says that the program is for, such as `PLA`.
     """
 
     dialect: str
@@ -31,6 +32,7 @@ class Target:
     machine: MachineLimits
     rules: RuleBook
     macros: Sequence[str] = ()
+    filaments: Sequence[str] = ()
 
 
 class Check(Protocol):

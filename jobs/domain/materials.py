@@ -1,9 +1,9 @@
-"""How heavy materials are: a table that a lab may add to."""
+"""How heavy materials are, a table that a lab may add to; and how hot a nozzle may be for them."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,22 @@ def density_of(material: str, table: Mapping[str, float]) -> float:
             return density
     known = ", ".join(sorted(table, key=str.casefold))
     raise InvalidError("materials.unknown", field="material", material=material, known=known)
+
+
+def nozzle_most(materials: Iterable[str]) -> float | None:
+    """Return the hottest that a nozzle may be for any of some filaments [°C].
+
+    :param materials: as slicers call them; None comes back where one of them is not known.
+
+    >>> nozzle_most(["pla", "PETG"]), nozzle_most(["PLA", "unobtainium"]), nozzle_most([])
+    (290.0, None, None)
+    """
+    text = (resources.files("jobs.domain") / FILE).read_text(encoding="utf-8")
+    table = {
+        name.upper(): float(most) for name, most in tomllib.loads(text)["nozzle_max_c"].items()
+    }
+    found = [table.get(material.strip().upper(), 0.0) for material in materials]
+    return max(found) if found and all(found) else None
 
 
 def _read(text: str, file: str) -> dict[str, float]:

@@ -34,6 +34,7 @@ class FindingCode(StrEnum):
     OUTSIDE_ENVELOPE = "outside-envelope"  # axis, at_mm, low_mm, high_mm
     IN_KEEP_OUT = "in-keep-out"  # number
     NOZZLE_TOO_HOT = "nozzle-too-hot"  # asked_c, limit_c
+    MATERIAL_TOO_HOT = "material-too-hot"  # material, asked_c, limit_c
     BED_TOO_HOT = "bed-too-hot"  # asked_c, limit_c
     SPINDLE_TOO_FAST = "spindle-too-fast"  # asked_rpm, limit_rpm
     BEAM_TOO_STRONG = "beam-too-strong"  # asked, limit

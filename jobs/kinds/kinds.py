@@ -95,6 +95,7 @@ FDM: Final = MachineKind(
     findings=_EVERY
     | {
         FindingCode.NOZZLE_TOO_HOT,
+        FindingCode.MATERIAL_TOO_HOT,
         FindingCode.BED_TOO_HOT,
         FindingCode.COLD_EXTRUSION,
         FindingCode.HEAT_LEFT_ON,
