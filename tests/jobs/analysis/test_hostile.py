@@ -182,8 +182,8 @@ def test_a_disguise_changes_no_verdict(tmp_path_factory, row, names, end, mark, 
     assert row.code in codes, (disguised, made["findings"])
 
 
-# What experience with files of strangers says that none may hold, whatever it is for: on every firmware
-# that prints; and Grbl's writes on every one that mills.
+# What experience with files of strangers says that none may hold, on every firmware that prints;
+# and Grbl's writes, on every one that mills.
 _STRANGE = (
     "M500", "M502", "M504", "M997", "M302 P1", "M303 S200", "M304 P9", "M301 P9", "M92 X80",
     "M206 X1", "M211 S0", "M851 Z-1", "M575 P0 B9600", "M81", "M112", "M1234",
