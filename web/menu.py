@@ -52,6 +52,7 @@ MENU: Final = (
             Entry("/proposals", "proposals", shared=True),
             Entry("/designs", "designs", module=Module.COMMONS),
             Entry("/ledger", "ledger"),
+            Entry("/prices", "prices", module=Module.MONEY, shared=True),
         ),
     ),
     Group(

@@ -29,6 +29,7 @@ class What(StrEnum):
     PEOPLE = "people"
     QUALIFICATIONS = "qualifications"
     BOOKINGS = "bookings"
+    PRICES = "prices"
 
 
 # Our field, and what other systems call it; names are compared without case and punctuation.
@@ -47,11 +48,24 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "note": ("note", "title", "purpose", "comment", "reservationdescription"),
     "cancelled": ("cancelled", "canceled", "canceledat", "cancelledat"),
 }
+# In a list of prices these words mean something else than in one of people.
+_OF_PRICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "machine": ("machine", "tool", "resource", "space", "priceable", "item"),
+    "material": ("material", "consumable", "supply"),
+    "group": ("group", "category", "plan", "for"),
+    "amount": ("amount", "price", "rate"),
+    "per": ("per", "unit", "time"),
+    "duration": ("duration",),
+    "currency": ("currency",),
+    "kind": ("kind", "machinekind", "toolcategory"),
+}
+_PRICE_OURS: Final = {name: ours for ours, names in _OF_PRICES.items() for name in names}
 _OURS: Final = {name: ours for ours, names in _NAMES.items() for name in names}
 _NEEDED: Final[Mapping[What, tuple[str, ...]]] = {
     What.PEOPLE: ("login",),
     What.QUALIFICATIONS: ("login",),
     What.BOOKINGS: ("login", "machine", "start", "end"),
+    What.PRICES: ("amount",),
 }
 _FORMS: Final = (
     "%Y-%m-%d %H:%M",
@@ -96,8 +110,10 @@ class RowError(Exception):
         super().__init__(code)
 
 
-def read_table(data: bytes) -> tuple[list[Row], list[Problem]]:
+def read_table(data: bytes, what: What | None = None) -> tuple[list[Row], list[Problem]]:
     r"""Return the rows of a CSV file with `,`, `;` or tabs, and what is wrong with the file.
+
+    :param what: the list is of; some words for columns mean another thing in another list.
 
     >>> rows, problems = read_table(b"Username;First name\nana;Ana\n")
     >>> rows[0].line, rows[0].cells["login"], rows[0].cells["first"], problems
@@ -114,7 +130,8 @@ def read_table(data: bytes) -> tuple[list[Row], list[Problem]]:
     problems: list[Problem] = []
     try:
         names = [_plain(one) for one in next(reader, [])]
-        fields = [_OURS.get(name) for name in names]
+        ours_of = _PRICE_OURS if what is What.PRICES else _OURS
+        fields = [ours_of.get(name) for name in names]
         known = [one for one in fields if one]
         doubled = sorted({one for one in known if known.count(one) > 1} - {"login"})
         if doubled:

@@ -1,4 +1,4 @@
-"""Taking over from another system: people, qualifications and bookings, wholly or not at all.
+"""Taking over from another system: people, qualifications, bookings and prices; all or nothing.
 
 A dry run does everything in a transaction and takes it back: what it says is what would happen.
 """
@@ -34,9 +34,11 @@ from jobs.domain.importing import (
     read_table,
 )
 from jobs.domain.people import Actor, Role
+from jobs.domain.prices import Per, amount_of
 from jobs.kinds import KINDS
 from jobs.services.claims import announce, conflicts
 from jobs.services.people import alias_of, checked_login, checked_name
+from jobs.services.prices import set_price
 from jobs.services.qualifications import grant_in
 from jobs.services.qualifying import holds
 from jobs.services.turns import take_turn
@@ -46,6 +48,8 @@ from jobs.store.house import Qualification
 from jobs.store.tables import Allocation, Machine, Person
 
 _NOTE: Final = 200
+_MATERIAL: Final = 40
+_GROUP: Final = 80
 _LONGEST: Final = timedelta(days=31)
 
 
@@ -91,7 +95,7 @@ class Importing:
                 raise InvalidError("import.calendar", field="what")
             rows, problems = self._calendar(data, actor)
         else:
-            rows, problems = read_table(data)
+            rows, problems = read_table(data, what)
         problems += lacking(what, rows)
         if any(one.blocks for one in problems):
             return Imported(what, 0, 0, problems[:MOST_PROBLEMS], taken=False)
@@ -99,6 +103,7 @@ class Importing:
             What.PEOPLE: self._person,
             What.QUALIFICATIONS: self._qualification,
             What.BOOKINGS: self._booking,
+            What.PRICES: self._price,
         }[what]
         counts = {True: 0, False: 0}
         taken = False
@@ -229,6 +234,25 @@ class Importing:
         session.flush()
         announce(session, self._workshop, EventType.RESERVATION_MADE, made, now)
         return True
+
+    def _price(self, session: Session, row: Row, actor: Actor, now: datetime) -> bool:
+        cells = row.cells
+        given = [name for name in ("machine", "kind", "material") if cells.get(name)]
+        if len(given) != 1:
+            raise RowError("machine", "price-of")
+        machine = _machine_of(session, cells) if given == ["machine"] else None
+        kind = cells.get("kind", "").casefold()
+        if kind and kind not in KINDS:
+            raise RowError("kind", "kind", text=kind[:40])
+        material = cells.get("material", "").casefold()[:_MATERIAL]
+        amount = amount_of(cells, Per.GRAM if material else Per.HOUR)
+        if bool(material) is not (amount.per is Per.GRAM):
+            raise RowError("per", "unit", text=amount.per.value)
+        group = cells.get("group", "")[:_GROUP]
+        made = self._workshop.new_id()
+        return set_price(
+            session, made, machine, kind, material, group, amount, actor.person_id, now
+        )
 
     def _calendar(self, data: bytes, actor: Actor) -> tuple[list[Row], list[Problem]]:
         """Return the entries of an .ics file as a worker read them."""

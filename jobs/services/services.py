@@ -42,6 +42,7 @@ from jobs.services.pictures import Pictures
 from jobs.services.planning import Planning
 from jobs.services.ports import Ports
 from jobs.services.preparation import Preparation
+from jobs.services.prices import Prices
 from jobs.services.programs import Programs
 from jobs.services.proposals import Proposals
 from jobs.services.qualifications import Qualifications
@@ -72,6 +73,7 @@ class Services:
     photos: PhotoKeeping
     contests: Contests
     importing: Importing
+    prices: Prices
     day_sheet: DaySheet
     servicing: Servicing
     history: History
@@ -135,6 +137,7 @@ def build_services(workshop: Workshop) -> Services:
         photos=PhotoKeeping(workshop),
         contests=Contests(workshop),
         importing=Importing(workshop),
+        prices=Prices(workshop),
         day_sheet=DaySheet(workshop),
         servicing=Servicing(workshop),
         history=History(workshop),

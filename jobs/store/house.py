@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Date, ForeignKey, Index, Integer, String
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Date, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.store.base import Instant
@@ -140,3 +140,20 @@ class ProposalComment(Base):
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime] = mapped_column(Instant)
     text: Mapped[str] = mapped_column(String(2000))
+
+
+class Price(Base):
+    """What something costs a group; a new price supersedes the one before and keeps it."""
+
+    __tablename__ = "price"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    machine_id: Mapped[str | None] = mapped_column(ForeignKey("machine.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16), default="")  # of machine, where no machine is
+    material: Mapped[str] = mapped_column(String(40), default="")
+    for_group: Mapped[str] = mapped_column(String(80), default="")
+    per: Mapped[str] = mapped_column(String(8))  # hour, start, gram
+    micro: Mapped[int] = mapped_column(BigInteger)  # millionths of the currency
+    currency: Mapped[str] = mapped_column(String(3))
+    at: Mapped[datetime] = mapped_column(Instant)
+    person_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
+    superseded_at: Mapped[datetime | None] = mapped_column(Instant)

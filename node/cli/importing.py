@@ -1,4 +1,4 @@
-"""`fabnode import`: bring people, qualifications and bookings along from another system."""
+"""`fabnode import`: bring people, qualifications, bookings and prices along from another system."""
 
 from __future__ import annotations
 

@@ -590,6 +590,7 @@ PAGES = (
     "/checklists",
     "/checklists/{checklist}",
     "/ledger",
+    "/prices",
     "/health",
     "/nowhere",
 )

@@ -37,3 +37,18 @@ def test_only_admins_import(browse):
     assert otto.get("/import").status_code == 403
     files = {"file": ("p.csv", LIST, "text/csv")}
     assert otto.api("POST", "/import", data={"what": "people"}, files=files).status_code == 403
+
+
+def test_prices_are_brought_tried_first_and_read_by_everybody(browse, read):
+    ada, gus = browse("ada"), browse("gus")
+    assert "There are no prices" in read(gus.get("/prices").text)
+    data = b"machine,group,amount,per,currency\nprusa,members,3.5,hour,EUR\n"
+    for do, made in (("try", []), ("import", ["prusa"])):
+        answer = ada.http.post(
+            "/import",
+            data={"csrf": ada.csrf, "what": "prices", "do": do},
+            files={"file": ("prices.csv", data, "text/csv")},
+        )
+        assert answer.status_code == 200
+        assert [one["machine_slug"] for one in gus.api("GET", "/prices").json()] == made
+    assert "Prusa · members 3.5 EUR an hour" in read(gus.get("/prices").text)

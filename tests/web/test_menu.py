@@ -49,7 +49,11 @@ def test_staff_things_are_shown_to_staff_only(browse):
 
 @pytest.mark.parametrize(
     ("module", "gone"),
-    [(Module.BOOKING, "/bookings"), (Module.COMMONS, "/designs")],
+    [
+        (Module.BOOKING, "/bookings"),
+        (Module.COMMONS, "/designs"),
+        (Module.MONEY, "/prices"),
+    ],
 )
 def test_a_part_that_is_off_leaves_no_entry(browse, lab, module, gone):
     ada = browse("ada")
@@ -61,4 +65,6 @@ def test_a_part_that_is_off_leaves_no_entry(browse, lab, module, gone):
 def test_who_is_alone_has_no_rules_and_no_staff_to_ask(browse, lab):
     lab.services.lab.set_mode(lab.people["ada"], LabMode.ONLY_ME, lab.now)
     seen = entries(browse("ada").get("/house").text)
-    assert seen.isdisjoint({"/rules", "/proposals", "/trainings", "/approvals", "/bookings"})
+    assert seen.isdisjoint(
+        {"/rules", "/proposals", "/trainings", "/approvals", "/bookings", "/prices"}
+    )

@@ -13,7 +13,7 @@ from tests.web.test_hardening import routes
 from web.modules import gate, module_of
 
 LINK = re.compile(r'(?:href|action)="(/[^"#?]*)')
-GATED = (Module.BOOKING, Module.QUEUE, Module.COMMONS)
+GATED = (Module.BOOKING, Module.QUEUE, Module.COMMONS, Module.MONEY)
 
 
 def without(lab, *off: Module) -> None:

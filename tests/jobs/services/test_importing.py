@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jobs.domain.errors import InvalidError, NotAllowedError
-from jobs.domain.importing import What, read_table
-from jobs.domain.people import Actor
+from jobs.domain.importing import RowError, What, read_table
+from jobs.domain.people import Actor, Role
+from jobs.domain.prices import Per, amount_of
 from jobs.services.importing import Imported, Importing
+from jobs.services.prices import Prices
 from jobs.services.workshop import Workshop
+from jobs.store.house import Price
 from jobs.store.tables import Allocation, Person
 from tests.jobs.services.conftest import NOW
 
@@ -170,3 +176,97 @@ def test_a_calendar_is_taken_and_what_repeats_is_told(
 def test_only_an_admin_brings_a_lab(workshop: Workshop, operator: Actor) -> None:
     with pytest.raises(NotAllowedError):
         Importing(workshop).run(operator, What.PEOPLE, "a.csv", NEMO_USERS, NOW, dry=True)
+
+
+# Rates as NEMO's billing names them, and prices as fab-manager does: an amount for so many minutes.
+NEMO_RATES = b"""type,tool,category,amount,time
+Tool,Ender,Academic,12.00,hourly
+Tool,Ender,Industry,0.50,minute
+Tool,Ender,,1,flat
+"""
+FABMANAGER_PRICES = "Machine;Group;Duration;Price\nENDER;standard;30;4,50 €\n".encode()
+MATERIALS = b"material,per,price,currency\nPLA,kg,24.00,eur\nPETG,g,0.03,eur\n"
+
+
+def prices(workshop: Workshop) -> list[tuple[str, str, str, float, str]]:
+    return [
+        (one.machine_slug or one.material, one.group, one.per.value, one.amount, one.currency)
+        for one in Prices(workshop).list()
+    ]
+
+
+def test_prices_come_over_in_one_unit_each_and_a_newer_one_supersedes(
+    workshop: Workshop, bring: Callable[..., Imported]
+) -> None:
+    for data, made in ((NEMO_RATES, 3), (FABMANAGER_PRICES, 1), (MATERIALS, 2)):
+        assert bring(What.PRICES, data, dry=True).made == made
+        assert bring(What.PRICES, data).made == made
+        assert bring(What.PRICES, data).known == made
+    assert prices(workshop) == [
+        ("petg", "", "gram", 0.03, "EUR"),
+        ("pla", "", "gram", 0.024, "EUR"),
+        ("ender", "Academic", "hour", 12.0, ""),
+        ("ender", "Industry", "hour", 30.0, ""),
+        ("ender", "standard", "hour", 9.0, "EUR"),
+        ("ender", "", "start", 1.0, ""),
+    ]
+    newer = Importing(workshop)
+    with workshop.database.read() as session:
+        admin = session.query(Person).filter_by(role="admin").one()
+    actor = Actor(admin.id, admin.name, Role.ADMIN)
+    later = NOW + timedelta(days=1)
+    found = newer.run(actor, What.PRICES, "p.csv", b"material,price\npla,0.02\n", later, dry=False)
+    assert (found.made, count(workshop, Price)) == (1, 7)
+    assert [one for one in prices(workshop) if one[0] == "pla"] == [("pla", "", "gram", 0.02, "")]
+
+
+def test_every_row_that_is_no_price_is_told_and_keeps_the_list_out(
+    workshop: Workshop, bring: Callable[..., Imported]
+) -> None:
+    rows = [
+        "machine,kind,material,amount,per,currency",
+        "Ender,,,4,hour,EUR",
+        "Ender,,,5,h,EUR",
+        "Ender,fdm,,4,hour,EUR",
+        ",,,4,hour,EUR",
+        ",press,,4,hour,EUR",
+        "Lathe,,,4,hour,EUR",
+        "Ender,,,four,hour,EUR",
+        "Ender,,,-4,hour,EUR",
+        "Ender,,,4,fortnight,EUR",
+        "Ender,,,4,hour,money",
+        ",,pla,4,hour,EUR",
+        "Ender,,,4,g,EUR",
+        ",,pla,1000001,g,EUR",
+    ]
+    found = bring(What.PRICES, "\n".join(rows).encode())
+    assert told(found) == [
+        (3, "amount", "price-twice"),
+        (4, "machine", "price-of"),
+        (5, "machine", "price-of"),
+        (6, "kind", "kind"),
+        (7, "machine", "no-machine"),
+        (8, "amount", "amount"),
+        (9, "amount", "amount"),
+        (10, "per", "unit"),
+        (11, "currency", "currency"),
+        (12, "per", "unit"),
+        (13, "per", "unit"),
+        (14, "amount", "amount"),
+    ]
+    assert prices(workshop) == []
+
+
+@given(
+    cells=st.dictionaries(
+        st.sampled_from(["amount", "per", "duration", "currency"]),
+        st.text(max_size=12) | st.sampled_from(["0", "1", "999999", "0,01 €", "min", "kg", "1440"]),
+    )
+)
+def test_any_cells_are_a_price_within_bounds_or_a_reason(cells: dict[str, str]) -> None:
+    try:
+        micro, code = amount_of(cells, Per.HOUR).micro, ""
+    except RowError as error:
+        micro, code = 0, error.code
+    assert 0 <= micro <= 10**12
+    assert code in {"", "amount", "unit", "currency"}

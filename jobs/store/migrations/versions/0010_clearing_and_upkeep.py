@@ -216,3 +216,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_checklist_answer")),
     )
     op.create_index("ix_checklist_answer_at", "checklist_answer", ["checklist_id", "at"])
+    op.create_table(
+        "price",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("machine_id", sa.String(length=36), nullable=True),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("material", sa.String(length=40), nullable=False),
+        sa.Column("for_group", sa.String(length=80), nullable=False),
+        sa.Column("per", sa.String(length=8), nullable=False),
+        sa.Column("micro", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("person_id", sa.String(length=36), nullable=True),
+        sa.Column("superseded_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["machine_id"], ["machine.id"], name=op.f("fk_price_machine_id_machine")
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_price_person_id_person")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_price")),
+    )
+    op.create_index(op.f("ix_price_machine_id"), "price", ["machine_id"])
