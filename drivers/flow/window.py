@@ -1,142 +1,17 @@
-"""Flow control: which line may go on the wire now, and which line an answer belongs to."""
+"""Flow control of a Marlin and its kin: numbered lines, several at a time, and resends."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from enum import Enum, auto
-from itertools import islice
-from typing import NamedTuple, Protocol
 
 from drivers.beside import Beside
 from drivers.express import Lane, Move
-from drivers.gcode import numbered
+from drivers.flow.lines import ASKS, Line, Part, Sent
+from drivers.flow.numbering import Numbering
 
 
-class Program(Protocol):
-    """The lines of a program by number; a resend needs to go back."""
-
-    def __len__(self) -> int:
-        """Return how many lines there are to send."""
-
-    def line(self, index: int) -> bytes:
-        """Return a bare line without newline; *index* counts from 0."""
-
-    def source_line(self, index: int) -> int:
-        """Return the 1-based line of the uploaded file that it came from."""
-
-
-class Part(Enum):
-    """What a line is there for."""
-
-    PROGRAM = auto()
-    EXTRA = auto()  # a single command between program lines
-    ASK = auto()  # M105: its answer is known by its look and so proves all before it
-    LAST = auto()  # the line that ends a procedure
-    PLACE = auto()  # M114: known by its look, too, but a plain answer follows
-
-
-class Line(NamedTuple):
-    """A line on its way.
-
-    :param place: its index in the program, below 0 if it is not of it.
-    :param alone: nothing may follow before its answer.
-    :param is_plain: a move of the program like nine in ten; no rule of the host is about it.
-    """
-
-    text: bytes
-    part: Part = Part.EXTRA
-    place: int = -1
-    alone: bool = False
-    is_plain: bool = False
-
-
-_ASKS = (Part.ASK, Part.LAST)
-
-
-class Sent(NamedTuple):
-    number: int
-    size: int  # bytes that may still be in the RX buffer
-    line: Line
-
-
-class CharacterCounting:
-    """Keep the controller's receive buffer full and never overflow it.
-
-    The controller answers every line once, in order, and frees that line's bytes when it
-    does; a queue of line lengths is all the host needs to know.
-
-    :param rx_bytes: usable receive buffer [bytes].
-    :param lines_max: most unanswered lines; 1 is send-response.
-
-    *Source:* gnea/grbl:doc/markdown/interface.md, "Character-Counting".
-    """
-
-    def __init__(self, rx_bytes: int, lines_max: int = 1_000_000) -> None:
-        self.rx_bytes = rx_bytes
-        self._lines_max = lines_max
-        self._unanswered: deque[Line] = deque()
-        self.bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._unanswered)
-
-    @property
-    def oldest(self) -> Line | None:
-        """The line whose answer comes next."""
-        return self._unanswered[0] if self._unanswered else None
-
-    def may_send(self, line: Line) -> bool:
-        """Tell whether *line* fits beside what is unanswered."""
-        if not self._unanswered:
-            # An empty buffer admits any line: refusing an overlong one here would stall
-            # the job in silence. Preflight rejects it; the controller would too.
-            return True
-        return (
-            not line.alone
-            and not self._unanswered[-1].alone
-            and len(self._unanswered) < self._lines_max
-            and self.bytes + len(line.text) + 1 <= self.rx_bytes
-        )
-
-    def send(self, line: Line) -> bytes:
-        """Return the bytes of *line* and count them."""
-        self._unanswered.append(line)
-        self.bytes += len(line.text) + 1
-        return line.text + b"\n"
-
-    def answered(self) -> Line | None:
-        """Return the line that an answer belongs to; None if nothing was owed."""
-        if not self._unanswered:
-            return None
-        line = self._unanswered.popleft()
-        self.bytes -= len(line.text) + 1
-        return line
-
-    def lane(self, ahead: Sequence[Line], until: float) -> Lane | None:
-        """Return what follows the next answers if the moves *ahead* do; None if more is owed."""
-        owed = self._unanswered
-        if not owed or not all(line.is_plain for line in owed):
-            return None
-        moves = [
-            Move(len(line.text) + 1, line.place, line.text + b"\n") for line in (*owed, *ahead)
-        ]
-        return Lane(moves, len(owed), self.rx_bytes, self._lines_max, until)
-
-    def land(self, lane: Lane, moves: Sequence[Line]) -> None:
-        """Count what a lane has heard, and that *moves* have left."""
-        self._unanswered.extend(moves)
-        for _ in range(lane.answers):
-            self._unanswered.popleft()
-        self.bytes = sum(len(line.text) + 1 for line in self._unanswered)
-
-    def clear(self) -> None:
-        """Forget all: the controller has thrown its buffer away."""
-        self._unanswered.clear()
-        self.bytes = 0
-
-
-class NumberedWindow:
+class NumberedWindow(Numbering):
     """Numbered lines with checksum, several at a time, and the way back after a resend.
 
     The unanswered bytes never exceed `rx_bytes`, so nothing overflows even if the firmware
@@ -150,10 +25,7 @@ class NumberedWindow:
         that it always reads on and a stop behind them is seen at once.
     :param slots: lines that the firmware takes out of the ring at once, whatever it executes;
         0 if it leaves them there.
-    :param numbered: False for a firmware that would not look at numbers and checksums; the
-        lines are counted all the same.
-    :param gap: goes before each checksum.
-    :param lead: goes behind each number.
+    :param numbered, gap, lead: as `Numbering` has them.
     :param kept: bytes of the ring that stay free for the emergency stop.
 
     *Source:* MarlinFirmware/Marlin:Marlin/src/gcode/queue.cpp; `manage_inactivity` in
@@ -176,11 +48,9 @@ class NumberedWindow:
         lead: bytes = b" ",
         kept: int = 0,
     ) -> None:
+        super().__init__(numbered=numbered, gap=gap, lead=lead)
         self._rx_bytes = rx_bytes
         self._kept_free = kept
-        self._numbered = numbered
-        self._gap = gap
-        self._lead = lead
         self._slots = slots
         reserve = kept if slots > 1 else kept + self.RESERVE
         self._budget = max(rx_bytes - reserve, rx_bytes // 2)
@@ -189,15 +59,12 @@ class NumberedWindow:
         self._again: deque[Line] = deque()
         self._widen_after = self._WIDEN_FIRST
         self.lines_max = lines_max
-        self.next = 1
         self.unanswered = 0
         self.bytes = 0
         self.narrow = False
         self._good = 0
         self._alone = 0  # number of the last line that nothing may follow before its answer
         self._placed = 0  # number of the last line that has a place outside the RX buffer
-        self._made: tuple[int, Line, bytes] | None = None  # the next line, ready for the wire
-        self._ready: deque[tuple[Sent, bytes]] = deque()  # moves that come next, if no other line
 
     @property
     def oldest(self) -> Line | None:
@@ -217,14 +84,14 @@ class NumberedWindow:
     @property
     def is_asking(self) -> bool:
         """Tell whether a question is on its way."""
-        return any(part in (*_ASKS, Part.PLACE) for part in self._unanswered_parts())
+        return any(part in (*ASKS, Part.PLACE) for part in self._unanswered_parts())
 
     @property
     def asks_next(self) -> bool:
         """Tell whether the next answer is one to M105."""
         beside = self.beside.asks_next(self.first)
         oldest = self.oldest
-        return (oldest is None or oldest.part in _ASKS) if beside is None else beside
+        return (oldest is None or oldest.part in ASKS) if beside is None else beside
 
     @property
     def only_asks(self) -> bool:
@@ -244,7 +111,7 @@ class NumberedWindow:
         start = len(self._sent) - self.unanswered
         left = [self._sent[at] for at in range(start, len(self._sent))]
         self.beside.strand(
-            (entry.number, entry.size, merges and entry.line.part in _ASKS) for entry in left
+            (entry.number, entry.size, merges and entry.line.part in ASKS) for entry in left
         )
         self._sent.clear()
         self._again.clear()
@@ -402,7 +269,7 @@ class NumberedWindow:
         if self.beside and self.beside.answered_ask():
             return None
         for number, line in self._owed():
-            if line.part in _ASKS:
+            if line.part in ASKS:
                 return self.answered_through(number)
         return None
 
@@ -470,7 +337,7 @@ class NumberedWindow:
 
     def ask_last(self, line: Line) -> None:
         """Put *line* behind what is sent again, unless the same waits there."""
-        if not (self._again and self._again[-1].part in _ASKS):
+        if not (self._again and self._again[-1].part in ASKS):
             self._again.append(line)
 
     def waiting(self) -> list[Line]:
@@ -486,21 +353,6 @@ class NumberedWindow:
 
     def _take(self, count: int) -> list[Line]:
         return [line for _ in range(count) if (line := self.answered()) is not None]
-
-    def _make_ready(self, ahead: Sequence[Line], count: int) -> None:
-        """Number *count* moves that *ahead* begins with, for the case that nothing comes between.
-
-        What is ready already, and still comes next, stays.
-        """
-        ready = self._ready
-        if ready and (ready[0][0].number != self.next or ready[0][0].line is not ahead[0]):
-            ready.clear()
-        first = self.next + len(ready)
-        for number, line in enumerate(islice(ahead, len(ready), count), first):
-            if not line.is_plain:
-                break
-            wire = self._encoded(number, line.text)
-            ready.append((Sent(number, len(wire), line), wire))
 
     def _forget_old(self) -> None:
         """Keep no more answered lines than a resend may reach back to."""
@@ -522,16 +374,3 @@ class NumberedWindow:
         """Return how many unanswered bytes may be in the RX buffer [bytes]."""
         count = self.next - 1 - max(self._placed, self.first - 1)
         return sum(self._sent[-back].size for back in range(1, count + 1))
-
-    def _wire(self, line: Line) -> bytes:
-        made = self._made
-        if made is None or made[0] != self.next or made[1] is not line:
-            made = self._made = (self.next, line, self._encoded(self.next, line.text))
-        return made[2]
-
-    def _encoded(self, number: int, text: bytes) -> bytes:
-        return numbered(number, text, self._gap, self._lead) if self._numbered else text + b"\n"
-
-    def _size_at_most(self, line: Line) -> int:
-        # "N", two blanks, "*", three digits of checksum, newline, and one newline before.
-        return len(line.text) + len(str(self.next)) + 9
