@@ -9,27 +9,20 @@ from typing import assert_never
 from drivers.dialects import grbl
 from drivers.engine.base import RUNNING
 from drivers.engine.grbl_acts import POLL_HAND, Step
-from drivers.engine.grbl_halts import GrblHalts
+from drivers.engine.grbl_ends import NO_BANNER, POLL_HOLD, POLL_IDLE, GrblEnds
 from drivers.express import Lane
 from drivers.flow import Line, Part
 from drivers.profile import FirmwareProfile
-from drivers.snapshot import Cancelled, Connected, Finished, Phase, Resumed, Said
+from drivers.snapshot import Finished, Phase, Resumed, Said
 
 _CHUNK = 4096  # most bytes handed out at a time
-_POLL_IDLE = 1.0  # between two `?` while nothing runs [s]
-_POLL_HOLD = 0.1  # between two `?` while it comes to a standstill [s]
-_BANNER_WAIT = 3.0  # after a reset [s]
-_NO_BANNER = 0.5  # after a reset, until a state proves it as well: FluidNC may say no banner [s]
-_PARK_WAIT = 20.0  # more for the way up [s]
-_OFF_WAIT = 3.0  # for the answers to the switch-off list [s]
-_RECOVER = 2.0  # from a stop or failure to the next conversation [s]
 _IDLE_MAX = 12  # idle reports while an answer is owed, until it counts as lost
 _LOCKED = frozenset({"Alarm", "Sleep"})  # no run goes on from these without a person
 _RUNNING_SURE = 2  # reports of motion in a row that a pause ends with
 _LOCKED_SURE = 2  # reports of these in a row, for a report has no checksum
 
 
-class GrblEngine(GrblHalts):
+class GrblEngine(GrblEnds):
     """Stream to a Grbl, which has neither numbers nor checksums: one doubt ends the program."""
 
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
@@ -39,8 +32,6 @@ class GrblEngine(GrblHalts):
         self._running_seen = 0  # reports of motion in a pause
         self._resumes = 0  # reports without a hold until a cycle start has surely helped
         self._repeats = False  # of a cycle start that may have come too early
-        self._reset_at = now
-        self._after_reset: Cancelled | None = None
 
     # -- out --------------------------------------------------------------------------------
 
@@ -99,45 +90,6 @@ class GrblEngine(GrblHalts):
         self._step = Step.HELLO
         self._after("hello", self._profile.boot_wait_s, now)
 
-    def _hello(self, now: float) -> None:
-        """Ask for a sign of life; a controller that came up without a reset has no banner."""
-        self._forget()
-        self._step = Step.HELLO
-        self._unheard += 1
-        self._ask_all()
-        self._after("hello", _POLL_IDLE, now)
-
-    def _forget(self) -> None:
-        self._flow.clear()
-        self._extras.clear()
-        self._urgent.clear()
-        self._rings.clear()
-        self._wanted.clear()
-        self._jogs = 0
-        self._after_reset = None
-        self._timers.pop("answer", None)
-
-    def _introduce(self, now: float) -> None:
-        """It is alive: ask who it is, if it may answer that now."""
-        if self._state in ("Idle", "Alarm", "Check", ""):
-            self._step = Step.ASKED
-            # The empty line ends whatever noise stands in its line buffer. Asked twice: a size
-            # that grows is believed only then.
-            asks = (self._line(line, Part.EXTRA) for line in (b"$I", b"$$"))
-            self._extras.extend((Line(b""), *asks, self._line(b"$I", Part.LAST)))
-            self._after("hello", _BANNER_WAIT, now)
-        else:
-            self._ready(now)
-
-    def _ready(self, now: float) -> None:
-        self._step = Step.NOTHING
-        self._timers.pop("hello", None)
-        self._connected = True
-        self._unheard = 0
-        self._phase = Phase.IDLE
-        self._events.append(Connected(self._firmware))
-        self._after("poll", _POLL_IDLE, now)
-
     def _begin(self, now: float) -> None:
         self._idle_seen = self._locked_seen = 0
         self._paused_said = False
@@ -151,7 +103,7 @@ class GrblEngine(GrblHalts):
         self._paused_said = False
         self._urgent += self._byte("hold")
         self._mark_starving(False, now)
-        self._after("poll", _POLL_HOLD, now)
+        self._after("poll", POLL_HOLD, now)
         self._after("hold", self._profile.cancel_s, now)
 
     def resume(self, now: float) -> bool:
@@ -179,70 +131,6 @@ class GrblEngine(GrblHalts):
         self._timers.pop("hold", None)
         self._idle_seen = 0
         self._await_answer(now)
-
-    def _wind_down(self, now: float) -> None:
-        self._forget_change()
-        self._after_reset = Cancelled()
-        self._hold_then_reset(now)
-
-    def _hold_then_reset(self, now: float) -> None:
-        """Come to a standstill, then reset: so the position is kept."""
-        self._step = Step.HOLDING
-        self._urgent[:0] = self._byte("hold")
-        self._urgent += self._status_byte
-        self._timers.pop("answer", None)
-        self._after("poll", _POLL_HOLD, now)
-        self._after("hold", self._profile.cancel_s, now)
-
-    def _reset(self, now: float) -> None:
-        self._step = Step.RESETTING
-        self._flow.clear()
-        self._extras.clear()
-        # What is left of the program on this side of the wire would be made after it.
-        self.flush_first = True
-        self._urgent += self._byte("reset")
-        self._timers.clear()
-        self._await_banner(now)
-
-    def _await_banner(self, now: float) -> None:
-        self._critical = False
-        self._jogs = 0
-        self._wanted.clear()
-        self._reset_at = now
-        self._after("banner", _BANNER_WAIT, now)
-        self._after("poll", _NO_BANNER, now)
-
-    def _switch_off(self, now: float) -> None:
-        self._step = Step.OFF
-        self._timers.pop("banner", None)
-        self._timers.pop("poll", None)
-        self._extras.extend(self._lines(self._profile.switch_off))
-        if self._phase is Phase.CANCELLING and self._homed and not self._laser:
-            self._extras.extend(self._lines(self._profile.park))
-        self._after("off", _OFF_WAIT + (_PARK_WAIT if self._homed else 0.0), now)
-
-    def _made_safe(self, now: float) -> None:
-        self._step = Step.NOTHING
-        self._timers.pop("off", None)
-        if self._phase is Phase.CANCELLING and self._after_reset is not None:
-            self._over(self._after_reset)
-            self._after_reset = None
-            self._after("poll", _POLL_IDLE, now)
-        else:
-            self._after("recover", _RECOVER, now)
-
-    def _emergency(self, now: float) -> None:
-        self._forget()
-        self._step = Step.RESETTING
-        self._urgent += self._profile.emergency.encode("latin-1")
-        self._await_banner(now)
-
-    def _make_safe(self, now: float) -> None:
-        self._connected = False
-        if self._state in ("Alarm", "Reset"):
-            self._reset(now)
-        else:
-            self._hold_then_reset(now)
 
     # -- in ---------------------------------------------------------------------------------
 
@@ -325,7 +213,7 @@ class GrblEngine(GrblHalts):
             if status.state in ("Idle", "Alarm", "Check", "Sleep", "Tool") or _at_rest(status):
                 self._reset(now)
         elif self._step is Step.RESETTING:
-            if now >= self._reset_at + _NO_BANNER and status.state in ("Idle", "Alarm"):
+            if now >= self._reset_at + NO_BANNER and status.state in ("Idle", "Alarm"):
                 self._flow.clear()
                 self._switch_off(now)
         elif self._phase in RUNNING and self._is_locked(status):
@@ -398,7 +286,7 @@ class GrblEngine(GrblHalts):
         if not len(self._flow) and self._idle_seen >= 2:
             self._acked = len(self._program) if self._program else 0
             self._over(Finished())
-            self._after("poll", _POLL_IDLE, now)
+            self._after("poll", POLL_IDLE, now)
 
     def _started(self, firmware: str, now: float) -> None:
         if not self._firmware.startswith("Grbl 1.1h"):
@@ -465,13 +353,13 @@ class GrblEngine(GrblHalts):
         holding = self._step is Step.HOLDING or self._phase is Phase.PAUSED
         hasty = self._step is Step.RESETTING or self._wanted
         if hasty or (holding and not self._paused_said):
-            every = _POLL_HOLD
+            every = POLL_HOLD
         elif self._phase in RUNNING:
             every = self._profile.poll_s
         elif self._jogs or self._state in ("Jog", "Run", "Hold", "Home", "Door"):
             every = POLL_HAND
         else:
-            every = _POLL_IDLE
+            every = POLL_IDLE
         self._after("poll", every, now)
         if self._wanted:
             self._ask_all()

@@ -54,8 +54,9 @@ def test_whoever_stands_at_a_machine_can_read_and_press_all_of_it(
     text = "Insert filament PLA-" + "x" * 120
     choices = ("Purge more", "Continue with a rather long answer of many words")
     sends = ("LOAD_FILAMENT LENGTH=50", "SET_GCODE_VARIABLE_OF_A_MACRO_WITH_A_LONG_NAME VALUE=1")
+    asked = LivePrompt(3, text, choices, sends)
     for slug, more in (
-        ("prusa", {"prompt": LivePrompt(3, text, choices, sends), "notice": "n" * 200, "step": "parked"}),
+        ("prusa", {"prompt": asked, "notice": "n" * 200, "step": "parked"}),
         ("router", {"step": "tool-change", "tool": 2}),
     ):
         lab.workshop.live.put(slug, replace(lab.workshop.live.get(slug), **more))
