@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from drivers.acts import Act, Order, Reach
-from drivers.dialects import DIALECTS, suspect
+from drivers.engine.cursor import AHEAD, Cursor
 from drivers.engine.prompting import Prompting
 from drivers.express import Lane
 from drivers.flow import Line, Part, Program
@@ -28,17 +28,14 @@ from drivers.snapshot import (
 
 _LINE_MAX = 4096  # longest line a firmware may say [bytes]; beyond it is noise
 _EXTRAS_MAX = 64  # commands that may wait between program lines
-_AHEAD = 64  # lines made ready at once: from the second on the processor is warm
 _STRETCH = 4  # of a first lane; one that was followed to its end is made longer
-_RATE_WINDOW = 5.0  # over which lines per second are counted [s]
-_RATE_STEP = 0.5  # between two counts [s]
 _NONE: frozenset[Act] = frozenset()
 UNHOMED_JOG = 10.0  # longest, while nobody knows where the machine stands [mm]
 
 RUNNING = frozenset({Phase.STREAMING, Phase.PAUSED, Phase.CANCELLING})
 
 
-class StreamEngine(ABC):
+class StreamEngine(Cursor, ABC):
     """One conversation with one firmware.
 
     Commands (`start`, `pause`, …) take effect at once; their events come with the next
@@ -51,7 +48,7 @@ class StreamEngine(ABC):
     flush_first = False
 
     def __init__(self, profile: FirmwareProfile, now: float) -> None:
-        self._profile = profile
+        super().__init__(profile)
         self.reach: Reach = {}  # of the machine; the caller says so where it knows
         self._phase = Phase.CONNECTING
         self._events: list[Event] = []
@@ -59,11 +56,7 @@ class StreamEngine(ABC):
         self._timers: dict[str, float] = {}
         self._urgent = bytearray()
         self._extras: deque[Line] = deque()
-        self._program: Program | None = None
-        self._ahead: deque[Line] = deque()  # the next lines of the program, ready to go
         self._stretch = _STRETCH  # moves that a lane is made for
-        self._cursor = 0
-        self._acked = 0
         self._run = ""
         self._firmware = ""
         self._board: dict[str, str] = {}
@@ -91,16 +84,6 @@ class StreamEngine(ABC):
         self._settings_told: dict[str, bool | float] = {}
         self._kept_settings: tuple[str, ...] = ()
         self._jog_until = 0.0  # when what was jogged so far is done, by its feedrate
-        self._starvation = 0.0
-        self._starved_since: float | None = None
-        self._rate: deque[tuple[float, int]] = deque()
-        self._count_at = 0.0  # when the next of them is due [s]
-        self._dialect = DIALECTS[profile.dialect]
-        self._may_wait = suspect(profile.waits)
-        self._may_last = suspect(profile.expected_s)
-        moves = b"G0X0 G1X0"
-        waits = self._may_wait.search(moves) or self._may_last.search(moves)
-        self._is_plain = (lambda _: False) if waits else self._dialect.is_plain
 
     @property
     def phase(self) -> Phase:
@@ -143,7 +126,7 @@ class StreamEngine(ABC):
         if not lane.answers:
             return
         self._acked, self._cursor = lane.acked, lane.sent
-        self._stretch = max(_STRETCH, min(2 * lane.answers, _AHEAD))
+        self._stretch = max(_STRETCH, min(2 * lane.answers, AHEAD))
         moves = [self._ahead.popleft() for _ in range(lane.gone)]
         for line in moves:
             self._note_taken(line)
@@ -382,44 +365,6 @@ class StreamEngine(ABC):
     def _after(self, name: str, delay: float, now: float) -> None:
         self._timers[name] = now + delay
 
-    def _line(self, text: bytes, part: Part, index: int = -1) -> Line:
-        waits = self._may_wait.search(text) is not None and (
-            self._dialect.first_of(text, self._profile.waits) is not None
-        )
-        return Line(text, part, index, waits)
-
-    def _lines(self, texts: Iterable[str]) -> list[Line]:
-        return [self._line(text.encode("ascii", "ignore"), Part.EXTRA) for text in texts]
-
-    def _next_of_program(self) -> Line | None:
-        """Return the next line of the program without taking it."""
-        if not self._ahead and self._program is not None:
-            self._read_ahead(self._program)
-        return self._ahead[0] if self._ahead else None
-
-    def _read_ahead(self, program: Program) -> None:
-        """Have so many of the next lines at hand as are made ready at once."""
-        index, end = self._ahead[-1].place + 1 if self._ahead else self._cursor, len(program)
-        is_plain = self._is_plain
-        while index < end and len(self._ahead) < _AHEAD:
-            text = program.line(index)
-            if is_plain(text) and len(text) < self._profile.max_line_bytes:
-                self._ahead.append(Line(text, Part.PROGRAM, index, is_plain=True))
-            elif text:  # an empty line gets no answer, so it is never sent
-                self._ahead.append(self._line(text, Part.PROGRAM, index))
-            index += 1
-        if not self._ahead:
-            self._cursor = end
-
-    def _take_of_program(self) -> Line:
-        line = self._ahead.popleft()
-        self._cursor = line.place + 1
-        self._note_taken(line)
-        return line
-
-    def _note_taken(self, line: Line) -> None:  # noqa: B027 (most have nothing to learn)
-        """Learn from a line of the program that is about to leave."""
-
     def _too_long(self, line: Line, now: float) -> bool:
         """Fail the program if the firmware would cut *line*."""
         if line.is_plain or len(line.text) < self._profile.max_line_bytes:
@@ -434,26 +379,6 @@ class StreamEngine(ABC):
     def _excused(self, now: float) -> float:  # noqa: ARG002 (the seam's shape)
         """Return for how long no report of temperatures could be expected [s]."""
         return 0.0
-
-    def _line_answered(self, line: Line) -> None:
-        if line.place >= 0:
-            self._acked = line.place + 1
-
-    def _expected_time(self, line: Line | None) -> float:
-        """Return how much longer than usual *line* may take [s]."""
-        if line is None or line.is_plain:
-            return 0.0
-        usual = self._dialect.dwell(line.text)
-        if self._may_last.search(line.text) is not None:
-            known = self._profile.expected_s
-            times = [known[word] for word in self._dialect.commands(line.text) if word in known]
-            usual = max([usual, *times])
-        return usual
-
-    def _source_line(self) -> int:
-        if self._program is None or not self._acked:
-            return 0
-        return self._program.source_line(min(self._acked, len(self._program)) - 1)
 
     def _paused(self) -> None:
         self._events.append(Paused())
@@ -502,19 +427,6 @@ class StreamEngine(ABC):
 
     def _note(self, code: str, text: str = "") -> None:
         self._events.append(Attention(code, text))
-
-    def _mark_starving(self, starving: bool, now: float) -> None:
-        if starving and self._starved_since is None:
-            self._starved_since = now
-        elif not starving and self._starved_since is not None:
-            self._starvation += now - self._starved_since
-            self._starved_since = None
-
-    def _count_rate(self, now: float) -> None:
-        self._count_at = now + _RATE_STEP
-        self._rate.append((now, self._acked))
-        while len(self._rate) > 2 and now - self._rate[0][0] > _RATE_WINDOW:
-            self._rate.popleft()
 
     def _lines_per_second(self, now: float) -> float:
         if self._phase is not Phase.STREAMING or not self._rate:
