@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import assert_never
 
 from drivers.dialects import marlin
 from drivers.dialects.actions import Action
 from drivers.engine.base import RUNNING
-from drivers.engine.marlin_resends import MarlinResends
-from drivers.engine.marlin_wire import ECHO, GUARD, NO_BUSY, NUDGE, WHERE, Goal
+from drivers.engine.marlin_telling import MarlinTelling
+from drivers.engine.marlin_wire import ECHO, GUARD, NUDGE, WHERE, Goal
 from drivers.flow import Line, Part
-from drivers.gcode import words
-from drivers.profile import Flow
 from drivers.snapshot import (
     Cancelled,
     Connected,
     Finished,
     Phase,
     Said,
-    TemperatureRead,
 )
 
 _ECHOED = re.compile(r"(?:Echo:|N\d+ M118 +)S(\d+)(?:\.0*)?")  # 0.92 does not know M118
 RECOVER = 2.0  # from a failure to the next hello [s]
-_SETTINGS_MAX, _SETTING_MAX = 40, 80  # lines that are kept, and characters of each
 _UNTOLD_MAX = 3  # the place asked for at an end in vain: then it is believed without
 _SETTLE = 0.3  # quiet after a boot banner before the first word to it [s]
 
 
-class MarlinReplies(MarlinResends):
+class MarlinReplies(MarlinTelling):
     """Acts on each line that was received."""
 
     def _hear(self, line: bytes, now: float) -> None:
@@ -230,13 +225,6 @@ class MarlinReplies(MarlinResends):
         if self._is_taken_only:
             self._guard(line)
 
-    def _note_busy_pace(self, text: bytes) -> None:
-        """An M113 sets how often it says that it is busy; 0: never. Without S it only asks."""
-        every = dict(words(text)).get("S", -1.0)
-        if every >= 0.0:
-            known = self._profile.answer_s
-            self._answer_s = min(max(known, 1.5 * every), NO_BUSY) if every else NO_BUSY
-
     def _greeted(self, now: float) -> None:
         """Be ready for work: the firmware has answered all that it was asked."""
         self._echoes = self._is_taken_only and not self._tells_numbers
@@ -364,14 +352,6 @@ class MarlinReplies(MarlinResends):
         self._settled(self._window.answered_through(number), now)
         return True
 
-    def _placed(self, axes: Mapping[str, float]) -> None:
-        # In mid-program it is old before anyone has read it.
-        self._position = {} if self._phase is Phase.STREAMING else dict(axes)
-
-    def _measured(self, temperatures: marlin.Temperatures) -> None:
-        self._temperatures |= temperatures
-        self._events.append(TemperatureRead(dict(temperatures)))
-
     def _busy(self, reply: marlin.Busy, now: float) -> None:
         self._busy_seen = True
         self._strikes = 0
@@ -417,31 +397,6 @@ class MarlinReplies(MarlinResends):
         self._phase = Phase.STOPPED
         self._stopped = True
         self._timers.clear()
-
-    def _capability(self, reply: marlin.Capability) -> None:
-        if reply.name == "AUTOREPORT_TEMP":
-            self._reports_itself = reply.present
-        elif reply.name == "EMERGENCY_PARSER" and self._profile.flow is Flow.NUMBERED_WINDOW:
-            self._emergency_parser = reply.present
-            # It sees a stop even behind a full command queue.
-            self._window.lines_max = 1_000 if reply.present else self._lines_max
-            if reply.present:
-                self._window.keep_free(0)
-        elif reply.name == "BUSY_PROTOCOL":
-            self._answer_s = self._profile.answer_s if reply.present else NO_BUSY
-        elif reply.name == "THERMAL_PROTECTION":
-            told = {"thermal_protection": reply.present}
-            self._settings_told = {**self._settings_told, **told}
-
-    def _told_setting(self, line: str) -> None:
-        """Keep what it tells of its settings; what it says unasked may be a program's own echo."""
-        question = self._window.oldest
-        if question is None or question.text != self._profile.ask_settings.encode():
-            return
-        if question is not self._settings_question:
-            self._kept_settings, self._settings_question = (), question
-        if len(self._kept_settings) < _SETTINGS_MAX:
-            self._kept_settings += (line[:_SETTING_MAX],)
 
     def _said(self, text: str, now: float) -> None:
         if self._echoed(text, now):
