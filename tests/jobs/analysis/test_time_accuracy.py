@@ -14,6 +14,8 @@ import pytest
 from jobs.analysis.program import inspect_program
 from jobs.slicing import slicer_available
 from tests.bench.clock import cnc, compare, prints
+from tests.jobs.analysis.good.kept import kept
+from tests.jobs.analysis.good.slicers import Made
 
 LIMIT = 0.03
 
@@ -22,6 +24,17 @@ LIMIT = 0.03
 def test_a_router_takes_as_long_as_planned(name: str) -> None:
     planned, moved = compare.milled(cnc.programs()[name].encode())
     assert planned == pytest.approx(moved, rel=LIMIT)
+
+
+GRBL = [made for made in kept() if made.profile in ("grbl-1.1", "fluidnc")]
+
+
+@pytest.mark.parametrize("made", GRBL, ids=lambda made: made.name)
+def test_a_real_cam_s_program_takes_as_long_as_planned(made: Made, tmp_path: Path) -> None:
+    """The simulated Grbl takes every line of it, and is as fast to a thousandth."""
+    made.make(tmp_path / "part.nc")
+    planned, moved = compare.milled((tmp_path / "part.nc").read_bytes())
+    assert planned == pytest.approx(moved, rel=1e-3)
 
 
 ORDERS = """M83
