@@ -97,7 +97,8 @@ def test_a_router_program_is_not_for_a_printer(lab: Lab) -> None:
 
 
 def test_a_mill_starts_only_by_a_person_at_it(lab: Lab) -> None:
-    text = b"G21\nG90\nG54\nM3 S12000\nG4 P1\nG0 Z-5\nG1 X-50 Y-50 F900\nG0 Z-1\nM5\n"
+    halt = b"M0 (Is it clamped? Go on!)\n"
+    text = b"G21\nG90\nG54\n" + halt + b"M3 S12000\nG4 P1\nG0 Z-5\nG1 X-50 Y-50 F900\nG0 Z-1\nM5\n"
     job = lab.submit(text, "router", "tag.nc")
     assert lab.job(job)["job"]["state"] == "waiting", lab.job(job)["preflights"]
     lab.arm("router")
@@ -110,7 +111,12 @@ def test_a_mill_starts_only_by_a_person_at_it(lab: Lab) -> None:
     stands = lab.operator.get("/machines/router/start-check", job_id=job)
     assert (stands["reasons"], stands["zero_mm"]) == ([], {"G54": [0.0, 0.0, 0.0]})
     lab.operator.post("/machines/router/start", {"job_id": job, "confirmed": checklist})
+    asked = lab.operator.wait("/machines/router", lambda one: one["prompt"], 45, 0.1)["prompt"]
+    assert asked["text"] == "Is it clamped Go on"
+    assert not any("M3" in line for line in lab.executed("router"))
+    lab.operator.post("/machines/router/answer", {"prompt": asked["number"]})
     lab.wait_for_job(job, "done")
+    assert "M0" in lab.executed("router")
     assert any("S12000" in line for line in lab.executed("router"))
 
 
