@@ -42,7 +42,9 @@ class GrblHalts(GrblBeam):
         found = _HALT.fullmatch(text) if b"(" in text else None
         if found is not None and index >= 0:
             text = found[1]
-            self._words[index] = found[2].decode("ascii", "replace")
+            # Those of halts that are over go when the next one comes: no answer has to look.
+            left = {at: said for at, said in self._words.items() if at >= self._acked}
+            self._words = {**left, index: found[2].decode("ascii", "replace")}
         return super()._line(text, part, index)
 
     def _look_at_halt(self, status: grbl.Status) -> None:
@@ -59,11 +61,6 @@ class GrblHalts(GrblBeam):
     def _is_halt(self, line: Line) -> bool:
         words = () if line.is_plain else self._dialect.commands(line.text)
         return "M0" in words or "M1" in words
-
-    def _line_answered(self, line: Line) -> None:
-        if line.place in self._words:
-            del self._words[line.place]
-        super()._line_answered(line)
 
     def _program_over(self) -> None:
         self._words.clear()

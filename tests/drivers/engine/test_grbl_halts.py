@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from drivers.acts import Act, Order
 from drivers.dialects import DIALECTS
+from drivers.flow import Part
 from drivers.snapshot import Phase, Replied
 
 BARE = DIALECTS["grbl"].bare
@@ -117,3 +118,14 @@ def test_no_comment_of_a_halt_changes_what_is_sent(line):
         assert len(words) <= 61
         assert all(32 <= byte < 127 and byte not in b"?!~" for byte in words)
     assert DIALECTS["grbl"].commands(kept)[:1] == ["M0"]
+
+
+def test_words_of_halts_that_are_over_do_not_pile_up():
+    plant = PLANT.Plant(firmware="grbl-1.1", room=None)
+    plant.until("connected")
+    engine = plant.engine
+    for index in range(5000):
+        engine._acked = max(0, index - 64)
+        engine._line(b"M0 (%d)" % index, Part.PROGRAM, index)
+        assert len(engine._words) <= 65
+    assert engine._words[4999] == "4999"
