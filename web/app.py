@@ -28,6 +28,7 @@ from web.api import machines as api_machines
 from web.api import modules as api_modules
 from web.api import notices as api_notices
 from web.api import ports as api_ports
+from web.api import queueing as api_queueing
 from web.api import sharing as api_sharing
 from web.api import upkeep as api_upkeep
 from web.auth import Visitor, find_visitor
@@ -58,6 +59,7 @@ from web.pages import (
     pictures,
     ports,
     prices,
+    queueing,
     resuming,
     rules,
     sharing,
@@ -142,12 +144,14 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         rules,
         learning,
         loading,
+        queueing,
     )
     for routes in pages:
         add(app, routes.router)
     for resource in (
         api_machines,
         api_loading,
+        api_queueing,
         api_jobs,
         api_sharing,
         api_bookings,

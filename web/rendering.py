@@ -20,6 +20,7 @@ from jobs.domain.calendar import Interval
 from jobs.domain.people import Role
 from jobs.domain.policy import Refusal, Way
 from jobs.domain.preflight import Finding
+from jobs.domain.priority import Part, PartName
 from jobs.domain.rules import key_of
 from jobs.domain.rules.values import Spec, Unit, Value, spec_of
 from jobs.domain.sentences import Catalogue, local_fields
@@ -75,6 +76,15 @@ class Clockwork:
         same = self.day_of(interval.start) == self.day_of(interval.end - timedelta(microseconds=1))
         end = self.time(interval.end) if same else self.moment(interval.end)
         return Markup("<span>{}–{}</span>").format(self.moment(interval.start), end)
+
+    def wall(self, at: datetime) -> str:
+        """Return an instant as a form's field of day and time has it."""
+        return at.astimezone(self.zone).strftime("%Y-%m-%dT%H:%M")
+
+    def points(self, value: float) -> str:
+        """Return a part of a sum, with its sign."""
+        sign = "+" if value >= 0 else "\N{MINUS SIGN}"
+        return f"{sign}{self.number(abs(value), 1)}"
 
     def hours(self, interval: Interval) -> Markup:
         """Return an interval within a known day."""
@@ -163,6 +173,17 @@ class Sentences:
 
     def _days(self, days: int) -> str:
         return self.text("page.rules.days" if days != 1 else "page.rules.day", days=days)
+
+    def part(self, part: Part) -> str:
+        """Return the sentence of one part of a job's priority."""
+        without = f"priority.no-{part.name.value}"
+        is_nothing = not part.fields if part.name is PartName.DEADLINE else not part.points
+        if is_nothing and without in self.codes:
+            return self.text(without)
+        fields = dict(part.fields)
+        if part.name is PartName.ROLE:
+            fields["role"] = self.text(f"role.{fields['role']}")
+        return self.text(f"priority.{part.name.value}", **fields)
 
     def way(self, way: Way) -> str:
         """Return in words what would make a wish pass."""
@@ -390,6 +411,9 @@ class Renderer:
             dimension=self.clockwork.dimension,
             refusal=self.sentences.refusal,
             way=self.sentences.way,
+            part=self.sentences.part,
+            points=self.clockwork.points,
+            wall=self.clockwork.wall,
             rule=lambda one: self.sentences.rule(one.spec, one.value),
             rule_value=lambda value, spec: self.sentences.rule_value(spec, value),
             rule_key=lambda refusal, role: key_of(refusal.reason, Role(role)),

@@ -16,6 +16,25 @@ MOST_SLOTS: Final = 16
 NOZZLE_SLACK: Final = 0.01  # [mm]; slicers write 0.4 and 0.40
 
 
+Size = tuple[float, float, float]
+
+
+def has_room(wanted: Size | None, envelope: Size) -> bool:
+    """Tell whether a size fits into a machine, turned on its bed if need be [mm].
+
+    A machine of which nobody said how far it reaches is not held against anything.
+
+    >>> has_room((300, 200, 10), (210, 310, 200)), has_room((300, 220, 10), (210, 310, 200))
+    (True, False)
+    """
+    if wanted is None or not any(envelope):
+        return True
+    x, y, z = wanted
+    far_x, far_y, far_z = envelope
+    fits_flat = (x <= far_x and y <= far_y) or (y <= far_x and x <= far_y)
+    return fits_flat and z <= far_z
+
+
 class Doubt(StrEnum):
     """Why somebody should look again at what is loaded."""
 
@@ -99,6 +118,7 @@ class Asks:
     tools: Sequence[ToolAsk] = ()
     nozzle_mm: float | None = None
     plate: str = ""
+    size_mm: Size | None = None  # the machine has to reach at least that far
 
 
 def drawn(asks: Asks, mass: int) -> Mapping[int, int]:

@@ -90,6 +90,7 @@ class Reason(StrEnum):
     LOADED_DOUBTED = "loaded-doubted"  # slot
     OTHER_NOZZLE = "other-nozzle"  # tool, has_mm, wants_mm
     OTHER_PLATE = "other-plate"  # has, wants
+    TOO_SMALL = "too-small"  # has, wants: sizes
     AFTER_ANOTHER = "after-another"  # number
     PLANNED = "planned"  # machine, at
     UNATTENDED_NEVER = "unattended-never"
@@ -109,6 +110,7 @@ class WayKind(StrEnum):
     GIVE_BACK = "give-back"  # ref: id of an own booking, start, end
     COME_TOGETHER = "come-together"  # count: people who must be here
     LOAD = "load"  # name: of the material
+    SAY_LOADED = "say-loaded"
     CHECKLIST = "checklist"  # ref: its id, name: of the machine
     TOP_UP = "top-up"  # count: credits that are missing
     ASK_STAFF = "ask-staff"

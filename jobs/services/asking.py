@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -15,14 +16,31 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
-from jobs.domain.loading import MOST_SLOTS, Asks, Loads, ToolAsk
+from jobs.domain.events import rfc3339
+from jobs.domain.loading import (
+    MOST_SLOTS,
+    Asks,
+    LoadingFact,
+    Loads,
+    Mapped,
+    Size,
+    ToolAsk,
+    mapping,
+    mismatches,
+)
 from jobs.domain.people import Actor, Role
+from jobs.domain.preflight import Verdict
+from jobs.services.loaded import loads_of_all
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Job, Preflight
+from jobs.store.tables import Job, Machine, Person, Preflight
 from jobs.store.waiting import JobAsk
 
 _LONGEST: Final = 40
 _NOZZLES: Final = (0.05, 3.0)
+_LARGEST: Final = 10_000.0  # [mm]
+_RETRIES: Final = "retries"
+_MOST_RETRIES: Final = 20
+SIZE: Final = "size_mm"  # a key of `JobAsk.detail`
 
 
 def asks_of(preflight: Preflight | None, ask: JobAsk | None) -> Asks:
@@ -46,7 +64,7 @@ def asks_of(preflight: Preflight | None, ask: JobAsk | None) -> Asks:
     ]
     tools += [one for one in said.tools if one.tool not in own]
     nozzle_mm = ask.nozzle_um / 1000 if ask.nozzle_um else said.nozzle_mm
-    return Asks(tools, nozzle_mm, ask.plate)
+    return Asks(tools, nozzle_mm, ask.plate, _size(ask))
 
 
 def said_by_program(preflight: Preflight | None) -> Asks:
@@ -130,54 +148,205 @@ def ask_row(session: Session, job_id: str) -> JobAsk:
     return row
 
 
+def note_retry(session: Session, actor: Actor, job_id: str, cause: str, now: datetime) -> None:
+    """Keep that a job is tried again, by whom and why: the newest of it."""
+    row = ask_row(session, job_id)
+    said = {"at": rfc3339(now), "person": actor.person_id, "cause": cause}
+    older = row.detail.get(_RETRIES)
+    kept = [*(older if isinstance(older, list) else []), said][-_MOST_RETRIES:]
+    row.detail = {**row.detail, _RETRIES: kept}
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """That a job was tried again; `cause` is a word of the lab's list, or a person's own."""
+
+    at: datetime
+    by: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskWish:
+    """What a person says that a job needs; what they leave out is left to the program.
+
+    :param tools: (tool, material, colour), tools from 0.
+    """
+
+    tools: Sequence[tuple[int, str, str]] = ()
+    nozzle_mm: float | None = None
+    plate: str = ""
+    size_mm: Size | None = None
+    deadline: datetime | None = None
+
+    def check(self, now: datetime) -> None:
+        """Raise what is wrong with it.
+
+        :raises InvalidError: naming the field and what is wrong.
+        """
+        numbers = [tool for tool, _, _ in self.tools]
+        if len(set(numbers)) != len(numbers) or not all(0 <= one < MOST_SLOTS for one in numbers):
+            raise InvalidError("loaded.slot", field="tools", most=MOST_SLOTS)
+        for _, material, colour in self.tools:
+            _bounded("material", material)
+            _bounded("colour", colour)
+        _bounded("plate", self.plate)
+        low, high = _NOZZLES
+        if self.nozzle_mm is not None and not low <= self.nozzle_mm <= high:
+            raise InvalidError("loaded.nozzle", field="nozzle_mm", low_mm=low, high_mm=high)
+        if self.size_mm is not None and not all(0.0 <= one <= _LARGEST for one in self.size_mm):
+            raise InvalidError("job.size", field="size_mm", most_mm=_LARGEST)
+        if self.deadline is not None and self.deadline <= now:
+            raise InvalidError("job.deadline-past", field="deadline")
+
+    def beyond(self, said: Asks) -> AskWish:
+        """Return it without what the program says itself."""
+        own = {one.tool: one.material for one in said.tools}
+        tools = [one for one in self.tools if one[2] or one[1] != own.get(one[0])]
+        return replace(
+            self,
+            tools=tools,
+            nozzle_mm=None if self.nozzle_mm == said.nozzle_mm else self.nozzle_mm,
+        )
+
+    def keep(self, session: Session, job_id: str) -> None:
+        """Write it to the job's row."""
+        row = ask_row(session, job_id)
+        row.tools = [
+            {"tool": tool, "material": material, "colour": colour}
+            for tool, material, colour in self.tools
+            if material or colour
+        ]
+        row.plate, row.deadline_at = self.plate, self.deadline
+        row.nozzle_um = None if self.nozzle_mm is None else round(1000 * self.nozzle_mm)
+        rest = {key: value for key, value in row.detail.items() if key != SIZE}
+        row.detail = rest | ({SIZE: list(self.size_mm)} if self.size_mm else {})
+
+
+@dataclass(frozen=True, slots=True)
+class MachineAsk:
+    """What a job asks of one machine, and how that stands to what is loaded there.
+
+    :param tools: each with the slot that it draws from.
+    :param facts: everything that somebody has to change or confirm first.
+    """
+
+    slug: str
+    name: str
+    tools: Sequence[Mapped]
+    facts: Sequence[LoadingFact]
+
+
+@dataclass(frozen=True, slots=True)
+class AskView:
+    """What a job asks for: as it holds, as its program says, and of each machine.
+
+    :param found_mm: the size that its analysis found.
+    :param retries: how often it was tried again, the oldest first.
+    """
+
+    asks: Asks
+    said: Asks
+    found_mm: Size | None
+    deadline: datetime | None
+    machines: Sequence[MachineAsk]
+    retries: Sequence[Retry]
+
+
 class Asking:
     """Use cases of whoever says more exactly what a job needs."""
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
 
-    def say(
-        self,
-        actor: Actor,
-        job_id: str,
-        *,
-        tools: Sequence[tuple[int, str, str]],
-        nozzle_mm: float | None,
-        plate: str,
-        deadline: datetime | None,
-        now: datetime,
-    ) -> None:
-        """Take the owner's or an operator's word: (tool, material, colour) of each tool.
+    def view(self, job_id: str) -> AskView:
+        """Return what a job asks for, and how its tools map to slots on each machine."""
+        with self._workshop.database.read() as session:
+            job = session.get(Job, job_id)
+            if job is None:
+                raise NotFoundError("job.unknown")
+            ask = session.get(JobAsk, job_id)
+            rows = session.execute(
+                select(Preflight, Machine)
+                .join(Machine, Machine.id == Preflight.machine_id)
+                .where(Preflight.job_id == job_id, Preflight.superseded_at.is_(None))
+                .order_by(Machine.slug)
+            ).all()
+            loads = loads_of_all(session, [machine.id for _, machine in rows])
+            first = rows[0][0] if rows else None
+            return AskView(
+                asks_of(first, ask),
+                said_by_program(first),
+                found_size(job, first),
+                ask.deadline_at if ask else None,
+                [
+                    _on_machine(machine, asks_of(preflight, ask), loads.get(machine.id, Loads()))
+                    for preflight, machine in rows
+                    if preflight.verdict != Verdict.BLOCK
+                ],
+                _retries(session, ask),
+            )
 
-        :param nozzle_mm: None leaves it to the program.
+    def say(self, actor: Actor, job_id: str, wish: AskWish, now: datetime) -> None:
+        """Take the owner's or an operator's word.
+
         :raises InvalidError: naming the field and what is wrong.
         """
-        if len({tool for tool, _, _ in tools}) != len(tools) or len(tools) > MOST_SLOTS:
-            raise InvalidError("loaded.slot", field="tools", most=MOST_SLOTS)
-        rows: list[dict[str, object]] = []
-        for tool, material, colour in tools:
-            if not 0 <= tool < MOST_SLOTS:
-                raise InvalidError("loaded.slot", field="tools", most=MOST_SLOTS)
-            _bounded("material", material)
-            _bounded("colour", colour)
-            if material or colour:
-                rows.append({"tool": tool, "material": material, "colour": colour})
-        _bounded("plate", plate)
-        if nozzle_mm is not None and not _NOZZLES[0] <= nozzle_mm <= _NOZZLES[1]:
-            low, high = _NOZZLES
-            raise InvalidError("loaded.nozzle", field="nozzle_mm", low_mm=low, high_mm=high)
-        if deadline is not None and deadline <= now:
-            raise InvalidError("job.deadline-past", field="deadline")
+        wish.check(now)
         with self._workshop.database.write() as session:
             job = session.get(Job, job_id, with_for_update=True)
             if job is None:
                 raise NotFoundError("job.unknown")
             if job.person_id != actor.person_id and not actor.is_at_least(Role.OPERATOR):
                 raise NotAllowedError("job.not-yours")
-            row = ask_row(session, job_id)
-            row.tools, row.plate, row.deadline_at = rows, plate, deadline
-            row.nozzle_um = None if nozzle_mm is None else round(1000 * nozzle_mm)
+            preflight = session.scalars(
+                select(Preflight)
+                .where(Preflight.job_id == job_id, Preflight.superseded_at.is_(None))
+                .limit(1)
+            ).first()
+            wish.beyond(said_by_program(preflight)).keep(session, job_id)
         self._workshop.live.touch()
+
+
+def _on_machine(machine: Machine, asks: Asks, loads: Loads) -> MachineAsk:
+    return MachineAsk(machine.slug, machine.name, mapping(asks, loads), mismatches(asks, loads))
+
+
+def found_size(job: Job, preflight: Preflight | None) -> Size | None:
+    """Return the size that the analysis of a program, or of a mesh, found [mm]."""
+    bounds = _table(preflight.report.get("bounds_mm")) if preflight else {}
+    for name in ("extruding", "cutting"):
+        box = _table(bounds.get(name))
+        low, high = box.get("min"), box.get("max")
+        if isinstance(low, list) and isinstance(high, list) and len(low) == len(high) == 3:
+            return (high[0] - low[0], high[1] - low[1], high[2] - low[2])
+    size = (job.report or {}).get("size_mm")
+    if isinstance(size, list) and len(size) == 3:
+        return (float(size[0]), float(size[1]), float(size[2]))
+    return None
+
+
+def _retries(session: Session, ask: JobAsk | None) -> list[Retry]:
+    kept = ask.detail.get(_RETRIES) if ask else None
+    said = kept if isinstance(kept, list) else []
+    ids = {str(one["person"]) for one in said}
+    people = session.scalars(select(Person).where(Person.id.in_(ids)))
+    names = {person.id: person.name for person in people}
+    return [
+        Retry(
+            datetime.fromisoformat(str(one["at"])),
+            names.get(str(one["person"]), ""),
+            str(one["cause"]),
+        )
+        for one in said
+    ]
+
+
+def _size(ask: JobAsk) -> Size | None:
+    size = ask.detail.get(SIZE)
+    if isinstance(size, list) and len(size) == 3:
+        return (float(size[0]), float(size[1]), float(size[2]))
+    return None
 
 
 def _table(value: object) -> Mapping[str, object]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
 from jobs.domain.job import JobState
 from jobs.domain.people import Actor, Role
-from jobs.services.asking import ask_row
+from jobs.services.asking import SIZE, ask_row
 from jobs.services.steps import begin_steps
 from jobs.services.turns import take_turn
 from jobs.services.workshop import Workshop
@@ -86,6 +86,14 @@ class Batches:
                 [_linked(one) for one in after],
                 [_linked(one) for one in before],
             )
+
+    def group(self, group_id: str) -> GroupView:
+        """Return one group with its jobs."""
+        with self._workshop.database.read() as session:
+            group = session.get(JobGroup, group_id)
+            if group is None:
+                raise NotFoundError("job.no-group")
+            return _group(session, group)
 
     def copies(self, actor: Actor, job_id: str, count: int, now: datetime) -> Sequence[str]:
         """Open *count* more jobs for the same thing; they form a group with it.
@@ -197,7 +205,8 @@ class Batches:
                 deadline_at=ask.deadline_at if ask.deadline_at and ask.deadline_at > now else None,
                 group_id=ask.group_id,
                 copy_of=job.id,
-                detail={},
+                # Its size; how often the first was tried again is its own story.
+                detail={key: one for key, one in ask.detail.items() if key == SIZE},
             )
         )
         session.flush()

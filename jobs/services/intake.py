@@ -17,6 +17,7 @@ from jobs.domain.machine import Control
 from jobs.domain.people import Actor, Role
 from jobs.domain.preflight import Finding, FindingCode, Severity
 from jobs.kinds import KINDS, kind_named
+from jobs.services.asking import AskWish
 from jobs.services.sniff import Sniffed, sniff
 from jobs.services.steps import begin_steps
 from jobs.services.turns import take_turn
@@ -46,6 +47,7 @@ class Intake:
         recipe: str | None,
         purpose: str,
         now: datetime,
+        ask: AskWish | None = None,
     ) -> str:
         """Keep the upload and open a job for it; return the job's id.
 
@@ -55,6 +57,8 @@ class Intake:
         _may_submit(actor)
         _check_recipe(recipe)
         _check_purpose(purpose)
+        if ask is not None:
+            ask.check(now)
         stored = self._keep(data)
         sniffed = self._sniff(stored, name)
         clean = _clean(PurePosixPath(name.replace("\\", "/")).name) or f"upload{sniffed.suffix}"
@@ -68,7 +72,7 @@ class Intake:
             purpose=purpose,
             findings=[],
         )
-        return self._open(actor, job, sniffed, kind, machine_slug, now)
+        return self._open(actor, job, sniffed, kind, machine_slug, now, ask)
 
     def design(
         self,
@@ -80,6 +84,7 @@ class Intake:
         recipe: str | None,
         purpose: str,
         now: datetime,
+        ask: AskWish | None = None,
     ) -> str:
         """Open a job for a file of a design in the library; return the job's id.
 
@@ -88,6 +93,8 @@ class Intake:
         _may_submit(actor)
         _check_recipe(recipe)
         _check_purpose(purpose)
+        if ask is not None:
+            ask.check(now)
         with self._workshop.database.read() as session:
             design = session.get(Design, design_id)
             if design is None:
@@ -107,7 +114,7 @@ class Intake:
             design_id=design.id,
             findings=[finding.to_json()] if finding else [],
         )
-        return self._open(actor, job, sniffed, None, machine_slug, now)
+        return self._open(actor, job, sniffed, None, machine_slug, now, ask)
 
     def _keep(self, data: BinaryIO | Path) -> StoredFile:
         limit = self._workshop.upload_limit_bytes
@@ -136,6 +143,7 @@ class Intake:
         kind: str | None,
         machine_slug: str | None,
         now: datetime,
+        ask: AskWish | None,
     ) -> str:
         job.id = self._workshop.new_id()
         job.person_id = actor.person_id
@@ -151,6 +159,8 @@ class Intake:
             session.add(job)
             session.flush()
             begin_steps(session, job.id, now, was_fetched=job.design_id is not None)
+            if ask is not None:
+                ask.keep(session, job.id)
         self._workshop.live.touch()
         return job.id
 

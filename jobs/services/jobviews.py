@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.job import AttemptState, HoldReason, InputKind, JobState, StepName, StepState
 from jobs.domain.machine import Control
 from jobs.domain.people import Actor, Role
 from jobs.domain.preflight import Finding, Verdict
+from jobs.kinds import KINDS, Start
 from jobs.services.board import open_runs
 from jobs.services.foresight import foreseen_of
 from jobs.services.ordering import Line, line_of, order_of, positions
@@ -21,6 +22,7 @@ from jobs.services.starting import preflights_of
 from jobs.services.views import (
     AttemptView,
     ForeseenView,
+    GroupPart,
     JobView,
     PlaceView,
     PreflightView,
@@ -43,6 +45,7 @@ from jobs.store.tables import (
     Record,
     RunTime,
 )
+from jobs.store.waiting import JobAsk, JobGroup
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ORDER = {name.value: number for number, name in enumerate(StepName)}
@@ -61,6 +64,7 @@ class _Around:
     positions: Mapping[str, int]
     places: Mapping[str, PlaceView]
     foreseen: Mapping[str, ForeseenView]
+    groups: Mapping[str, GroupPart]  # by job
 
 
 def job_views(
@@ -102,7 +106,29 @@ def _around(
         positions(line) if line else {},
         _places(line) if line else {},
         foreseen_of(session, ids) if is_waiting else {},
+        _groups(session, ids),
     )
+
+
+def _groups(session: Session, job_ids: Sequence[str]) -> Mapping[str, GroupPart]:
+    """Return the group of each job that is in one, with its progress."""
+    rows = session.execute(
+        select(JobAsk.job_id, JobAsk.group_id).where(
+            JobAsk.job_id.in_(job_ids), JobAsk.group_id.is_not(None)
+        )
+    ).all()
+    if not rows:
+        return {}
+    done = func.sum(case((Job.state == JobState.DONE.value, 1), else_=0))
+    counted = session.execute(
+        select(JobGroup.id, JobGroup.title, done, func.count())
+        .join(JobAsk, JobAsk.group_id == JobGroup.id)
+        .join(Job, Job.id == JobAsk.job_id)
+        .where(JobGroup.id.in_({group_id for _, group_id in rows}))
+        .group_by(JobGroup.id, JobGroup.title)
+    )
+    parts = {one: GroupPart(one, title, int(done), total) for one, title, done, total in counted}
+    return {job_id: parts[group_id] for job_id, group_id in rows}
 
 
 def _places(line: Line) -> Mapping[str, PlaceView]:
@@ -140,6 +166,8 @@ def _job_view(job: Job, around: _Around, viewer: Actor | None) -> JobView:
         simulated=job.simulated,
         place=around.places.get(job.id),
         foreseen=around.foreseen.get(job.id) if job.state == JobState.WAITING else None,
+        group=around.groups.get(job.id),
+        made_ready=job.kind in KINDS and KINDS[job.kind].start is Start.PERSON,
     )
 
 

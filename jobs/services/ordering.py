@@ -15,7 +15,7 @@ from jobs.domain.backfill import ALWAYS, Bay, Choice, Commitment, Waiting, ranke
 from jobs.domain.calendar import AllocationKind, AllocationState
 from jobs.domain.errors import InvalidError
 from jobs.domain.job import JobState
-from jobs.domain.loading import Loads
+from jobs.domain.loading import Loads, has_room
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
 from jobs.domain.preflight import Verdict
@@ -190,8 +190,10 @@ def _waiting(
                 continue
             if target is None or target.sha256() != preflight.target_sha256:
                 continue
-            span = promised(preflight, known.get(machine.id, ())).whole
             said = asks_of(preflight, ask)
+            if not has_room(said.size_mm, target.limits.envelope_mm):
+                continue
+            span = promised(preflight, known.get(machine.id, ())).whole
             spans[machine.slug], wants = span, setup_of_asks(said)
             materials = [one.material for one in said.tools if one.material]
             if must_end_before_closing(terms.get(machine.id, FREE), span.p90, materials):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,7 @@ from typing import BinaryIO
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from jobs.domain.care import one_line
 from jobs.domain.errors import NotAllowedError, NotFoundError, RefusedError, UnavailableError
 from jobs.domain.events import EventType
 from jobs.domain.job import AttemptState, HoldReason, JobState, StepName, StepState
@@ -17,6 +19,7 @@ from jobs.domain.machine import Control
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services import outbox
+from jobs.services.asking import AskWish, note_retry
 from jobs.services.byhand import ByHand
 from jobs.services.details import job_detail
 from jobs.services.intake import Intake
@@ -29,9 +32,11 @@ from jobs.services.views import CarriedProgram, JobDetail, JobView, Thumbnail
 from jobs.services.workshop import Workshop
 from jobs.slicing import load_recipe, recipe_names
 from jobs.store.tables import Attempt, Job, Machine
+from jobs.store.waiting import JobAsk, JobGroup
 
 _OVER = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
 _MOST = 500  # in a list
+_LONGEST_CAUSE = 200  # characters
 # What a person can let go without a new look at the program.
 _STILL_GOOD = frozenset({HoldReason.BY_PERSON.value, HoldReason.INTERRUPTED.value})
 
@@ -56,6 +61,7 @@ class Queue:
         recipe: str | None = None,
         purpose: str = "own",
         now: datetime,
+        ask: AskWish | None = None,
     ) -> JobView:
         """Take an upload in; what it is, is told by its content.
 
@@ -71,6 +77,7 @@ class Queue:
             recipe=recipe,
             purpose=purpose,
             now=now,
+            ask=ask,
         )
         return self._view(job_id, actor, now)
 
@@ -84,6 +91,7 @@ class Queue:
         recipe: str | None = None,
         purpose: str = "own",
         now: datetime,
+        ask: AskWish | None = None,
     ) -> JobView:
         """Make a file of a design; None takes the first that can be made."""
         job_id = self._intake.design(
@@ -94,6 +102,7 @@ class Queue:
             recipe=recipe,
             purpose=purpose,
             now=now,
+            ask=ask,
         )
         return self._view(job_id, actor, now)
 
@@ -122,6 +131,16 @@ class Queue:
             jobs = session.scalars(query).all()
             return job_views(session, self._workshop, jobs, viewer, now)
 
+    def of_group(
+        self, group_id: str, now: datetime, viewer: Actor | None
+    ) -> builtins.list[JobView]:
+        """Return the jobs of a group, by number."""
+        query = select(Job).join(JobAsk, JobAsk.job_id == Job.id)
+        query = query.where(JobAsk.group_id == group_id).order_by(Job.number)
+        with self._workshop.database.read() as session:
+            jobs = session.scalars(query).all()
+            return job_views(session, self._workshop, jobs, viewer, now)
+
     def get(self, job_id: str, now: datetime, viewer: Actor | None) -> JobDetail:
         """Return everything about one job."""
         with self._workshop.database.read() as session:
@@ -130,32 +149,55 @@ class Queue:
     def hold(self, actor: Actor, job_id: str, now: datetime) -> None:
         """Keep a job from starting until somebody releases it."""
         with self._workshop.database.write() as session:
-            job = _own(session, actor, job_id)
-            # A running job may become held too, but only by what its host says.
-            _demand(job, JobState.WAITING, JobState.PREPARING)
-            step_job(job, JobState.HELD, now)
-            job.hold_reason = HoldReason.BY_PERSON.value
+            _hold(_own(session, actor, job_id), now)
         self._workshop.live.touch()
 
     def release(self, actor: Actor, job_id: str, now: datetime) -> None:
         """Let a held job go on: to the queue, or once more through preparation."""
         with self._workshop.database.write() as session:
-            job = _own(session, actor, job_id)
-            _demand(job, JobState.HELD)
-            if job.hold_reason in _STILL_GOOD and not outdated(session, self._workshop, [job]):
-                step_job(job, JobState.WAITING, now)
-                enqueue(session, self._workshop, job, now)
-            else:
-                prepare_again(session, job, now)
+            self._release(session, _own(session, actor, job_id), now)
         self._workshop.live.touch()
 
-    def retry(self, actor: Actor, job_id: str, now: datetime) -> None:
-        """Try a failed or held job again, from the beginning, at the end of the queue."""
+    def hold_group(self, actor: Actor, group_id: str, now: datetime) -> int:
+        """Hold every job of a group that waits; return how many."""
+        waiting = (JobState.WAITING, JobState.PREPARING)
+        with self._workshop.database.write() as session:
+            found = _group(session, actor, group_id, waiting)
+            for job in found:
+                _hold(job, now)
+        self._workshop.live.touch()
+        return len(found)
+
+    def release_group(self, actor: Actor, group_id: str, now: datetime) -> int:
+        """Release every job of a group that a person holds; return how many."""
+        with self._workshop.database.write() as session:
+            held = _group(session, actor, group_id, (JobState.HELD,))
+            found = [job for job in held if job.hold_reason == HoldReason.BY_PERSON.value]
+            for job in found:
+                self._release(session, job, now)
+        self._workshop.live.touch()
+        return len(found)
+
+    def _release(self, session: Session, job: Job, now: datetime) -> None:
+        _demand(job, JobState.HELD)
+        if job.hold_reason in _STILL_GOOD and not outdated(session, self._workshop, [job]):
+            step_job(job, JobState.WAITING, now)
+            enqueue(session, self._workshop, job, now)
+        else:
+            prepare_again(session, job, now)
+
+    def retry(self, actor: Actor, job_id: str, now: datetime, cause: str = "") -> None:
+        """Try a failed or held job again, from the beginning, at the end of the queue.
+
+        :param cause: why it went wrong, in a word of the lab's list or in the person's own.
+        """
+        cause = one_line(cause, _LONGEST_CAUSE, "cause")
         with self._workshop.database.write() as session:
             job = _own(session, actor, job_id)
             _demand(job, JobState.FAILED, JobState.HELD)
             prepare_again(session, job, now)
             job.queued_at = None
+            note_retry(session, actor, job.id, cause, now)
         self._workshop.live.touch()
 
     def cancel(self, actor: Actor, job_id: str, now: datetime) -> None:
@@ -235,6 +277,28 @@ _RANK = {
     JobState.DONE: 4,
     JobState.CANCELLED: 4,
 }
+
+
+def _hold(job: Job, now: datetime) -> None:
+    # A running job may become held too, but only by what its host says.
+    _demand(job, JobState.WAITING, JobState.PREPARING)
+    step_job(job, JobState.HELD, now)
+    job.hold_reason = HoldReason.BY_PERSON.value
+
+
+def _group(
+    session: Session, actor: Actor, group_id: str, states: Sequence[JobState]
+) -> Sequence[Job]:
+    """Return the jobs of a group in these states; all have to be the person's to change."""
+    if session.get(JobGroup, group_id) is None:
+        raise NotFoundError("job.no-group")
+    jobs = session.scalars(
+        select(Job)
+        .join(JobAsk, JobAsk.job_id == Job.id)
+        .where(JobAsk.group_id == group_id, Job.state.in_([one.value for one in states]))
+        .order_by(Job.number)
+    ).all()
+    return [_own(session, actor, job.id) for job in jobs]
 
 
 def _slug_of_host(session: Session, job: Job) -> str | None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from jobs.domain.burning import Burn, burn_fields, burn_problem
 from jobs.domain.job import JobState
-from jobs.domain.loading import Asks, Loads, mismatches
+from jobs.domain.loading import Asks, Loads, Mismatch, has_room, mismatches
 from jobs.domain.machine import MachineLimits
 from jobs.domain.policy import Reason, Refusal, Way, WayKind
 from jobs.domain.unattended import Terms, Unattended, must_end_before_closing
@@ -23,9 +23,19 @@ from jobs.store.waiting import JobAfter
 def loading_refusals(asks: Asks, loads: Loads) -> Iterator[Refusal]:
     """Yield what a person has to change or confirm first: never a silent mismatch."""
     for one in mismatches(asks, loads):
-        wants = str(one.fields.get("wants", ""))
-        ways = (Way(WayKind.LOAD, name=wants),) if wants else ()
-        yield Refusal(Reason(one.what.value), one.fields, ways=ways)
+        wants = str(one.fields.get("wants", "-"))
+        is_spool = one.what in (Mismatch.MATERIAL, Mismatch.NOT_ENOUGH) and wants != "-"
+        way = Way(WayKind.LOAD, name=wants) if is_spool else Way(WayKind.SAY_LOADED)
+        yield Refusal(Reason(one.what.value), one.fields, ways=(way,))
+
+
+def size_refusals(asks: Asks, limits: MachineLimits) -> Iterator[Refusal]:
+    """Yield that a machine does not reach as far as the job's people asked for."""
+    if not has_room(asks.size_mm, limits.envelope_mm) and asks.size_mm is not None:
+        texts = [
+            " × ".join(f"{one:g}" for one in each) for each in (limits.envelope_mm, asks.size_mm)
+        ]
+        yield Refusal(Reason.TOO_SMALL, {"has": texts[0], "wants": texts[1]})
 
 
 def burning_refusals(kind: str, limits: MachineLimits, asks: Asks) -> Iterator[Refusal]:

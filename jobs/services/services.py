@@ -57,6 +57,7 @@ from jobs.services.terms import TermsOf
 from jobs.services.trainings import Trainings
 from jobs.services.waiting import Waiting
 from jobs.services.waiving import Waiving
+from jobs.services.weighing import Weighing
 from jobs.services.wirelogs import WireLogs
 from jobs.services.wondering import Wondering
 from jobs.services.workshop import Workshop
@@ -88,6 +89,7 @@ class Services:
     batches: Batches
     planning: Planning
     foresight: Foresight
+    weighing: Weighing
     hand: Hand
     notices: Notices
     bookings: Bookings
@@ -152,6 +154,7 @@ def build_services(workshop: Workshop) -> Services:
         batches=Batches(workshop),
         planning=Planning(workshop),
         foresight=Foresight(workshop),
+        weighing=Weighing(workshop),
         hand=Hand(workshop),
         notices=Notices(workshop),
         bookings=Bookings(workshop),

@@ -38,6 +38,7 @@ from jobs.services.readiness import (
     loading_refusals,
     open_before,
     order_refusals,
+    size_refusals,
 )
 from jobs.services.targets import Target, target_of
 from jobs.services.terms import Stretches, attended, terms_of
@@ -206,7 +207,9 @@ def refusals(
     asks = asks_of(preflight, session.get(JobAsk, job.id))
     if standing.values.material_needed:
         found += loading_refusals(asks, standing.loads)
-    found += burning_refusals(machine.kind, MachineLimits.from_json(machine.limits), asks)
+    limits = MachineLimits.from_json(machine.limits)
+    found += burning_refusals(machine.kind, limits, asks)
+    found += size_refusals(asks, limits)
     found += hours_refusals(
         standing.terms,
         standing.attended,

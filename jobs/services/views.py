@@ -356,6 +356,16 @@ class PlaceView:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPart:
+    """To which group a job belongs, and how far that is."""
+
+    id: str
+    title: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """A job in a list."""
 
@@ -385,6 +395,8 @@ class JobView:
     simulated: bool
     place: PlaceView | None = None  # of one that waits and that some machine may take
     foreseen: ForeseenView | None = None
+    group: GroupPart | None = None
+    made_ready: bool = False  # its kind of machine is started by a person who stands there
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from jobs.domain.people import Actor, LabMode, Role
 from jobs.domain.rules.values import LAB, Scope
 from jobs.domain.unattended import Terms, Unattended
 from jobs.services import Services, build_services
+from jobs.services.asking import AskWish
 from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machine_specs import parse_machine
 from jobs.services.trainings import TrainingWish
@@ -491,6 +492,22 @@ def add_loads(lab: Lab) -> None:
     lab.services.terms.agree(ada, "ender", terms, lab.now)
 
 
+def add_queue(lab: Lab) -> None:
+    """Leave jobs in the queue that belong together, wait for each other and ask for something."""
+    services, mia, now = lab.services, lab.people["mia"], lab.now
+    lab.jobs["part"] = services.batches.copies(mia, lab.jobs["waiting"], 2, now)[0]
+    while services.preparation.prepare_next(lab.clock):
+        pass
+    wish = AskWish([(0, "PETG", "")], 0.4, "textured", deadline=now + timedelta(days=1))
+    services.asking.say(mia, lab.jobs["part"], wish, now)
+    number = services.queue.get(lab.jobs["waiting"], now, mia).job.number
+    services.batches.after(mia, lab.jobs["part"], [number])
+    group = services.batches.view(lab.jobs["part"]).group
+    assert group is not None
+    lab.jobs["group"] = group.id
+    services.foresight.tick(now)
+
+
 @pytest.fixture(scope="session")
 def day(
     furnished: tuple[Path, dict[str, Actor]], tmp_path_factory: pytest.TempPathFactory
@@ -500,6 +517,7 @@ def day(
         add_loads(lab)
         run_one_job(lab)
         add_odd_states(lab)
+        add_queue(lab)
         design = lab.services.designs
         source = design.sources()[0].name
         listed = design.browse(source)
@@ -548,6 +566,9 @@ PAGES = (
     "/notices",
     "/house",
     "/queue",
+    "/queue/order",
+    "/queue/groups/{group}",
+    "/jobs/{part}",
     "/jobs/new",
     "/jobs/{running}",
     "/jobs/{held}",

@@ -19,10 +19,12 @@ from web.api.wishes import (
     PlanIn,
     ResumeConfirmIn,
     ResumeIn,
+    RetryIn,
     WaiveIn,
 )
 from web.auth import ApiVisitorDep, FormDep, Visitor
 from web.context import Web, WebDep
+from web.pages.asks import ask_wish
 from web.pages.jobs import PURPOSES, carried, packed_log, picture_file
 from web.pages.pictures import sent
 from web.routing import api_router
@@ -44,6 +46,14 @@ _UPLOAD_SCHEMA = {
                         "machine": {"type": "string"},
                         "recipe": {"type": "string"},
                         "purpose": {"type": "string", "enum": list(PURPOSES)},
+                        "material-0": {"type": "string"},
+                        "colour-0": {"type": "string"},
+                        "nozzle_mm": {"type": "number"},
+                        "plate": {"type": "string"},
+                        "size_x_mm": {"type": "number"},
+                        "size_y_mm": {"type": "number"},
+                        "size_z_mm": {"type": "number"},
+                        "deadline": {"type": "string", "description": "on the lab's clock"},
                     },
                 }
             }
@@ -86,6 +96,7 @@ def submit(web: WebDep, visitor: ApiVisitorDep, form: FormDep) -> JobOut:
         recipe=form.text("recipe") or None,
         purpose=purpose,
         now=web.clock(),
+        ask=ask_wish(web, form),
     )
     return JobOut.of(job)
 
@@ -175,9 +186,11 @@ def withdraw_plan(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> None:
 
 
 @router.post("/jobs/{job_id}/retry")
-def retry(web: WebDep, visitor: ApiVisitorDep, job_id: str) -> JobDetailOut:
-    """Try a failed job again from its beginning."""
-    web.services.queue.retry(visitor.actor, job_id, web.clock())
+def retry(
+    web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: RetryIn | None = None
+) -> JobDetailOut:
+    """Try a failed job again from its beginning; the cause is kept with the asker's name."""
+    web.services.queue.retry(visitor.actor, job_id, web.clock(), wish.cause if wish else "")
     return _detail(web, visitor, job_id)
 
 

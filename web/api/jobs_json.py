@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -11,8 +13,10 @@ from jobs.domain.preflight import Finding, Severity, Verdict
 from jobs.services.resuming import ResumeOffer, ResumePlan
 from jobs.services.views import (
     AttemptView,
+    ForeseenView,
     JobDetail,
     JobView,
+    PlaceView,
     PreflightView,
     StepView,
     WaiverView,
@@ -21,6 +25,7 @@ from web.api.lab_json import DesignOut, RecordOut
 from web.api.machines_json import PromiseOut, RunOut
 from web.context import Web
 from web.errors import reason_json
+from web.rendering import utc
 
 Scalar = str | int | float
 
@@ -49,7 +54,11 @@ class FindingOut(BaseModel):
 
 
 class JobOut(BaseModel):
-    """A job in a list."""
+    """A job in a list.
+
+    Of one that waits, `place` is its priority with its parts [points], and `foreseen` when it is
+    expected: each time with an even chance (`p50`) and kept nine times in ten (`p90`).
+    """
 
     id: str
     number: int
@@ -72,11 +81,19 @@ class JobOut(BaseModel):
     may: list[str]
     simulated: bool
     run: RunOut | None
+    place: dict[str, Any] | None = None
+    foreseen: dict[str, Any] | None = None
+    group: dict[str, Any] | None = None
+    made_ready: bool = False
 
     @classmethod
     def of(cls, job: JobView) -> JobOut:
         """Return the JSON form."""
         return cls(
+            place=_place(job.place) if job.place else None,
+            foreseen=_foreseen(job.foreseen) if job.foreseen else None,
+            group=asdict(job.group) if job.group else None,
+            made_ready=job.made_ready,
             id=job.id,
             number=job.number,
             title=job.title,
@@ -99,6 +116,23 @@ class JobOut(BaseModel):
             may=sorted(job.may),
             run=RunOut.of(job.run) if job.run else None,
         )
+
+
+def _place(place: PlaceView) -> dict[str, Any]:
+    parts = [
+        {"part": one.name.value, "points": one.points, "fields": dict(one.fields)}
+        for one in place.parts
+    ]
+    return {"points": place.points, "machine": place.machine_slug, "parts": parts}
+
+
+def _foreseen(one: ForeseenView) -> dict[str, Any]:
+    times = ("start_p50", "start_p90", "end_p50", "end_p90", "made_at")
+    return {
+        "machine": one.machine_slug,
+        **{name: utc(getattr(one, name)) for name in times},
+        "moves": one.moves,
+    }
 
 
 class StepOut(BaseModel):

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Path
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.loading import MOST_SLOTS, Doubt
 from jobs.domain.unattended import Terms, Unattended
-from web.api.wishes import ShortText
+from web.api.wishes import ShortText, WishIn
 from web.auth import ApiVisitorDep
 from web.context import Web, WebDep
 from web.routing import api_router
@@ -43,10 +43,9 @@ class LoadedOut(BaseModel):
     until: datetime | None = None
 
 
-class LoadedIn(BaseModel):
+class LoadedIn(WishIn):
     """What lies there now; which keys count depends on the place."""
 
-    model_config = ConfigDict(extra="forbid")
     material: ShortText = ""
     colour: ShortText = ""
     lot: ShortText = ""
@@ -66,15 +65,14 @@ class TermsOut(BaseModel):
     at: AwareDatetime | None
 
 
-class TermsIn(BaseModel):
+class TermsIn(WishIn):
     """The same, as an operator agrees on it; without `longest_min` a run of any length."""
 
-    model_config = ConfigDict(extra="forbid")
     unattended: Unattended
     longest_min: float | None = None
-    materials: Annotated[
-        list[Annotated[str, StringConstraints(max_length=40)]], Field(max_length=40)
-    ] = []
+    materials: list[Annotated[str, StringConstraints(max_length=40)]] = Field(
+        default_factory=list, max_length=40
+    )
     must_fit: bool = False
 
 

@@ -147,6 +147,12 @@ class WaiveIn(WishIn):
     findings: Annotated[list[FindingIn], Field(max_length=100)]
 
 
+class RetryIn(WishIn):
+    """Why it went wrong: a word of the lab's list of causes, or one's own."""
+
+    cause: ShortText
+
+
 class CopyIn(WishIn):
     """Which copy of the mesh takes its place; `original` goes back."""
 

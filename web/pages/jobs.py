@@ -17,6 +17,7 @@ from starlette.responses import (
 from jobs.domain.errors import InvalidError
 from jobs.domain.job import JobState, StepName, StepState
 from jobs.domain.machine import Control
+from jobs.domain.materials import load_materials
 from jobs.domain.people import Role
 from jobs.domain.preflight import Verdict
 from jobs.services.copies import OFFERS_COPIES, Origin, all_changes, offers_of, origin_from
@@ -25,6 +26,7 @@ from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.errors import sentence_of, status_of
 from web.live import machine_json
+from web.pages.asks import ask_wish
 from web.pages.board import tool_name
 from web.pages.calendar import booking_min
 from web.pages.page import go, local_instant, page
@@ -68,6 +70,7 @@ def submit(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedForm
     recipe = form.text("recipe") or None
     purpose = form.text("purpose", "own")
     try:
+        ask = ask_wish(web, form)
         if form.text("design"):
             job = web.services.queue.submit_design(
                 visitor.actor,
@@ -77,6 +80,7 @@ def submit(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedForm
                 recipe=recipe,
                 purpose=purpose,
                 now=web.clock(),
+                ask=ask,
             )
         else:
             name, data = form.file("file")
@@ -90,6 +94,7 @@ def submit(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedForm
                 recipe=recipe,
                 purpose=purpose,
                 now=web.clock(),
+                ask=ask,
             )
     except InvalidError as error:
         return _new(request, web, visitor, form.texts(), error)
@@ -116,12 +121,19 @@ def _new(
         kinds=kinds,
         recipes={kind: web.services.queue.recipes(kind) for kind in kinds},
         purposes=PURPOSES,
+        materials=_materials(machines),
         values=values,
         design=design,
         limit_bytes=web.services.workshop.upload_limit_bytes,
         problem=sentence_of(web, error) if error else "",
         field=error.field if error else "",
     )
+
+
+def _materials(machines: Sequence[MachineView]) -> list[str]:
+    """Return materials to choose from: those we know, and those listed for machines here."""
+    listed = {one for machine in machines for one in machine.limits.materials}
+    return sorted({*load_materials(), *listed}, key=str.casefold)
 
 
 def _working(web: Web, visitor: Visitor) -> list[MachineView]:
@@ -137,6 +149,16 @@ def _runs_on(board: Sequence[MachineView]) -> dict[str, str]:
 @router.get("/jobs/{job_id}")
 def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTMLResponse:
     """Show a job's way: steps, findings, runs, record."""
+    return job_page(request, web, visitor, job_id)
+
+
+def job_page(
+    request: Request, web: Web, visitor: Visitor, job_id: str, error: InvalidError | None = None
+) -> HTMLResponse:
+    """Return a job's page.
+
+    :param error: why what was asked for on it was not done.
+    """
     now = web.clock()
     detail = web.services.queue.get(job_id, now, visitor.actor)
     board = web.services.machines.board(now, visitor.actor)
@@ -146,7 +168,14 @@ def show(request: Request, web: WebDep, visitor: VisitorDep, job_id: str) -> HTM
         web,
         visitor,
         "job.html",
+        status=422 if error else 200,
+        problem=sentence_of(web, error) if error else "",
         detail=detail,
+        asked=web.services.asking.view(job_id),
+        links=web.services.batches.view(job_id),
+        may_order=(detail.job.mine or visitor.may(Role.OPERATOR)) and detail.job.state not in ENDED,
+        causes=web.services.clearing.causes(),
+        materials=_materials(board),
         job=detail.job,
         names={machine.slug: machine.name for machine in board},
         sheets=_sheets(detail, board, running),
@@ -328,9 +357,12 @@ def waive(web: WebDep, visitor: VisitorDep, job_id: str, form: CheckedFormDep) -
 
 
 @router.post("/jobs/{job_id}/retry")
-def retry(web: WebDep, visitor: VisitorDep, job_id: str, _form: CheckedFormDep) -> RedirectResponse:
+def retry(web: WebDep, visitor: VisitorDep, job_id: str, form: CheckedFormDep) -> RedirectResponse:
     """Try a failed job again from its beginning."""
-    web.services.queue.retry(visitor.actor, job_id, web.clock())
+    cause = form.text("own-cause") or form.text("cause")
+    if not cause:
+        raise InvalidError("form.choice", field="cause", key="cause")
+    web.services.queue.retry(visitor.actor, job_id, web.clock(), cause)
     return go(f"/jobs/{job_id}", "retried")
 
 

@@ -32,6 +32,7 @@ SAID = frozenset(
         "commented",
         "contested",
         "copied",
+        "copies-made",
         "created",
         "decided",
         "disarmed",

@@ -9,6 +9,7 @@ from jobs.domain.job import JobState
 from jobs.domain.loading import Doubt
 from jobs.domain.policy import Reason
 from jobs.domain.unattended import Terms, Unattended
+from jobs.services.asking import AskWish
 from jobs.services.loaded import doubt
 from jobs.services.starting import preflight_for, refusals, standing_of
 from jobs.store.tables import Job, Machine
@@ -79,10 +80,7 @@ def test_other_material_is_never_a_silent_mismatch_not_even_by_hand(
     job_id = add_waiting(member, printer)
     say, ask = house.services.loading.say_slot, house.services.asking.say
     say(member, "ender", 0, house.now, material="PETG", left_g=500)
-    ask(
-        member, job_id, tools=[(0, "PLA", "")], nozzle_mm=None, plate="", deadline=None,
-        now=house.now,
-    )  # fmt: skip
+    ask(member, job_id, AskWish([(0, "PLA", "")]), house.now)
     assert against(house, job_id) == {Reason.OTHER_MATERIAL}
     assert against(house, job_id, by_person=True) == {Reason.OTHER_MATERIAL}
     say(member, "ender", 0, house.now, material="PLA", left_g=5)
