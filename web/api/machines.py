@@ -52,7 +52,7 @@ def machines(web: WebDep, visitor: ApiVisitorDep) -> list[MachineOut]:
 def add(
     web: WebDep,
     visitor: ApiVisitorDep,
-    values: Annotated[dict[str, str | int | float | bool | list[float] | None], Body()],
+    values: Annotated[dict[str, str | int | float | bool | list[float] | list[str] | None], Body()],
 ) -> MachineOut:
     """Add a machine; the keys are those of a machine file."""
     needs(visitor, Role.OPERATOR)
