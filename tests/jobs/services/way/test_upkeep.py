@@ -280,3 +280,29 @@ def test_the_history_of_a_machine_names_no_owner_of_a_run(
     assert next(one.kind for one in past) == "mended"
     assert {one.kind for one in past} == {"mended", "fault", "outage", "run-finished"}
     assert next(one for one in past if one.kind == "run-finished").person_name == ""
+
+
+@pytest.mark.postgresql
+def test_a_round_of_upkeep_on_postgresql(ready_house, postgresql_database) -> None:
+    """`ready_house`'s member is an operator: they write the list, plan, use, clear and count."""
+    house, mia, (job, _) = ready_house(postgresql_database)
+    services, begun = house.services, house.now
+    with house.workshop.database.write() as session:
+        preflight = session.get_one(Preflight, house.row(Preflight, job_id=job).id)
+        preflight.report = {"travel_mm": 1000.0, "print_mm": 2000.0}
+    services.checklists.write(mia, "ender", Moment.BEFORE_USE, "Bed clean", begun)
+    services.servicing.add(mia, "ender", "Grease", begun, every_travel_m=3.0)
+    services.planning.plan(mia, job, "ender", begun + timedelta(hours=1), begun)
+    house.later(hours=1)
+    services.dispatch.arm(mia, "ender", house.now)
+    assert services.dispatch.tick(house.now) == []
+    (asked,) = services.checklists.list(mia, house.now)
+    services.checklists.answer(mia, asked.id, [0], "", house.now)
+    (run,) = services.dispatch.tick(house.later(seconds=1))
+    services.runs.apply("ender", house.event(run, 1, "finished"), house.later(minutes=5))
+    assert house.job(job).state == "done"
+    assert services.servicing.list(mia)[0].is_due
+    services.clearing.clear(mia, "ender", Outcome.GOOD, house.now)
+    services.contests.open(mia, f"use:{run}", "Too much", house.now)
+    assert services.sweep.tick(house.later(days=100)).photos == 0
+    assert services.prices.list() == []
