@@ -204,3 +204,14 @@ def test_who_opens_the_lab_finds_its_list_on_the_front_page(browse, read):
     (asked,) = otto.api("GET", "/checklists").json()
     otto.post(f"/checklists/{asked['id']}", {"item-0": "yes"})
     assert re.search("Opening the lab Gone through .*10:07 · Otto", read(otto.get("/").text))
+
+
+def test_a_machine_that_takes_no_job_shows_both_its_lists(browse, lab, read):
+    otto, mia = browse("otto"), browse("mia")
+    for moment in ("before-use", "after-use"):
+        wish = {"machine": "saw", "moment": moment, "items": ["Guard down"]}
+        assert otto.api("PUT", "/checklists", json=wish).status_code == 204
+    page = mia.get("/machines/saw")
+    for one in mia.api("GET", "/checklists?machine=saw").json():
+        assert f'href="/checklists/{one["id"]}"' in page.text
+    assert "Go through the list before you use it" in read(page.text)
