@@ -111,7 +111,7 @@ class Malformed:
         self._rules = target.rules
         self._odd = odd
         self._realtime: dict[int, Tally] = {}
-        self._broken = Tally()
+        self._broken, self._arcs = Tally(), Tally()
 
     def feed(self, piece: Piece) -> None:
         """Take the next piece."""
@@ -133,15 +133,18 @@ class Malformed:
             _no_numbers(piece),
         ]
         self._broken.add(piece, np.unique(np.concatenate(bad)))
+        self._arcs.add(piece, np.unique(piece.moves.impossible))
 
     def finish(self) -> Iterator[Finding]:
-        """Return one finding for each hidden byte, at most eight, and one for broken lines."""
+        """Return one finding for each hidden byte, at most eight, for broken lines, and arcs."""
         for byte, tally in sorted(self._realtime.items())[:8]:
             yield block(
                 FindingCode.REALTIME_BYTE, tally.line, byte=f"0x{byte:02X}", count=tally.count
             )
         if self._broken.count:
             yield block(FindingCode.MALFORMED_LINE, self._broken.line, count=self._broken.count)
+        if self._arcs.count:
+            yield block(FindingCode.ARC_IMPOSSIBLE, self._arcs.line, count=self._arcs.count)
 
 
 def _hidden(text: bytes, rules: RuleBook, *, is_text: bool) -> list[int]:
@@ -166,11 +169,11 @@ def _is_broken(odd: OddLine, rules: RuleBook) -> bool:
 def _contradictions(piece: Piece) -> Ints:
     """Return lines that contradict themselves.
 
-    A letter twice, a motion's letter without a number, an impossible arc, in Marlin a second
-    command. In Grbl every letter has a number.
+    A letter twice, a motion's letter without a number, in Marlin a second command. In Grbl
+    every letter has a number.
     """
     blocks = piece.blocks
-    bad: list[Ints] = [piece.moves.impossible]
+    bad: list[Ints] = []
     alone = piece.words.line[np.isnan(piece.words.value)]
     bad.append(alone if blocks.modal else alone[blocks.motion[alone] >= 0])
     letters = "ABCDEFHIJKLPQRSUVWXYZ" if not blocks.modal else "ABCEFHIJKLPQRSTUVWXYZ"

@@ -48,6 +48,7 @@ class FindingCode(StrEnum):
     NOT_EXAMINED = "not-examined"  # dialect
     REALTIME_BYTE = "realtime-byte"  # byte
     MALFORMED_LINE = "malformed-line"  # count
+    ARC_IMPOSSIBLE = "arc-impossible"  # count
     CUT_SHORT = "cut-short"
     LINE_TOO_LONG = "line-too-long"  # bytes, limit_bytes
     NOT_TEXT = "not-text"  # at_byte

@@ -66,7 +66,8 @@ _EVERY: Final = frozenset(
         FindingCode.OUTSIDE_ENVELOPE, FindingCode.FORBIDDEN_COMMAND, FindingCode.UNKNOWN_COMMAND,
         FindingCode.WRONG_DIALECT, FindingCode.WRONG_KIND, FindingCode.NOT_EXAMINED,
         FindingCode.REALTIME_BYTE,
-        FindingCode.MALFORMED_LINE, FindingCode.LINE_TOO_LONG, FindingCode.NOT_TEXT,
+        FindingCode.MALFORMED_LINE, FindingCode.ARC_IMPOSSIBLE, FindingCode.LINE_TOO_LONG,
+        FindingCode.NOT_TEXT,
         FindingCode.EMPTY, FindingCode.TOO_LARGE, FindingCode.NO_FEEDRATE,
         FindingCode.SPINDLE_LEFT_ON,
     }

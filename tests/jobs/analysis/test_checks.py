@@ -405,3 +405,11 @@ def test_a_filament_is_not_heated_above_what_it_bears(prepared, material, used, 
     assert ("material-too-hot" in found) is held
     if held:
         assert found["material-too-hot"] == ("person", 1)
+
+
+def test_an_arc_of_too_few_decimals_is_said_as_an_arc(prepared):
+    """As FreeCAD writes inches with three decimals: Grbl refuses the second (error 33)."""
+    fine = "G20 G90\nM3 S900\nG0 X1.0039 Y0.4921\nG2 X1.0039 Y0.2953 I0.0000 J-0.0984 F20\nM5\n"
+    coarse = fine.replace("0.2953", "0.295").replace("-0.0984", "-0.098").replace("0.4921", "0.492")
+    assert "arc-impossible" not in _codes(prepared(fine.encode(), "mill"))
+    assert _codes(prepared(coarse.encode(), "mill"))["arc-impossible"] == ("block", 4)
