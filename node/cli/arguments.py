@@ -101,7 +101,7 @@ def _add_books(commands: Commands) -> None:
     bring = commands.add_parser("import", help="cli.help.import")
     bring.add_argument(
         "what",
-        choices=["people", "qualifications", "bookings"],
+        choices=["people", "qualifications", "bookings", "prices"],
         metavar="WHAT",
         help="cli.help.import.what",
     )

@@ -17,3 +17,6 @@ def test_a_list_is_tried_taken_and_told_row_by_row(fabnode, home, tmp_path):
     assert wrong.code == 1
     assert "bad.csv:3: login:" in wrong.err
     assert fabnode("import", "people", str(tmp_path / "missing.csv")).code == 1
+    prices = tmp_path / "prices.csv"
+    prices.write_text("material,per,price,currency\nPLA,kg,24.00,EUR\n")
+    assert fabnode("import", "prices", str(prices), "--json").json["made"] == 1
