@@ -50,6 +50,7 @@ MENU: Final = (
         (
             Entry("/rules", "rules", shared=True),
             Entry("/proposals", "proposals", shared=True),
+            Entry("/queue/order", "order", module=Module.QUEUE),
             Entry("/designs", "designs", module=Module.COMMONS),
             Entry("/ledger", "ledger"),
             Entry("/prices", "prices", module=Module.MONEY, shared=True),

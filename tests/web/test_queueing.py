@@ -67,6 +67,7 @@ def test_the_weights_are_explained_to_all_and_an_admins_to_change(browse, lab, r
     page = read(mia.get("/queue/order").text)
     assert "An hour of waiting: 1 Grows without end" in page
     assert "All weights are as usual." in page
+    assert "Order of the queue" in read(mia.get("/house").text)
     form = {**dict.fromkeys(("waiting", "share", "half_life_days", "deadline"), "2")}
     form |= {"deadline_from_h": "48", "changeover": "0", "night": "3,5", "role-trainer": "4"}
     assert mia.post("/queue/order", form).status_code == 403
@@ -330,6 +331,7 @@ def test_without_the_queue_there_are_no_places_and_what_stands_in_the_way_stays(
         assert mia.get(path).status_code == 404, path
     for path in ("/queue/weights", f"/queue/groups/{group}"):
         assert mia.api("GET", path).status_code == 404, path
+    assert "Order of the queue" not in read(mia.get("/house").text)
     html = mia.get(f"/jobs/{job_id}").text
     assert "Place in the queue" not in read(html)
     assert 'href="/queue' not in html

@@ -129,9 +129,8 @@ def _tab_of(path: str) -> str:
         return "make"
     if is_in_menu(path) and first != "bookings":
         return "house"
-    return {"machines": "machines", "bookings": "book", "book": "book", "jobs": "queue"}.get(
-        first, ""
-    )
+    tabs = {"bookings": "book", "book": "book", "jobs": "queue"}
+    return first if first in ("machines", "queue") else tabs.get(first, "")
 
 
 def go(path: str, said: str = "") -> RedirectResponse:
