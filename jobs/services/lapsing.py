@@ -125,13 +125,16 @@ class Lapsing:
             return False
         # What lies behind us is no use to anybody, however long the node was away.
         is_behind = row.end_at <= now
-        if not is_behind and not _over(session, row.created_at, row.expires_at, now):
+        # Of a plan only its grace runs out, not the days until its time.
+        is_plan = row.purpose == HoldFor.PLAN.value
+        since = max(row.created_at, row.start_at) if is_plan else row.created_at
+        if not is_behind and not _over(session, since, row.expires_at, now):
             return False
         if row.purpose == HoldFor.WAIT.value:
             wait = session.scalar(select(Wait).where(Wait.hold_id == row.id))
             if wait is not None and wait.state == WaitState.HELD.value:
                 end(session, self._workshop, wait, WaitState.LAPSED, now)
-        elif row.purpose == HoldFor.PLAN.value:
+        elif is_plan:
             fields = claims.times_of(session, row)
             tell(session, self._workshop, row.person_id, "job-plan-lapsed", fields, now)
         else:

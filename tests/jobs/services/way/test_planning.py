@@ -14,6 +14,7 @@ from jobs.domain.policy import Reason
 from jobs.domain.sharing import HoldFor
 from jobs.services.foresight import AHEAD
 from jobs.store.tables import Allocation
+from jobs.store.upkeep import Downtime
 from jobs.store.waiting import QueuePromise
 from tests.jobs.services.way.conftest import House
 
@@ -93,6 +94,20 @@ def test_what_nobody_starts_lapses_and_is_told(
     now = start + timedelta(minutes=30)
     house.services.dispatch.arm(member, "ender", now)
     assert len(house.services.dispatch.tick(now)) == 1  # it waits as any other
+
+
+@pytest.mark.parametrize(("down_from_min", "lapses"), [(-90, True), (0, False)])
+def test_minutes_without_the_node_count_only_after_the_planned_time(
+    house: House, planned: str, other: Actor, down_from_min: int, lapses: bool
+) -> None:
+    row = hold(house)
+    with house.workshop.database.write() as session:
+        session.get_one(Allocation, row.id).end_at = row.start_at + timedelta(hours=4)
+        down = row.start_at + timedelta(minutes=down_from_min)
+        until = down + timedelta(minutes=20)
+        session.add(Downtime(id="down", from_at=down, until_at=until))
+    now = row.start_at + timedelta(minutes=35)
+    assert house.services.lapsing.tick(now).holds == lapses
 
 
 def test_a_plan_goes_with_its_job_and_moves_with_a_new_one(
