@@ -33,6 +33,7 @@ class Terms:
 
 
 FREE = Terms()
+ATTENDED = Terms(Unattended.NEVER)
 
 
 def must_end_before_closing(terms: Terms, length: float, materials: Collection[str]) -> bool:

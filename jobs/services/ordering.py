@@ -21,7 +21,7 @@ from jobs.domain.people import Role
 from jobs.domain.preflight import Verdict
 from jobs.domain.priority import Use, Weights, decayed, uses
 from jobs.domain.promise import Span
-from jobs.domain.unattended import FREE, must_end_before_closing
+from jobs.domain.unattended import must_end_before_closing
 from jobs.services.asking import asks_of, job_asks, setup_of_asks, setup_of_loads
 from jobs.services.board import open_runs
 from jobs.services.house_rules import values_of
@@ -196,7 +196,7 @@ def _waiting(
             span = promised(preflight, known.get(machine.id, ())).whole
             spans[machine.slug], wants = span, setup_of_asks(said)
             materials = [one.material for one in said.tools if one.material]
-            if must_end_before_closing(terms.get(machine.id, FREE), span.p90, materials):
+            if must_end_before_closing(terms[machine.id], span.p90, materials):
                 must_end.add(machine.slug)
         plan = plans.get(job.id)
         found.append(_one(job, ask, spans, wants, must_end, before, shares, roles, plan))

@@ -123,7 +123,7 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
         values,
         history_of(session, machine.id),
         loads_of(session, machine.id),
-        terms_of(session, [machine.id]).get(machine.id, FREE),
+        terms_of(session, [machine.id])[machine.id],
         attended(values, workshop, now),
         before_use_refusals(session, machine, now),
     )

@@ -14,7 +14,8 @@ from jobs.domain.people import Actor, Role
 from jobs.domain.rules.opening import open_stretches
 from jobs.domain.rules.times import local_date
 from jobs.domain.rules.values import Values
-from jobs.domain.unattended import FREE, Terms, Unattended
+from jobs.domain.unattended import ATTENDED, FREE, Terms, Unattended
+from jobs.kinds.kinds import KINDS, Start
 from jobs.services.house_rules import values_of
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Machine, Person
@@ -28,9 +29,10 @@ Stretches = tuple[tuple[float, float], ...]
 
 
 def terms_of(session: Session, machine_ids: Collection[str]) -> Mapping[str, Terms]:
-    """Return the terms by machine, for those that have any."""
+    """Return the terms by machine; as by default for its kind where nobody agreed on any."""
     rows = session.scalars(select(MachineTerms).where(MachineTerms.machine_id.in_(machine_ids)))
-    return {
+    kinds = session.execute(select(Machine.id, Machine.kind).where(Machine.id.in_(machine_ids)))
+    return {machine_id: _default(kind) for machine_id, kind in kinds} | {
         row.machine_id: Terms(
             Unattended(row.unattended),
             None if row.longest_min is None else 60.0 * row.longest_min,
@@ -39,6 +41,12 @@ def terms_of(session: Session, machine_ids: Collection[str]) -> Mapping[str, Ter
         )
         for row in rows
     }
+
+
+def _default(kind: str) -> Terms:
+    """What cuts is started by somebody who stays with it, until a lab says otherwise."""
+    known = KINDS.get(kind)  # what has no controller may be of any kind
+    return FREE if known is not None and known.start is Start.DISPATCH else ATTENDED
 
 
 def attended(values: Values, workshop: Workshop, now: datetime) -> Stretches | None:
@@ -61,7 +69,7 @@ class TermsOf:
         """Return a machine's terms."""
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
-            return terms_of(session, [machine.id]).get(machine.id, FREE)
+            return terms_of(session, [machine.id])[machine.id]
 
     def said(self, slug: str) -> tuple[str, datetime] | None:
         """Return who agreed on them and when; None where they are as by default."""

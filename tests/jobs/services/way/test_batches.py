@@ -112,3 +112,11 @@ def test_a_machine_that_never_runs_alone_is_started_by_a_person(
     assert against(house, job_id, by_person=True) == set()
     with pytest.raises(NotAllowedError):
         house.services.terms.agree(member, "ender", Terms(), house.now)
+
+
+def test_what_cuts_never_runs_alone_until_the_lab_says_so(house, printer, mill, operator):
+    del printer, mill
+    assert house.services.terms.get("ender").unattended is Unattended.OVERNIGHT
+    assert house.services.terms.get("router").unattended is Unattended.NEVER
+    house.services.terms.agree(operator, "router", Terms(Unattended.OPENING), house.now)
+    assert house.services.terms.get("router").unattended is Unattended.OPENING
