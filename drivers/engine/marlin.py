@@ -10,6 +10,7 @@ from drivers.flow import Part
 from drivers.snapshot import Phase
 
 _STRIKES_MAX = 8  # questions without an answer although something is heard
+_SURELY_READ = 2.0  # no board looks away for so long: it has filled its command queue [s]
 _STOP_AGAIN = 1.0  # until M112 is repeated to a firmware that talks on [s]
 
 
@@ -138,7 +139,9 @@ class MarlinEngine(MarlinStreaming):
         # where it reports: bytes can be held up on their way); the very last one goes out in any
         # case, for what it may overrun is as good as lost.
         is_last = self._strikes >= _STRIKES_MAX
-        taken = self._strikes >= _STRIKES_MAX - 1
+        taken_at = max(self._taken_at, self._answered_at)
+        first = not window.is_asking and now - taken_at >= _SURELY_READ
+        taken = first or self._strikes >= _STRIKES_MAX - 1
         if is_last or window.may_ask(question, taken=taken, read=read):
             self._clean = True
             self._forced = question

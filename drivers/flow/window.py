@@ -185,7 +185,7 @@ class NumberedWindow(Numbering):
         start = len(self._sent) - self.unanswered
         gone = sum(self._sent[at].size for at in range(start, min(start + read, len(self._sent))))
         size = self._size_at_most(line) - gone
-        return self.has_room(size, taken=taken or not self.is_asking)
+        return self.has_room(size, taken=taken)
 
     def has_room(self, size: int, *, taken: bool = False) -> bool:
         """Tell whether *size* bytes fit into the ring, and the emergency stop behind them.

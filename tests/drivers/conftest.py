@@ -42,10 +42,15 @@ class Joined:
         options: Sequence[str] = (),
         settings: Mapping[str, float] | None = None,
         profile: FirmwareProfile | None = None,
+        cpu: float = 1.0,
     ) -> None:
         self.profile = profile or load_profile(name)
         wishes = Wishes(
-            seed=seed, faults=tuple(faults), options=tuple(options), settings=settings or {}
+            seed=seed,
+            faults=tuple(faults),
+            options=tuple(options),
+            settings=settings or {},
+            cpu=cpu,
         )
         self.machine = build(board or name, wishes, Record())
         self.engine = stream_engine(self.profile, 0.0)

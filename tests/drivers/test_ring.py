@@ -118,14 +118,14 @@ def test_only_what_is_known_to_have_left_the_ring_is_safe_from_a_board_that_look
     told = ("emergency-parser", "advanced-ok")
     lost = 0
     for moment in range(8):
-        bench = joined("marlin-2", profile=profile, options=told)
+        bench = joined("marlin-2", profile=profile, options=told, cpu=4.0)
         bench.start([b"M117 line %06d of many" % number for number in range(120)])
         while bench.machine.executed < 30 + moment:
             bench.turn()
         # Its main program does something else, as while it draws; bytes come in all the same.
         serve, bench.machine._run = bench.machine._run, lambda: None
         pump, bench.machine._pump = bench.machine._pump, lambda: None
-        bench.live(0.2)
+        bench.live(0.2 if fills_queue else 1.9)
         bench.machine._run, bench.machine._pump = serve, pump
         lost += bool(bench.machine.overflowed)
         bench.until("finished", longest=120.0)
