@@ -151,7 +151,7 @@ class Intake:
         job.state = JobState.PREPARING.value
         job.created_at = now
         with self._workshop.database.write() as session:
-            machine = _wished(session, machine_slug)
+            machine = wished_machine(session, machine_slug)
             job.machine_id = machine.id if machine else None
             job.kind = _kind(sniffed, kind, machine)
             take_turn(session, "job-number")
@@ -191,7 +191,11 @@ def _design_file(session: Session, design: Design, path: str | None) -> DesignFi
     return file
 
 
-def _wished(session: Session, slug: str | None) -> Machine | None:
+def wished_machine(session: Session, slug: str | None) -> Machine | None:
+    """Return the one machine that a job is for; None for any of its kind.
+
+    :raises InvalidError: if there is none of that name, or none that takes jobs.
+    """
     if not slug:
         return None
     machine = session.scalar(select(Machine).where(Machine.slug == slug))

@@ -12,7 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.domain.care import one_line
-from jobs.domain.errors import NotAllowedError, NotFoundError, RefusedError, UnavailableError
+from jobs.domain.errors import (
+    InvalidError,
+    NotAllowedError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
 from jobs.domain.events import EventType
 from jobs.domain.job import AttemptState, HoldReason, JobState, StepName, StepState
 from jobs.domain.machine import Control
@@ -22,10 +28,12 @@ from jobs.services import outbox
 from jobs.services.asking import AskWish, note_retry
 from jobs.services.byhand import ByHand
 from jobs.services.details import job_detail
-from jobs.services.intake import Intake
+from jobs.services.intake import Intake, wished_machine
 from jobs.services.jobviews import job_views
 from jobs.services.queueing import enqueue
 from jobs.services.renewing import outdated, prepare_again
+from jobs.services.resumed import is_resume
+from jobs.services.starting import preflights_of
 from jobs.services.steps import set_step, step_job
 from jobs.services.thumbnails import thumbnails_of
 from jobs.services.views import CarriedProgram, JobDetail, JobView, Thumbnail
@@ -145,6 +153,24 @@ class Queue:
         """Return everything about one job."""
         with self._workshop.database.read() as session:
             return job_detail(session, self._workshop, _job(session, job_id), viewer, now)
+
+    def move(self, actor: Actor, job_id: str, machine_slug: str | None, now: datetime) -> None:
+        """Let a job go to another machine of its kind; None lets any of them take it.
+
+        It is checked again for those. A job that goes on where it broke off stays where it is.
+        """
+        with self._workshop.database.write() as session:
+            job = _own(session, actor, job_id)
+            _demand(job, JobState.WAITING, JobState.PREPARING, JobState.HELD)
+            found = preflights_of(session, [job.id]).values()
+            machine = wished_machine(session, machine_slug)
+            if any(is_resume(one) for one in found) or (machine and machine.kind != job.kind):
+                raise InvalidError("job.cannot-move", field="machine")
+            job.machine_id = machine.id if machine else None
+            is_held = job.hold_reason == HoldReason.BY_PERSON.value  # released, it is checked
+            if job.state != JobState.PREPARING and not is_held:
+                prepare_again(session, job, now)
+        self._workshop.live.touch()
 
     def hold(self, actor: Actor, job_id: str, now: datetime) -> None:
         """Keep a job from starting until somebody releases it."""

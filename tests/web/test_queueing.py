@@ -196,6 +196,24 @@ def test_a_laser_job_says_its_material_and_is_refused_what_is_not_listed(browse,
     assert "Nobody has said which material is to be burnt" not in page
 
 
+def test_a_job_for_one_machine_is_let_to_any_of_its_kind_and_checked_again(browse, lab):
+    mia = browse("mia")
+    job_id = queued(lab, machine="ender")
+    assert mia.post(f"/jobs/{job_id}/machine", {"machine": ""}).status_code == 303
+    assert job_of(lab, job_id).state is JobState.PREPARING
+    while lab.services.preparation.prepare_next(lab.clock):
+        pass
+    waits = mia.api("GET", f"/jobs/{job_id}").json()["waits_for"]
+    assert [one["machine"] for one in waits] == ["ender", "old-printer", "prusa"]
+    assert mia.post(f"/jobs/{job_id}/machine", {"machine": "router"}).status_code == 422
+    lab.services.queue.hold(lab.people["mia"], job_id, lab.now)
+    moved = mia.api("PUT", f"/jobs/{job_id}/machine", json={"machine": "prusa"})
+    assert moved.status_code == 204
+    job = job_of(lab, job_id)
+    assert (job.state, job.machine_slug) == (JobState.HELD, "prusa")
+    assert browse("gus").post(f"/jobs/{job_id}/machine", {"machine": ""}).status_code == 403
+
+
 # Only made ready
 
 

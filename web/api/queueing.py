@@ -11,7 +11,7 @@ from jobs.domain.loading import Asks
 from jobs.services.asking import AskView, AskWish
 from jobs.services.batches import LinkedJob
 from web.api.jobs_json import JobOut
-from web.api.wishes import ShortText, WishIn
+from web.api.wishes import ByHandIn, ShortText, WishIn
 from web.auth import ApiVisitorDep
 from web.context import Web, WebDep
 from web.rendering import utc
@@ -185,6 +185,12 @@ def say(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: AsksIn) -> AsksO
     """Say what a job asks for; the whole of it, in place of what was said before."""
     web.services.asking.say(visitor.actor, job_id, wish.wish(), web.clock())
     return AsksOut.of(web.services.asking.view(job_id))
+
+
+@router.put("/jobs/{job_id}/machine", status_code=204)
+def move(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: ByHandIn) -> None:
+    """Let it go to another machine of its kind; null lets any take it. It is checked again."""
+    web.services.queue.move(visitor.actor, job_id, wish.machine, web.clock())
 
 
 @router.get("/jobs/{job_id}/links")

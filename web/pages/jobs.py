@@ -178,6 +178,11 @@ def job_page(
         materials=_materials(board),
         job=detail.job,
         names={machine.slug: machine.name for machine in board},
+        movable={
+            one.slug: one.name
+            for one in board
+            if one.kind == detail.job.kind and one.control is not Control.NONE
+        },
         sheets=_sheets(detail, board, running),
         running=running,
         tool_name=tool_name(web, visitor, running),

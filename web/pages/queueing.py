@@ -164,3 +164,15 @@ def asks(
     except InvalidError as error:
         return job_page(request, web, visitor, job_id, error)
     return go(f"/jobs/{job_id}", "changed")
+
+
+@router.post("/jobs/{job_id}/machine")
+def move(
+    request: Request, web: WebDep, visitor: VisitorDep, job_id: str, form: CheckedFormDep
+) -> Response:
+    """Let a job go to another machine of its kind, or to any."""
+    try:
+        web.services.queue.move(visitor.actor, job_id, form.text("machine") or None, web.clock())
+    except InvalidError as error:
+        return job_page(request, web, visitor, job_id, error)
+    return go(f"/jobs/{job_id}", "changed")
