@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from jobs.domain.calendar import (
 )
 from jobs.domain.errors import NotFoundError, RefusedError
 from jobs.domain.events import EventType
+from jobs.domain.job import JobState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services.approvals import NO_PLEA, Plea, keep
@@ -51,8 +52,9 @@ from jobs.services.views import AllocationView, CalendarDay
 from jobs.services.waiting import serve
 from jobs.services.workshop import Workshop
 from jobs.store.database import is_overlap
-from jobs.store.tables import Allocation, Machine
+from jobs.store.tables import Allocation, Job, Machine, Preflight
 
+_MOST_JOBS: Final = 12
 _REMEMBER: Final = timedelta(days=7)  # how long a person is shown what they lost
 _SHOWN: Final = (AllocationState.ACTIVE.value, AllocationState.ENDED.value)
 
@@ -64,6 +66,14 @@ class MachineName:
     slug: str
     name: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobName:
+    """A job in a list."""
+
+    id: str
+    title: str
 
 
 class Bookings:
@@ -117,6 +127,25 @@ class Bookings:
                 .order_by(Machine.name, Machine.slug)
             )
             return [MachineName(row.slug, row.name, row.kind) for row in rows]
+
+    def jobs(self, actor: Actor) -> Sequence[JobName]:
+        """Return a person's newest jobs that time could be booked for: examined, not begun."""
+        query = (
+            select(Job.id, Job.title)
+            .where(
+                Job.person_id == actor.person_id,
+                Job.state.in_((JobState.WAITING.value, JobState.HELD.value)),
+                exists().where(
+                    Preflight.job_id == Job.id,
+                    Preflight.superseded_at.is_(None),
+                    Preflight.planned_ms > 0,
+                ),
+            )
+            .order_by(Job.number.desc())
+            .limit(_MOST_JOBS)
+        )
+        with self._database.read() as session:
+            return [JobName(row.id, row.title) for row in session.execute(query)]
 
     def one(self, viewer: Actor, allocation_id: str) -> AllocationView:
         """Return one booking as *viewer* may see it."""

@@ -35,6 +35,7 @@ _OUT: Final = (AllocationKind.OUTAGE.value, AllocationKind.CLOSURE.value)
 _QUOTAS: Final = ("day_quota_min", "week_quota_min", "most_bookings", "gap_min")
 _MOST: Final = 2000  # claims of one machine, or of one person, that are looked at
 _MOST_PEERS: Final = 8
+_LONGEST: Final = timedelta(days=31)  # of a booking that somebody could still be there for
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,8 @@ def people_here(session: Session, now: datetime) -> int:
         Allocation.checked_in_at.is_not(None),
         Allocation.state == AllocationState.ACTIVE.value,
         Allocation.end_at > now,
+        # Both ends bounded, or ten years of history would be read each time.
+        Allocation.start_at > now - _LONGEST,
         Allocation.start_at <= now + CHECK_IN_EARLY,
     )
     return session.scalar(query) or 0

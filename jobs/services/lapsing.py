@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import AllocationKind, AllocationState
@@ -23,6 +23,7 @@ from jobs.domain.sharing import (
     REMIND_DEFAULT,
     REMIND_MIN,
     HoldFor,
+    OfferKind,
     OfferState,
     SwapState,
     WaitState,
@@ -38,8 +39,8 @@ from jobs.services.swapping import is_open
 from jobs.services.turns import take_turn, take_turns
 from jobs.services.waiting import end, serve
 from jobs.services.workshop import Workshop
-from jobs.store.sharing import Offer, Swap, Wait
-from jobs.store.tables import Allocation, Job
+from jobs.store.sharing import Notice, Offer, Swap, Wait
+from jobs.store.tables import Allocation, Job, Machine
 from jobs.store.waiting import PlannedRun
 
 _REMIND: Final = "reminders.minutes"  # a person's choice
@@ -215,7 +216,7 @@ class Lapsing:
         # Who has booked since then knows.
         if row.state != AllocationState.ACTIVE.value or not row.created_at < due <= now:
             return False
-        key = f"reminder:{row.id}:{row.start_at.timestamp():.0f}"
+        key = _reminder(row.id, row.start_at)
         fields: dict[str, str | int] = {**claims.times_of(session, row)}
         code, about = "reminder-booking", f"booking:{row.id}"
         grace = sharing_rules(session).grace_min
@@ -252,8 +253,7 @@ def _lapsed_holds(session: Session, now: datetime) -> Sequence[str]:
 
 
 def _idle_plans(session: Session, now: datetime) -> Sequence[str]:
-    """Return the holds of planned runs whose job is over."""
-    del now
+    """Return the holds of planned runs whose job is over; what has passed is in nobody's way."""
     return session.scalars(
         select(Allocation.id)
         .join(PlannedRun, PlannedRun.allocation_id == Allocation.id)
@@ -261,6 +261,9 @@ def _idle_plans(session: Session, now: datetime) -> Sequence[str]:
         .where(
             Allocation.kind == AllocationKind.HOLD.value,
             Allocation.state == AllocationState.ACTIVE.value,
+            # By machine and end, or ten years of history would be read each time.
+            Allocation.machine_id.in_(select(Machine.id)),
+            Allocation.end_at > now,
             Job.ended_at.is_not(None),
         )
         .limit(_MOST)
@@ -273,7 +276,7 @@ def _lapsed_refunds(session: Session, now: datetime) -> Sequence[str]:
         .where(
             Offer.state == OfferState.OPEN.value,
             Offer.expires_at <= now,
-            Offer.hold_id.is_(None),
+            Offer.kind == OfferKind.REFUND.value,  # which keeps no time
         )
         .limit(_MOST)
     ).all()
@@ -287,10 +290,10 @@ def _open_swaps(session: Session, now: datetime) -> Sequence[str]:
 
 
 def _coming(session: Session, now: datetime) -> Sequence[str]:
-    """Return reservations near enough for somebody's reminder that were not reminded of."""
+    """Return reservations whose person is to be reminded of them now and was not."""
     reach = timedelta(minutes=max(REMIND_MIN))
-    return session.scalars(
-        select(Allocation.id)
+    rows = session.execute(
+        select(Allocation.id, Allocation.person_id, Allocation.start_at, Allocation.created_at)
         .where(
             Allocation.start_at > now,
             Allocation.start_at <= now + reach,
@@ -298,12 +301,26 @@ def _coming(session: Session, now: datetime) -> Sequence[str]:
             Allocation.state == AllocationState.ACTIVE.value,
         )
         .order_by(Allocation.start_at)
-        .limit(_MOST)
     ).all()
+    chosen = chosen_by(session, {row.person_id or "" for row in rows}, _REMIND)
+    due = {}
+    for row in rows:
+        minutes = int(chosen.get(row.person_id or "", REMIND_DEFAULT))
+        if row.created_at < row.start_at - timedelta(minutes=minutes) <= now:
+            due[_reminder(row.id, row.start_at)] = row.id
+    told = set(session.scalars(select(Notice.key).where(Notice.key.in_(due))))
+    return [found for key, found in due.items() if key not in told][:_MOST]
+
+
+def _reminder(allocation_id: str, start: datetime) -> str:
+    """Return by what a reminder is known: one that was moved is reminded of again."""
+    return f"reminder:{allocation_id}:{start.timestamp():.0f}"
 
 
 def _waited_for(session: Session, now: datetime) -> Sequence[str]:
     del now
     return session.scalars(
-        select(Wait.machine_id).where(Wait.state == WaitState.WAITING.value).distinct()
+        select(Machine.id).where(
+            exists().where(Wait.machine_id == Machine.id, Wait.state == WaitState.WAITING.value)
+        )
     ).all()

@@ -43,6 +43,7 @@ from jobs.store.tables import Attempt, Job, Machine
 from jobs.store.waiting import JobAsk, JobGroup
 
 _OVER = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
+_OPEN = tuple(one.value for one in JobState if one.value not in _OVER)
 _MOST = 500  # in a list
 _LONGEST_CAUSE = 200  # characters
 # What a person can let go without a new look at the program.
@@ -123,7 +124,7 @@ class Queue:
         """
         query = select(Job).order_by(Job.number if open_only else Job.number.desc()).limit(_MOST)
         if open_only:
-            query = query.where(Job.state.not_in(_OVER))
+            query = query.where(Job.state.in_(_OPEN))
         with self._workshop.database.read() as session:
             jobs = sorted(session.scalars(query), key=_place)
             views = job_views(session, self._workshop, jobs, viewer, now)
@@ -134,7 +135,9 @@ class Queue:
         self, now: datetime, viewer: Actor | None, limit: int = 20
     ) -> builtins.list[JobView]:
         """Return jobs that are over, the newest first."""
-        query = select(Job).where(Job.state.in_(_OVER)).order_by(Job.ended_at.desc()).limit(limit)
+        query = (
+            select(Job).where(Job.ended_at.is_not(None)).order_by(Job.ended_at.desc()).limit(limit)
+        )
         with self._workshop.database.read() as session:
             jobs = session.scalars(query).all()
             return job_views(session, self._workshop, jobs, viewer, now)

@@ -167,10 +167,11 @@ class Runs:
             select(Allocation, Attempt)
             .join(Attempt, Attempt.id == Allocation.attempt_id)
             .where(
+                # From the few open attempts, or ten years of history would be read each time.
+                Allocation.attempt_id.in_(select(Attempt.id).where(Attempt.ended_at.is_(None))),
                 Allocation.kind == AllocationKind.RUN.value,
                 Allocation.state == AllocationState.ACTIVE.value,
                 Allocation.end_at <= now,
-                Attempt.ended_at.is_(None),
             )
         )
         with self._workshop.database.read() as session:

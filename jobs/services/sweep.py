@@ -34,7 +34,8 @@ ARMINGS_KEPT: Final = timedelta(days=365)  # those that started nothing
 ACTS_KEPT: Final = timedelta(days=365)  # of what people had machines do by hand
 _FRESH: Final = timedelta(days=1)  # longer than any preparation takes
 _MOST: Final = 5000  # of one sort in one sweep: a sweep is short, and comes again
-_OVER: Final = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
+_OVER: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+_OPEN: Final = tuple(one.value for one in JobState if one not in _OVER)
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Sweep:
                 Preflight.report["thumbnails"],
             )
             .join(Job, Job.id == Preflight.job_id)
-            .where(or_(Job.state.not_in(_OVER), Job.ended_at >= now - PROGRAMS_KEPT))
+            .where(or_(Job.state.in_(_OPEN), Job.ended_at >= now - PROGRAMS_KEPT))
         )
         with self._workshop.database.read() as session:
             rows = session.execute(query).all()

@@ -236,7 +236,7 @@ class Job(Base):
     findings: Mapped[list[Any]] = mapped_column(JSON, default=list)  # on the input itself
     created_at: Mapped[datetime] = mapped_column(Instant)
     queued_at: Mapped[datetime | None] = mapped_column(Instant)
-    ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant, index=True)
 
 
 class JobStep(Base):
@@ -291,6 +291,16 @@ class Arming(Base):
     """A named person's word that a machine is clear; good for one start."""
 
     __tablename__ = "arming"
+    __table_args__ = (
+        # The few words that may still start something: asked every second.
+        Index(
+            "ix_arming_unused",
+            "machine_id",
+            "expires_at",
+            sqlite_where=text("attempt_id IS NULL AND withdrawn_at IS NULL"),
+            postgresql_where=text("attempt_id IS NULL AND withdrawn_at IS NULL"),
+        ),
+    )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"), index=True)
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse
 
 from jobs.domain.calendar import Interval
 from jobs.services.bookings import MachineName
-from jobs.services.views import CalendarDay, JobView
+from jobs.services.views import CalendarDay
 from web.auth import Visitor, VisitorDep
 from web.context import Web, WebDep
 from web.pages.calendar import (
@@ -30,7 +30,6 @@ from web.routing import page_router
 router = page_router()
 
 VIEWS: Final = ("free", "day", "week")
-_MOST_JOBS: Final = 12
 _SOON: Final = timedelta(hours=1)
 
 
@@ -86,17 +85,11 @@ def everything(
         following=(first + step).isoformat(),
         offers=_free(web, visitor, machines, lengths),
         machines=[] if is_free or not books else _days(web, visitor, machines, first, step.days),
-        jobs=own_jobs(web, visitor) if is_free and books else [],
+        jobs=web.services.bookings.jobs(visitor.actor) if is_free and books else [],
         job=job,
         length_min=int(length_of(length).total_seconds() // 60),
         lengths_min=LENGTHS_MIN,
     )
-
-
-def own_jobs(web: Web, visitor: Visitor) -> Sequence[JobView]:
-    """Return one's own jobs that could be booked for."""
-    found = web.services.queue.list(web.clock(), visitor.actor)
-    return [one for one in found if one.mine and one.run is None and one.promise][:_MOST_JOBS]
 
 
 def lengths_for(

@@ -30,6 +30,15 @@ def upgrade() -> None:
         sa.Column("until_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_downtime")),
     )
+    op.create_index(op.f("ix_job_ended_at"), "job", ["ended_at"])
+    unused = sa.text("attempt_id IS NULL AND withdrawn_at IS NULL")
+    op.create_index(
+        "ix_arming_unused",
+        "arming",
+        ["machine_id", "expires_at"],
+        sqlite_where=unused,
+        postgresql_where=unused,
+    )
     op.create_index("ix_downtime_until_at", "downtime", ["until_at"])
     op.create_table(
         "clock_event",
