@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 from jobs.domain.calendar import STEP, Interval
 from jobs.domain.people import Actor
 from jobs.domain.rules import Facts, Values, passes, slots
+from jobs.domain.rules.times import LOOK_AHEAD_DAYS
 from jobs.services.house_rules import Asker, booking_facts, values_of
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Machine
 
+_NEAR_DAYS: Final = 7  # where most find what they want; only who does not looks farther
 _TRIES: Final = 8  # slots that are held against the rules about a person
 
 
@@ -34,9 +36,13 @@ def proposals_of(
     for machine in machines:
         wish = Interval(now, now + lengths[machine.slug])
         values = values_of(session, machine)
-        facts = booking_facts(session, workshop, asker, machine, wish, now, values=values)
-        every = slots(facts, values, STEP)
-        found[machine.slug] = list(islice(every, count))
+        for ahead_days in (_NEAR_DAYS, LOOK_AHEAD_DAYS):
+            facts = booking_facts(
+                session, workshop, asker, machine, wish, now, values=values, ahead_days=ahead_days
+            )
+            found[machine.slug] = list(islice(slots(facts, values, STEP), count))
+            if len(found[machine.slug]) == count:
+                break
     return found
 
 

@@ -77,12 +77,14 @@ def booking_facts(
     *,
     moved: Allocation | None = None,
     values: Values | None = None,
+    ahead_days: int = LOOK_AHEAD_DAYS,
 ) -> Facts:
     """Gather what the rules look at; what no rule of this lab asks for is not looked up.
 
     :param values: what holds for the machine, where the caller knows it already.
+    :param ahead_days: how far claims are read; beyond it nothing is known to be free.
     """
-    known_until = max(interval.start, now) + timedelta(days=LOOK_AHEAD_DAYS)
+    known_until = max(interval.start, now) + timedelta(days=ahead_days)
     moved_id = "" if moved is None else moved.id
     if values is None:
         values = values_of(session, machine)

@@ -518,6 +518,17 @@ def test_proposals_begin_on_the_quarter_hour_and_avoid_what_is_taken(
     assert bookings.proposals("ender", timedelta(days=9), now, member) == []
 
 
+def test_where_the_next_days_are_taken_proposals_come_from_after_them(
+    workshop: Workshop, bookings: Bookings, printer: str, now: datetime
+) -> None:
+    end = now + timedelta(days=6, hours=23)
+    place(workshop, bookings, printer, now, end, now, kind=AllocationKind.OUTAGE)
+    later = now + timedelta(days=9)
+    place(workshop, bookings, printer, end + HOUR, later, now, kind=AllocationKind.OUTAGE)
+    found = bookings.proposals("ender", HOUR, now, count=3)
+    assert [one.start for one in found] == [end, later, later + HOUR]
+
+
 def test_a_retired_machine_is_not_booked_nor_proposed(
     workshop: Workshop, bookings: Bookings, printer: str, member: Actor, now: datetime
 ) -> None:
