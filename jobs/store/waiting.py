@@ -45,7 +45,7 @@ class Loaded(Base):
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime] = mapped_column(Instant)
     simulated: Mapped[bool] = mapped_column(default=False)
-    doubt: Mapped[str] = mapped_column(String(16), default="")  # run-out, tool-change
+    doubt: Mapped[str] = mapped_column(String(16), default="")  # a word of `domain.loading.Doubt`
     doubted_at: Mapped[datetime | None] = mapped_column(Instant)
     superseded_at: Mapped[datetime | None] = mapped_column(Instant)
 

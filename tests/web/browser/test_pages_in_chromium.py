@@ -439,7 +439,7 @@ def test_the_main_things_are_done_without_javascript(phone, serve, lab, tmp_path
         wait(phone).until(wanted.url_contains("said=booked"))
         phone.get(f"{url}/jobs/new")
         find("#f-file").send_keys(str(file))
-        find("main .button.main").click()
+        find("main .button.main").send_keys(Keys.ENTER)
         wait(phone).until(wanted.url_contains("said=queued"))
         assert "square.gcode" in find("h1").text
         phone.get(f"{url}/machines/ender")
