@@ -145,7 +145,8 @@ def slots(facts: Facts, values: Values, step: timedelta) -> Iterator[Interval]:
     for _ in range(_MOST_STEPS):
         start = round_up(start, step, facts.zone)
         found = next_start(facts.at(start, start + facts.length), values)
-        if found is None:
+        # Beyond what was looked up nothing is known to be free.
+        if found is None or found.end > facts.known_until:
             return
         if round_up(found.start, step, facts.zone) == found.start:
             yield found
