@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -146,7 +147,9 @@ def start_s(database: Database, folder: Path) -> float:
     node = [sys.executable, "-m", "node"]
     environment = {**os.environ, "FABNODE_HOME": str(home)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    (home / "node.toml").write_text('bind = "127.0.0.1:8765"\ntimezone = "Europe/Berlin"\n')
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        place = f"127.0.0.1:{probe.getsockname()[1]}"
+    (home / "node.toml").write_text(f'bind = "{place}"\ntimezone = "Europe/Berlin"\n')
     # 40 hosts would be measured with it.
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE machine SET control = 'by-hand', port = NULL"))
@@ -163,7 +166,7 @@ def start_s(database: Database, folder: Path) -> float:
                 stderr=subprocess.DEVNULL,
             )
             try:
-                while not _answers() and time.monotonic() - began < 60:
+                while not _answers(place) and time.monotonic() - began < 60:
                     time.sleep(0.02)
                 taken.append(time.monotonic() - began)
             finally:
@@ -174,9 +177,9 @@ def start_s(database: Database, folder: Path) -> float:
     return round(statistics.median(taken), 2)
 
 
-def _answers() -> bool:
+def _answers(place: str) -> bool:
     try:
-        with urllib.request.urlopen("http://127.0.0.1:8765/sign-in", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{place}/sign-in", timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
