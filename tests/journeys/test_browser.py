@@ -162,8 +162,9 @@ def send_in(phone: Phone, file: Path, machine: str) -> str:
     """Upload a program for a machine; return the job's address."""
     phone.tap("Make", "nav.tabs")
     phone.fill("file", str(file))
+    phone.tap("Colour, nozzle")
     phone.choose("machine", machine)
-    phone.driver.find_element(By.CSS_SELECTOR, "main form button").click()
+    phone.tap("Send it in")
     phone.read("Sent in. The checks have begun.")
     return phone.driver.current_url.partition("?")[0].removeprefix(phone.address)
 
