@@ -366,8 +366,9 @@ class Attempt(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), index=True)
     machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"))
-    preflight_id: Mapped[str | None] = mapped_column(ForeignKey("preflight.id"))
-    arming_id: Mapped[str | None] = mapped_column(ForeignKey("arming.id"))
+    # Who removes an old examination or word asks, with the database, for its runs.
+    preflight_id: Mapped[str | None] = mapped_column(ForeignKey("preflight.id"), index=True)
+    arming_id: Mapped[str | None] = mapped_column(ForeignKey("arming.id"), index=True)
     state: Mapped[str] = mapped_column(String(16))
     started_at: Mapped[datetime] = mapped_column(Instant)
     ended_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -31,6 +31,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_downtime")),
     )
     op.create_index(op.f("ix_job_ended_at"), "job", ["ended_at"])
+    op.create_index(op.f("ix_attempt_arming_id"), "attempt", ["arming_id"])
+    op.create_index(op.f("ix_attempt_preflight_id"), "attempt", ["preflight_id"])
     unused = sa.text("attempt_id IS NULL AND withdrawn_at IS NULL")
     op.create_index(
         "ix_arming_unused",

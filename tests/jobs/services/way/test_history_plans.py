@@ -54,3 +54,12 @@ def test_no_tick_and_no_first_page_reads_a_table_that_grows_from_end_to_end(
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", params).all()
                 read = [row[3] for row in plan if GROWS.search(row[3])]
                 assert read == [], text
+
+
+def test_the_sweep_finds_the_runs_of_what_it_removes_by_an_index(house: House) -> None:
+    """Else each old word would be held against every run there ever was, and once more to go."""
+    with house.workshop.database.engine.connect() as connection:
+        for column in ("arming_id", "preflight_id"):
+            text = f"EXPLAIN QUERY PLAN SELECT 1 FROM attempt WHERE {column} = 'x'"
+            (row,) = connection.exec_driver_sql(text).all()
+            assert f"ix_attempt_{column}" in row[3]
