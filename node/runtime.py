@@ -40,7 +40,7 @@ from node.control import Listener
 from node.home import find_devices
 from node.identity import load_key
 from node.lock import HomeLock
-from node.memory import give_back, share_one_heap
+from node.memory import give_back, set_aside, share_one_heap
 from node.mqtt import Publisher
 from node.supervisor import Hearing, Layout, Supervisor
 from node.timekeeper import read_clock
@@ -187,6 +187,7 @@ class Runtime:
         self._listener.start()
         if self.publisher is not None:
             self.publisher.start()
+        set_aside()
 
     def close(self) -> None:
         """End everything but the hosts, which go on."""

@@ -34,6 +34,7 @@ from jobs.services.workers import WorkerLimits
 from jobs.services.workshop import Workshop
 from jobs.store.database import Database
 from jobs.store.migrate import upgrade
+from node.memory import set_aside
 from tests.bench.history import fill
 from tests.fake_gateway import FakeGateway
 from tests.jobs.services.conftest import TestSigner
@@ -123,6 +124,8 @@ def pages(services: Services, workshop: Workshop) -> Mapping[str, Mapping[str, f
     with TestClient(app, follow_redirects=False) as client:
         token = services.people.make_link(member.person_id, fill.NOW)
         assert client.post(f"/sign-in/link/{token}").status_code == 303
+
+        set_aside()  # as the node does once it has started
 
         def get(path: str) -> None:
             answer = client.get(path)
