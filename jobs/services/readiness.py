@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.burning import Burn, burn_fields, burn_problem
+from jobs.domain.burning import burn_fields, burn_problem
 from jobs.domain.job import JobState
 from jobs.domain.loading import Asks, Loads, Mismatch, has_room, mismatches
 from jobs.domain.machine import MachineLimits
@@ -44,10 +44,7 @@ def burning_refusals(kind: str, limits: MachineLimits, asks: Asks) -> Iterator[R
     if known is None or not known.has_beam:
         return
     for material in {one.material for one in asks.tools} or {""}:
-        problem = burn_problem(material, limits.materials)
-        if problem is Burn.UNSAID and not limits.materials:
-            continue  # whoever starts it says so at its bed: the first point of its checklist
-        if problem is not None:
+        if (problem := burn_problem(material, limits.materials)) is not None:
             yield Refusal(Reason(problem.value), burn_fields(material, limits.materials))
 
 

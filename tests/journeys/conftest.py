@@ -35,9 +35,17 @@ class Lab:
         """The lines that a machine has executed, in order, without blanks."""
         return [fact["line"].replace(" ", "") for fact in self.facts(slug, "executed")]
 
-    def submit(self, program: bytes, machine: str = "printer-1", name: str = "part.gcode") -> str:
+    def submit(
+        self,
+        program: bytes,
+        machine: str = "printer-1",
+        name: str = "part.gcode",
+        material: str = "",
+    ) -> str:
         """Queue a program for one machine and wait until it is prepared."""
         fields = {"machine": machine, "purpose": "own", "title": "Journey"}
+        if material:
+            fields["material-0"] = material
         job = self.operator.upload(name, program, fields)
         self.wait_for_job(job["id"], "waiting", "held")
         return str(job["id"])

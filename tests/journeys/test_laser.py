@@ -71,14 +71,19 @@ def test_a_laser_is_started_by_a_person_dark_in_a_pause_and_without_power_after_
 ) -> None:
     lab = lone_lab
     with laser(lab) as (board, plug):
-        spot = lab.submit(program(3).replace(b"M5", b"G4 P2\nM5"), machine="laser", name="spot.nc")
+        spot = lab.submit(
+            program(3).replace(b"M5", b"G4 P2\nM5"),
+            machine="laser",
+            name="spot.nc",
+            material="birch",
+        )
         (plan,) = lab.job(spot)["preflights"]
         findings = plan["findings"]
         assert [(one["code"], one["severity"]) for one in findings] == [("beam-stands", "person")]
         with pytest.raises(DemoError, match="cannot be done now"):
             lab.operator.post(f"{HERE}/start", {"job_id": spot, "confirmed": TICKED})
 
-        job = lab.submit(program(400), machine="laser", name="sign.nc")
+        job = lab.submit(program(400), machine="laser", name="sign.nc", material="birch")
         check = lab.operator.get(f"{HERE}/start-check", job_id=job)
         assert (check["items"], check["reasons"], check["can_trace"]) == (TICKED, [], True)
         with pytest.raises(DemoError, match="cannot be done now"):

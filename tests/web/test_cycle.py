@@ -95,6 +95,7 @@ def test_a_laser_is_asked_for_its_own_things_and_speaks_of_a_beam(browse, lab, r
         now=lab.now,
     )
     lab.services.preparation.prepare_next(lambda: lab.now)
+    otto.post(f"/jobs/{made.id}/asks", {"material-0": "birch"})
     page = read(otto.get("/machines/router").text)
     assert "Beam on" in page
     assert "Beam power" in page

@@ -325,6 +325,7 @@ BEAM = [one.value for one in LASER.checklist]
 
 
 def test_a_laser_has_a_checklist_of_its_own(house, laser, job_id, member, gateway):
+    say_material(house, job_id, "birch")
     with pytest.raises(RefusedError) as error:
         house.services.cycle.start(member, "router", job_id, ALL, house.now)
     assert [one.fields["item"] for one in error.value.refusals] == ["material", "air", "lid"]
@@ -387,6 +388,7 @@ def test_a_laser_burns_only_what_is_listed_and_never_a_halogen(
             house.services.cycle.start(member, "router", job_id, BEAM, house.now)
         return reasons(error)
 
+    assert refused() == [Reason.MATERIAL_UNSAID]  # also where the lab lists nothing
     say_material(house, job_id, "PVC 3 mm")
     assert refused() == [Reason.MATERIAL_HALOGENATED]
     list_materials(house, "birch", "pvc 3 mm")
