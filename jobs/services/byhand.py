@@ -16,9 +16,17 @@ from jobs.domain.policy import Reason, Refusal
 from jobs.domain.preflight import Verdict
 from jobs.kinds import KINDS
 from jobs.services.attempts import Attempts, End
+from jobs.services.house_rules import without_passed
 from jobs.services.planned import program_path
-from jobs.services.plans import plan_refusals, plans_of
-from jobs.services.starting import candidates, is_current, preflight_for, standing_of
+from jobs.services.plans import plans_of
+from jobs.services.starting import (
+    Standing,
+    agreed_refusals,
+    candidates,
+    is_current,
+    preflight_for,
+    standing_of,
+)
 from jobs.services.targets import Target, target_of
 from jobs.services.views import CarriedProgram
 from jobs.services.waived import unwaived
@@ -110,21 +118,28 @@ class ByHand:
         if machine is None:
             raise RefusedError([Refusal(Reason.NO_CAPABLE_MACHINE)])
         standing = standing_of(session, self._workshop, machine, now)
-        if standing.state not in _FREE:
-            raise RefusedError([Refusal(Reason.MACHINE_BUSY, {"state": standing.state.value})])
-        plan = plans_of(session, [job.id]).get(job.id)
-        if reasons := plan_refusals(plan, machine.id, now):
-            raise RefusedError(reasons)
-        taken_at = standing.next_claim_at(job.person_id, plan)
-        if taken_at is not None and taken_at <= now:
-            raise RefusedError([Refusal(Reason.NO_ROOM_BEFORE, {"at": taken_at.isoformat()})])
-        if standing.unchecked:
-            raise RefusedError(standing.unchecked)
         found = preflight_for(session, job.id, machine.id)
+        if reasons := _refusals(session, job, standing, found, now):
+            raise RefusedError(reasons)
         preflight = _examined(session, found, standing.target)
         machine.to_check_since = None  # who says "started" stands in front of it
         attempt = self._attempts.begin(session, job, machine, preflight, None, now)
         self._attempts.run(session, attempt, now, now)
+
+
+def _refusals(
+    session: Session, job: Job, standing: Standing, preflight: Preflight | None, now: datetime
+) -> list[Refusal]:
+    """Return every reason not to begin there now, apart from what was found in the program."""
+    out: list[Refusal] = []
+    if standing.state not in _FREE:
+        out.append(Refusal(Reason.MACHINE_BUSY, {"state": standing.state.value}))
+    plan = plans_of(session, [job.id]).get(job.id)
+    taken_at = standing.next_claim_at(job.person_id, plan)
+    if taken_at is not None and taken_at <= now:
+        out.append(Refusal(Reason.NO_ROOM_BEFORE, {"at": taken_at.isoformat()}))
+    out += agreed_refusals(session, job, standing, preflight, plan, now, started_by_person=True)
+    return without_passed(session, out, job.id, standing.machine.id, now)
 
 
 def _examined(session: Session, preflight: Preflight | None, target: Target | None) -> Preflight:

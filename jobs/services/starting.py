@@ -177,7 +177,6 @@ def refusals(
     """Return every reason not to start *job* there now."""
     machine = standing.machine
     kind = KINDS.get(machine.kind)
-    ends_at = now + length_of(preflight, standing.history)
     plan = plans_of(session, [job.id]).get(job.id)
     found = list(
         start_refusals(
@@ -195,12 +194,31 @@ def refusals(
                 # A kind we do not know is treated as the careful one.
                 must_be_started_by_person=kind is None or kind.start is Start.PERSON,
                 started_by_person=started_by_person,
-                ends_at=ends_at,
+                ends_at=now + length_of(preflight, standing.history),
                 next_claim_at=standing.next_claim_at(job.person_id, plan),
             )
         )
     )
-    found += standing.unchecked
+    found += agreed_refusals(
+        session, job, standing, preflight, plan, now, started_by_person=started_by_person
+    )
+    return house_rules.without_passed(session, found, job.id, machine.id, now)
+
+
+def agreed_refusals(
+    session: Session,
+    job: Job,
+    standing: Standing,
+    preflight: Preflight | None,
+    plan: Plan | None,
+    now: datetime,
+    *,
+    started_by_person: bool,
+) -> list[Refusal]:
+    """Return what the lab, its people and what is loaded have against it, on whatever machine."""
+    machine = standing.machine
+    ends_at = now + length_of(preflight, standing.history)
+    found = list(standing.unchecked)
     found += house_rules.start_refusals(
         session, standing.zone, job, machine, standing.values, ends_at, now
     )
@@ -220,7 +238,7 @@ def refusals(
     )
     found += plan_refusals(plan, machine.id, now)
     found += order_refusals(open_before(session, [job.id]).get(job.id, ()))
-    return house_rules.without_passed(session, found, job.id, machine.id, now)
+    return found
 
 
 def is_current(preflight: Preflight | None, target: Target | None) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.domain.errors import InvalidError, NotAllowedError
+from jobs.domain.errors import InvalidError, NotAllowedError, RefusedError
 from jobs.domain.job import JobState
 from jobs.domain.loading import Doubt
+from jobs.domain.machine import Control
 from jobs.domain.policy import Reason
+from jobs.domain.rules.values import Scope
 from jobs.domain.unattended import Terms, Unattended
 from jobs.services.asking import AskWish
 from jobs.services.loaded import doubt
@@ -120,3 +122,27 @@ def test_what_cuts_never_runs_alone_until_the_lab_says_so(house, printer, mill, 
     assert house.services.terms.get("router").unattended is Unattended.NEVER
     house.services.terms.agree(operator, "router", Terms(Unattended.OPENING), house.now)
     assert house.services.terms.get("router").unattended is Unattended.OPENING
+
+
+def test_what_is_begun_by_hand_hears_all_the_reasons_of_any_start(
+    house, add_machine, add_waiting, member, admin
+):
+    add_machine(house.workshop, "old-laser", kind="laser", control=Control.BY_HAND)
+    machine = house.row(Machine, slug="old-laser")
+    job_id = add_waiting(member, machine.id)
+    first = add_waiting(member, machine.id)
+    number = house.job(first).number
+    house.services.batches.after(member, job_id, [number])
+    house.services.house.set(
+        admin, Scope.read("kind:laser"), "qualification_needed", True, "", house.now
+    )
+    house.services.asking.say(member, job_id, AskWish([(0, "PVC", "")]), house.now)
+    house.services.loading.say_slot(member, "old-laser", 0, house.now, material="birch")
+    with pytest.raises(RefusedError) as error:
+        house.services.queue.by_hand(member, job_id, "started", "old-laser", house.now)
+    assert {one.reason for one in error.value.refusals} == {
+        Reason.NOT_QUALIFIED,
+        Reason.MATERIAL_HALOGENATED,
+        Reason.OTHER_MATERIAL,
+        Reason.AFTER_ANOTHER,
+    }
