@@ -25,7 +25,7 @@ from jobs.domain.policy import Refusal, Way
 from jobs.domain.rules import key_of
 from web.auth import SignInNeededError, Visitor, find_visitor
 from web.context import Web, web_of
-from web.pages.page import page
+from web.pages.page import page, sentence_of
 from web.rendering import utc
 from web.security import HEADERS, ForeignError, TooLargeError
 
@@ -45,11 +45,6 @@ _KNOWN_HTTP = {400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503}
 def status_of(error: JobsError) -> int:
     """Return the HTTP status that says what the caller should do."""
     return _STATUS_OF_CODE.get(error.code, _STATUS.get(type(error), 500))
-
-
-def sentence_of(web: Web, error: JobsError) -> str:
-    """Return the sentence for a person; a field's dot-free name stays as it is."""
-    return web.catalogue.text(f"error.{error.code}", **error.fields)
 
 
 def install(app: FastAPI) -> None:

@@ -14,7 +14,6 @@ from jobs.domain.sharing import CHECK_IN_OPENS, REMIND_MIN
 from jobs.services.views import AllocationView
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.calendar import instant, plea_of
 from web.pages.page import go, page
 from web.routing import page_router
@@ -144,6 +143,5 @@ def _ask(
         start=start,
         end=end,
         refusals=refusals,
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )

@@ -11,7 +11,6 @@ from jobs.domain.care import Outcome
 from jobs.domain.errors import InvalidError
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.page import go, page
 from web.routing import page_router
 
@@ -38,12 +37,10 @@ def _ask(
         web,
         visitor,
         "clear.html",
-        status=422 if error else 200,
         asked=web.services.clearing.look(visitor.actor, slug),
         photo_days=web.services.photos.days(),
         values=values,
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )
 
 

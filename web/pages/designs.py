@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from jobs.domain.errors import InvalidError, JobsError, NotFoundError, UnavailableError
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
-from web.errors import sentence_of, status_of
+from web.errors import status_of
 from web.pages.page import go, page
 from web.routing import page_router
 
@@ -88,7 +88,7 @@ def _designs(
         own_source=sources[0].name,
         source=source,
         offered=offered or [],
-        problem=sentence_of(web, error) if error else "",
+        error=error,
         field=_field(error) if values is not None else "",
         values=values,
     )

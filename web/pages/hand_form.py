@@ -9,10 +9,10 @@ from jobs.domain.errors import InvalidError, JobsError
 from jobs.services.hand import order_of
 from web.auth import CheckedFormDep, Form, VisitorDep
 from web.context import WebDep
-from web.errors import sentence_of, status_of
+from web.errors import status_of
 from web.pages.hand import STEPS_MM
 from web.pages.machines import machine_page
-from web.pages.page import go
+from web.pages.page import go, sentence_of
 from web.routing import page_router
 
 router = page_router()

@@ -11,7 +11,6 @@ from jobs.domain.people import Role
 from jobs.services.importing import Imported
 from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.page import page
 from web.routing import page_router
 
@@ -71,6 +70,5 @@ def _page(
         found=found,
         dry=dry,
         blocked=found is not None and any(one.blocks for one in found.problems),
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )

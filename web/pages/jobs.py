@@ -24,7 +24,7 @@ from jobs.services.copies import OFFERS_COPIES, Origin, all_changes, offers_of, 
 from jobs.services.views import CarriedProgram, JobDetail, MachineView, PreflightView, Thumbnail
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
-from web.errors import sentence_of, status_of
+from web.errors import status_of
 from web.live import machine_json
 from web.pages.asks import ask_wish
 from web.pages.board import tool_name
@@ -125,8 +125,7 @@ def _new(
         values=values,
         design=design,
         limit_bytes=web.services.workshop.upload_limit_bytes,
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )
 
 
@@ -168,8 +167,7 @@ def job_page(
         web,
         visitor,
         "job.html",
-        status=422 if error else 200,
-        problem=sentence_of(web, error) if error else "",
+        error=error,
         detail=detail,
         asked=web.services.asking.view(job_id),
         links=web.services.batches.view(job_id),

@@ -9,7 +9,6 @@ from jobs.domain.errors import InvalidError
 from jobs.domain.people import Role
 from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.page import go, page
 from web.routing import page_router
 
@@ -109,12 +108,10 @@ def _people(
         web,
         visitor,
         "people.html",
-        status=422 if error else 200,
         people=web.services.people.list(visitor.actor),
         roles=[role.value for role in Role if visitor.may(role)],
         values=values or {},
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
         link=address,
         link_for=link_for,
     )

@@ -12,7 +12,6 @@ from jobs.domain.people import Role
 from jobs.services.trainings import TrainingWish
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.calendar import instant
 from web.pages.page import go, page
 from web.pages.rules import must_share
@@ -64,12 +63,11 @@ def _trainings(
         web,
         visitor,
         "trainings.html",
-        status=422 if error else 200,
         trainings=web.services.trainings.list(visitor.actor, web.clock()),
         teaches=visitor.may(Role.TRAINER),
         scopes=web.services.house.scopes(),
         values=values or {},
-        problem=sentence_of(web, error) if error else "",
+        error=error,
         bad=error.field if error else "",
     )
 
@@ -161,12 +159,11 @@ def _person(
         web,
         visitor,
         "person.html",
-        status=422 if error else 200,
         person=service.person(visitor.actor, person_id),
         found=service.of_person(visitor.actor, person_id, now),
         teaches=visitor.may(Role.TRAINER),
         scopes=web.services.house.scopes(),
-        problem=sentence_of(web, error) if error else "",
+        error=error,
     )
 
 
@@ -200,11 +197,10 @@ def _qualified(
         web,
         visitor,
         "qualified.html",
-        status=422 if error else 200,
         machine=web.services.machines.get(slug, now, visitor.actor),
         found=service.of_machine(visitor.actor, slug, now),
         people=service.people(visitor.actor),
-        problem=sentence_of(web, error) if error else "",
+        error=error,
     )
 
 

@@ -13,7 +13,6 @@ from jobs.domain.unattended import Terms, Unattended
 from jobs.services.views import MachineView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.page import go, page
 from web.routing import page_router
 
@@ -96,15 +95,13 @@ def _loaded(
         web,
         visitor,
         "loaded.html",
-        status=422 if error else 200,
         machine=machine,
         loads=loads,
         next_slot=next((one for one in range(MOST_SLOTS) if one not in used), None),
         history=web.services.loading.history(slug),
         materials=known_materials(machine),
         values=values or {},
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )
 
 
@@ -165,12 +162,10 @@ def _terms(
         web,
         visitor,
         "terms.html",
-        status=422 if error else 200,
         machine=web.services.machines.get(slug, web.clock(), visitor.actor),
         said_by=web.services.terms.said(slug),
         words=list(Unattended),
         has_hours=web.services.terms.has_hours(slug),
         values=values,
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )

@@ -19,7 +19,6 @@ from jobs.services.pictures import ProgramPictures
 from jobs.services.views import JobView, MachineView, ProbeView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.board import card, tool_name
 from web.pages.calendar import calendar_part, length_of
 from web.pages.hand import panel
@@ -297,14 +296,12 @@ def _edit(
         web,
         visitor,
         "machine_edit.html",
-        status=422 if error else 200,
         values=values,
         profiles=web.services.ports.profiles(),
         ports=[] if slug else web.services.ports.list(visitor.actor),
         probe=probe,
         slug=slug,
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )
 
 

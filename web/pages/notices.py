@@ -13,7 +13,6 @@ from jobs.domain.notices import MUST_KNOW, Say, Topic, Way
 from jobs.domain.people import Role
 from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.page import go, page
 from web.routing import page_router
 
@@ -129,7 +128,6 @@ def _show(
         web,
         visitor,
         "notices.html",
-        status=422 if error else 200,
         notices=notices.list(visitor.actor),
         offers=web.services.offers.mine(visitor.actor, web.clock()) if web.books() else [],
         place_of=place_of,
@@ -139,7 +137,6 @@ def _show(
         choices=notices.choices(visitor.actor),
         addresses=notices.addresses(visitor.actor),
         ways=notices.ways(),
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
         target=target,
     )

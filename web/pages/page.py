@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from jobs.domain.errors import InvalidError
+from jobs.domain.errors import InvalidError, JobsError
 from jobs.domain.people import Role
 from web.auth import Visitor
 from web.context import Web
@@ -85,11 +85,21 @@ def page(
     visitor: Visitor | None,
     template: str,
     *,
-    status: int = 200,
+    status: int | None = None,
+    error: JobsError | None = None,
     books: bool | None = None,
     **values: object,
 ) -> HTMLResponse:
-    """Return a whole page in the frame: navigation, stop, and what was just done."""
+    """Return a whole page in the frame: navigation, stop, and what was just done.
+
+    :param status: of the answer; None: 422 with an error, else 200.
+    :param error: what was wrong with the form that this page shows again, said above it.
+    """
+    status = status or (HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK)
+    wrong = {
+        "problem": sentence_of(web, error) if error else "",
+        "field": error.field if isinstance(error, InvalidError) else "",
+    }
     said = request.query_params.get("said", "")
     # As it was when the page began to be made: what changed meanwhile is then news to it.
     house = getattr(request.state, "house", 0)
@@ -113,9 +123,14 @@ def page(
         said=said if said in SAID else "",
         now=web.clock(),
         house=house,
-        **values,
+        **{**wrong, **values},
     )
     return HTMLResponse(html, status)
+
+
+def sentence_of(web: Web, error: JobsError) -> str:
+    """Return the sentence for a person; a field's dot-free name stays as it is."""
+    return web.catalogue.text(f"error.{error.code}", **error.fields)
 
 
 def _tab_of(path: str) -> str:

@@ -14,7 +14,6 @@ from jobs.domain.people import Role
 from jobs.domain.priority import Weights
 from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.asks import ask_wish, job_numbers
 from web.pages.jobs import job_page
 from web.pages.page import go, page
@@ -64,14 +63,12 @@ def _order(
         web,
         visitor,
         "queue_order.html",
-        status=422 if error else 200,
         found=found,
         weights=WEIGHTS,
         roles=list(Role),
         values={**known, **(values or {})},
         usual=Weights(),
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )
 
 

@@ -10,7 +10,6 @@ from jobs.domain.people import Role
 from jobs.domain.rules.values import LAB, Scope, Spec, checked, spec_of
 from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.page import go, page
 from web.routing import page_router
 
@@ -76,13 +75,12 @@ def _rules(
         web,
         visitor,
         "rules.html",
-        status=422 if error else 200,
         scope=scope,
         scopes=web.services.house.scopes(),
         groups=[(name, [found[one] for one in keys if one in found]) for name, keys in GROUPS],
         history=web.services.house.history(),
         due=web.services.proposals.due(web.clock()) if visitor.may(Role.ADMIN) else 0,
-        problem=sentence_of(web, error) if error else "",
+        error=error,
         bad=key,
         wanted=wanted,
     )
@@ -149,7 +147,6 @@ def _ask(
         web,
         visitor,
         "proposal_new.html",
-        status=422 if error else 200,
         spec=spec,
         scope=scope,
         scopes=[
@@ -158,7 +155,7 @@ def _ask(
         rule=held[spec.key],
         wanted=values.get("value", ""),
         why=values.get("why", ""),
-        problem=sentence_of(web, error) if error else "",
+        error=error,
         bad=error.field if error else "",
     )
 
@@ -220,13 +217,12 @@ def _proposal(
         web,
         visitor,
         "proposal.html",
-        status=422 if error else 200,
         one=one,
         wanted=checked(one.spec, one.wanted, one.scope),
         comments=comments,
         today=web.renderer.clockwork.day_of(web.clock()).isoformat(),
         values=values or {},
-        problem=sentence_of(web, error) if error else "",
+        error=error,
         bad=error.field if error else "",
     )
 
@@ -265,10 +261,9 @@ def _approvals(
         web,
         visitor,
         "approvals.html",
-        status=422 if error else 200,
         waiting=web.services.approvals.waiting(visitor.actor, web.clock()),
         decided=web.services.approvals.decided(visitor.actor),
-        problem=sentence_of(web, error) if error else "",
+        error=error,
     )
 
 

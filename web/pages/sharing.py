@@ -15,7 +15,6 @@ from jobs.domain.sharing import SeriesPart
 from jobs.services.views import AllocationView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.calendar import instant, length_of
 from web.pages.page import go, page
 from web.routing import page_router
@@ -210,8 +209,7 @@ def _ask_wait(
         machine=web.services.machines.get(slug, web.clock(), visitor.actor),
         values=values,
         refusals=refusals,
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )
 
 

@@ -17,9 +17,9 @@ from web.auth import (
     set_cookie,
 )
 from web.context import Web, WebDep
-from web.errors import sentence_of, status_of
+from web.errors import status_of
 from web.pages.notices import place_of
-from web.pages.page import go, page, safe_next
+from web.pages.page import go, page, safe_next, sentence_of
 from web.routing import page_router
 
 router = page_router()
@@ -66,7 +66,7 @@ def _form(
         status=status_of(error) if error else 200,
         next_path=next_path,
         login=login,
-        problem=sentence_of(web, error) if error else "",
+        error=error,
     )
 
 
@@ -138,12 +138,10 @@ def _first_run(
         web,
         visitor,
         "first_run.html",
-        status=422 if error else 200,
         needs_password=needs_password,
         asks_mode=asks_mode,
         mode=mode,
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )
 
 

@@ -11,7 +11,6 @@ from jobs.domain.errors import InvalidError, NotFoundError
 from jobs.domain.people import Role
 from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.errors import sentence_of
 from web.pages.clearing import photo_file, ticked_items
 from web.pages.page import go, local_instant, page
 from web.routing import page_router
@@ -36,14 +35,12 @@ def _upkeep(
         web,
         visitor,
         "upkeep.html",
-        status=422 if error else 200,
         faults=services.faults.list(actor),
         counters=services.servicing.list(actor),
         machines=services.machines.board(web.clock(), actor),
         photo_days=services.photos.days(),
         causes="" if list(own) == list(CAUSES) else "\n".join(own),
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )
 
 
@@ -67,14 +64,12 @@ def _fault(
         web,
         visitor,
         "fault.html",
-        status=422 if error else 200,
         machine=web.services.machines.get(slug, web.clock(), visitor.actor),
         photo_days=web.services.photos.days(),
         known=web.services.faults.list(visitor.actor, slug),
         severities=list(Severity),
         values=values,
-        problem=sentence_of(web, error) if error else "",
-        field=error.field if error else "",
+        error=error,
     )
 
 
