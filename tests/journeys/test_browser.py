@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,9 @@ class Phone:
         self.driver.find_element(By.CSS_SELECTOR, css).click()
 
     def shows(self, css: str) -> str:
-        """The text of one part of the page."""
+        """The text of one part of the page, as it stands; a new one may come while it is read."""
+        with suppress(StaleElementReferenceException):
+            return self.driver.find_element(By.CSS_SELECTOR, css).text
         return self.driver.find_element(By.CSS_SELECTOR, css).text
 
     def complaints(self) -> list[str]:
