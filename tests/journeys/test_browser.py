@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +37,7 @@ pytestmark = [
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
+TEXT = "return document.querySelector(arguments[0])?.innerText ?? null"
 NOT_YET = (
     ElementClickInterceptedException,
     NoSuchElementException,
@@ -58,7 +58,7 @@ class Phone:
 
     def main(self) -> str:
         """The words of the page."""
-        return self.driver.find_element(By.TAG_NAME, "main").text
+        return self.shows("main")
 
     def until(self, is_so: Callable[[], object], what: str, seconds: float = 20) -> None:
         """Wait; the old part of a page may go while it is read."""
@@ -103,10 +103,11 @@ class Phone:
         self.driver.find_element(By.CSS_SELECTOR, css).click()
 
     def shows(self, css: str) -> str:
-        """The text of one part of the page, as it stands; a new one may come while it is read."""
-        with suppress(StaleElementReferenceException):
-            return self.driver.find_element(By.CSS_SELECTOR, css).text
-        return self.driver.find_element(By.CSS_SELECTOR, css).text
+        """The text of one part of the page, read in the page: a new one may come meanwhile."""
+        text = self.driver.execute_script(TEXT, css)
+        if text is None:
+            raise NoSuchElementException(css)
+        return str(text).strip()
 
     def complaints(self) -> list[str]:
         """What the console says: errors, and all that the page's policy refused."""
@@ -200,7 +201,7 @@ def test_a_members_day_on_a_phone(
 
     # A job of our own, from file to record.
     file = tmp_path / "tower.gcode"
-    file.write_bytes(program(220))
+    file.write_bytes(program(700))  # longer than a page waits between two renewals of a part
     job = send_in(phone, file, "printer-1")
     phone.read("Nothing found.")  # the preflight came by itself
     phone.read("Nobody has said that the machine is clear.")
