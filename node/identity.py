@@ -6,25 +6,27 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from nacl.signing import SigningKey
 
 from jobs.domain.did import did_key
 from jobs.domain.errors import UnavailableError
+
+_SEED_BYTES: Final = 32  # RFC 8032: the private key is any 32 octets
 
 
 class NodeKey:
     """Signs records; `did` is the public key in `did:key` form."""
 
-    def __init__(self, private: Ed25519PrivateKey) -> None:
+    def __init__(self, private: SigningKey) -> None:
         self._private = private
-        self.public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.public = bytes(private.verify_key)
         self.did = did_key(self.public)
 
     def sign(self, body: bytes) -> str:
         """Return the hex signature over exactly *body*."""
-        return self._private.sign(body).hex()
+        return self._private.sign(body).signature.hex()
 
 
 def load_key(home: Path) -> NodeKey:
@@ -34,10 +36,10 @@ def load_key(home: Path) -> NodeKey:
         records that it has signed name it.
     """
     path = home / "keys" / "node.ed25519"
-    _make_once(path, lambda: Ed25519PrivateKey.generate().private_bytes_raw())
+    _make_once(path, lambda: secrets.token_bytes(_SEED_BYTES))
     try:
-        return NodeKey(Ed25519PrivateKey.from_private_bytes(path.read_bytes()))
-    except ValueError as error:
+        return NodeKey(SigningKey(path.read_bytes()))
+    except ValueError as error:  # another length
         raise UnavailableError("node.bad-key", file=str(path)) from error
 
 

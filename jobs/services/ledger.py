@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -62,8 +62,8 @@ class Ledger:
         """Walk the whole chain, one row at a time."""
         with self._workshop.database.read() as session:
             head = session.get(Setting, _HEAD)
-            key = Ed25519PublicKey.from_public_bytes(public_key(self._workshop.signer.did))
-            return verify_links(_links(session), key, head.value if head else GENESIS)
+            public = public_key(self._workshop.signer.did)
+            return verify_links(_links(session), public, head.value if head else GENESIS)
 
     def export(self) -> Iterator[bytes]:
         """Yield one JSON line for each record: body, digest, signature; anyone can verify them."""
@@ -99,13 +99,13 @@ def record_view(record: Record) -> RecordView:
     return RecordView(record.seq, record.id, record.digest, record.made_at, json.loads(record.body))
 
 
-def verify_links(
-    links: Iterable[Link], key: Ed25519PublicKey, head: str | None = None
-) -> LedgerVerdict:
+def verify_links(links: Iterable[Link], public: bytes, head: str | None = None) -> LedgerVerdict:
     """Check every link of a chain that begins at the first record.
 
+    :param public: the raw Ed25519 key, 32 bytes, of whoever signed it.
     :param head: digest the newest record should have; without it a cut tail cannot be seen.
     """
+    key = VerifyKey(public)
     seq, prev = 0, GENESIS
     for link in links:
         problem = _problem(link, seq + 1, prev, key)
@@ -117,7 +117,7 @@ def verify_links(
     return LedgerVerdict(True, seq, prev)
 
 
-def _problem(link: Link, seq: int, prev: str, key: Ed25519PublicKey) -> str | None:
+def _problem(link: Link, seq: int, prev: str, key: VerifyKey) -> str | None:
     if link.seq != seq:
         return "sequence"
     if link.prev != prev:
@@ -126,8 +126,8 @@ def _problem(link: Link, seq: int, prev: str, key: Ed25519PublicKey) -> str | No
         return "hash"
     try:
         signature = bytes.fromhex(link.signature)
-        key.verify(signature, link.body)
-    except (InvalidSignature, ValueError):
+        key.verify(link.body, signature)
+    except (BadSignatureError, ValueError):
         return "signature"
     if signature.hex() != link.signature:  # other spellings of the same number
         return "signature"

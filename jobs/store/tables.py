@@ -298,7 +298,6 @@ class Arming(Base):
             "machine_id",
             "expires_at",
             sqlite_where=text("attempt_id IS NULL AND withdrawn_at IS NULL"),
-            postgresql_where=text("attempt_id IS NULL AND withdrawn_at IS NULL"),
         ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)

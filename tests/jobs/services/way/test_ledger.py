@@ -18,6 +18,7 @@ from jobs.services.ledger import verify_links
 from jobs.store.tables import Arming, Person, Record
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC = KEY.public_key().public_bytes_raw()
 
 
 def chain(length: int) -> list[Link]:
@@ -36,13 +37,13 @@ AT = st.integers(min_value=0, max_value=len(CHAIN) - 1)
 
 
 def verified(links: list[Link]) -> bool:
-    return verify_links(links, KEY.public_key(), HEAD).ok
+    return verify_links(links, PUBLIC, HEAD).ok
 
 
 def test_a_whole_chain_verifies():
-    found = verify_links(CHAIN, KEY.public_key(), HEAD)
+    found = verify_links(CHAIN, PUBLIC, HEAD)
     assert (found.ok, found.records, found.head) == (True, 5, HEAD)
-    assert verify_links([], KEY.public_key(), GENESIS).ok
+    assert verify_links([], PUBLIC, GENESIS).ok
 
 
 @given(at=AT, data=st.data())
@@ -80,14 +81,14 @@ def test_any_row_taken_out_is_found_at_the_tail_too(gone):
 def test_a_row_signed_by_somebody_else_is_found():
     body = CHAIN[2].body
     other = replace(CHAIN[2], signature=Ed25519PrivateKey.generate().sign(body).hex())
-    found = verify_links([*CHAIN[:2], other, *CHAIN[3:]], KEY.public_key())
+    found = verify_links([*CHAIN[:2], other, *CHAIN[3:]], PUBLIC)
     assert (found.ok, found.bad_seq, found.problem) == (False, 3, "signature")
 
 
 def test_a_past_written_anew_with_the_right_key_is_found_at_the_next_link():
     body = canonical({"v": 1, "seq": 3, "prev": CHAIN[1].digest, "lines": 1})
     forged = Link(3, CHAIN[1].digest, body, digest(body), KEY.sign(body).hex())
-    found = verify_links([*CHAIN[:2], forged, *CHAIN[3:]], KEY.public_key(), HEAD)
+    found = verify_links([*CHAIN[:2], forged, *CHAIN[3:]], PUBLIC, HEAD)
     assert (found.ok, found.bad_seq, found.problem) == (False, 4, "prev")
 
 
