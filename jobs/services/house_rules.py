@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import distinct, func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState, Interval
@@ -22,6 +22,7 @@ from jobs.domain.rules import Act, Facts, OwnBooking, Values, refusals_of
 from jobs.domain.rules.times import LOOK_AHEAD_DAYS, local_date, local_week
 from jobs.domain.rules.values import DEFAULTS, LAB, Level, Scope, resolved
 from jobs.services.claims import conflicts
+from jobs.services.house_attendance import buddies
 from jobs.services.lab import mode_of
 from jobs.services.qualifying import free_trainings, qualified_until
 from jobs.services.workshop import Workshop
@@ -185,8 +186,8 @@ def without_passed(
 
 
 def people_here(session: Session, now: datetime) -> int:
-    """Return how many people have checked in for a booking that goes on now."""
-    query = select(func.count(distinct(Allocation.person_id))).where(
+    """Return how many adults are here: checked in at the house, or for a booking that goes on."""
+    query = select(Allocation.person_id).where(
         Allocation.checked_in_at.is_not(None),
         Allocation.state == AllocationState.ACTIVE.value,
         Allocation.end_at > now,
@@ -194,7 +195,7 @@ def people_here(session: Session, now: datetime) -> int:
         Allocation.start_at > now - _LONGEST,
         Allocation.start_at <= now + CHECK_IN_EARLY,
     )
-    return session.scalar(query) or 0
+    return len(buddies(session, now) | set(session.scalars(query)))
 
 
 def with_qualification(session: Session, facts: Facts, person_id: str, machine: Machine) -> Facts:
@@ -215,6 +216,12 @@ def values_of(session: Session, machine: Machine) -> Values:
         return DEFAULTS
     found = {row.key: read_json(row.value) for row in rows}
     return resolved(*(found.get(key) for key in keys))
+
+
+def lab_values(session: Session) -> Values:
+    """Return the values that hold for the lab as a whole."""
+    row = session.get(Setting, setting_key(LAB))
+    return DEFAULTS if row is None else resolved(read_json(row.value), {}, {})
 
 
 def setting_key(scope: Scope, machine_id: str = "") -> str:

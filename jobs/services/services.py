@@ -25,6 +25,7 @@ from jobs.services.foresight import Foresight
 from jobs.services.hand import Hand
 from jobs.services.history import History
 from jobs.services.house import House
+from jobs.services.house_visits import HouseVisits
 from jobs.services.importing import Importing
 from jobs.services.lab import Lab
 from jobs.services.lab_sharing import LabSharing
@@ -95,6 +96,7 @@ class Services:
     bookings: Bookings
     approvals: Approvals
     house: House
+    visits: HouseVisits
     proposals: Proposals
     qualifications: Qualifications
     trainings: Trainings
@@ -160,6 +162,7 @@ def build_services(workshop: Workshop) -> Services:
         bookings=Bookings(workshop),
         approvals=Approvals(workshop),
         house=house,
+        visits=HouseVisits(workshop),
         proposals=Proposals(workshop, house),
         qualifications=Qualifications(workshop),
         trainings=Trainings(workshop),

@@ -6,8 +6,10 @@ from alembic import context
 from sqlalchemy import create_engine, pool
 
 import jobs.store.house
+import jobs.store.instructions
 import jobs.store.sharing
 import jobs.store.upkeep
+import jobs.store.visits
 import jobs.store.waiting  # noqa: F401  their tables join the others
 from jobs.store import tables
 
