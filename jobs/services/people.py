@@ -9,13 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
-from jobs.domain.people import Actor, Role, is_at_least
+from jobs.domain.people import Actor, Role
 from jobs.services import passwords
+from jobs.services.authority import (
+    TURN,
+    admins,
+    changeable,
+    is_admin,
+    keep_an_admin,
+    may_give,
+    must_hold,
+    person_of,
+)
 from jobs.services.claims import give_back
 from jobs.services.signing_in import SigningIn, fold_login, person_view
 from jobs.services.turns import take_turn
@@ -26,7 +36,6 @@ from jobs.store.tables import Allocation, ApiKey, Person, PersonAlias, SignIn, S
 _LOGIN: Final = re.compile(r"[\w.@+-]{1,64}")
 _LONGEST_NAME: Final = 120
 _LONGEST_KEY_NAME: Final = 80
-_TURN: Final = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +80,12 @@ class People:
     def any_admin(self) -> bool:
         """Return whether somebody can administer this node."""
         with self._database.read() as session:
-            return _admins(session) > 0
+            return admins(session) > 0
 
     def first_admin(self) -> PersonView | None:
         """Return the admin who has been here longest."""
         with self._database.read() as session:
-            query = select(Person).where(_is_admin()).order_by(Person.created_at, Person.id)
+            query = select(Person).where(is_admin()).order_by(Person.created_at, Person.id)
             found = session.scalars(query.limit(1)).first()
             return None if found is None else person_view(found)
 
@@ -86,7 +95,7 @@ class People:
         query = (
             select(func.count())
             .select_from(Person)
-            .where(_is_admin(), Person.password_hash.is_not(None) | Person.id.in_(signed_in))
+            .where(is_admin(), Person.password_hash.is_not(None) | Person.id.in_(signed_in))
         )
         with self._database.read() as session:
             return bool(session.scalar(query))
@@ -108,7 +117,8 @@ class People:
         """
         login, name = checked_login(login), checked_name(name)
         if actor is not None:
-            _may_give(actor, role)
+            with self._database.read() as session:  # before the slow hash
+                may_give(session, actor, role)
         secret = None if password is None else passwords.hashed(passwords.checked(password))
         person = Person(
             id=self._workshop.new_id(),
@@ -121,8 +131,10 @@ class People:
         )
         try:
             with self._database.write() as session:
-                take_turn(session, _TURN)
-                if actor is None and (role is not Role.ADMIN or _admins(session)):
+                take_turn(session, TURN)
+                if actor is not None:
+                    may_give(session, actor, role)
+                elif role is not Role.ADMIN or admins(session):
                     raise NotAllowedError("person.not-allowed", needed=Role.ADMIN.value)
                 session.add(person)
                 session.flush()
@@ -133,15 +145,15 @@ class People:
 
     def list(self, actor: Actor) -> Sequence[PersonView]:
         """Return everybody, for those who look after people."""
-        _must_be(actor, Role.OPERATOR)
         with self._database.read() as session:
+            must_hold(session, actor, Role.OPERATOR)
             rows = session.scalars(select(Person).order_by(Person.name, Person.login))
             return [person_view(person) for person in rows]
 
     def get(self, person_id: str) -> PersonView:
         """Return one person."""
         with self._database.read() as session:
-            return person_view(_person(session, person_id))
+            return person_view(person_of(session, person_id))
 
     def by_login(self, login: str) -> PersonView | None:
         """Return the person with that login, however it is written."""
@@ -153,10 +165,10 @@ class People:
         """Give a person another role; nobody gives, or takes away, more than they hold."""
         del now
         with self._database.write() as session:
-            person = self._person_below(session, actor, person_id)
-            _may_give(actor, role)
+            person = changeable(session, actor, person_id)
+            may_give(session, actor, role)
             if role is not Role.ADMIN:
-                _keep_an_admin(session, person)
+                keep_an_admin(session, person)
             person.role = role.value
             return person_view(person)
 
@@ -166,8 +178,8 @@ class People:
         What they did stays: jobs, runs and records.
         """
         with self._database.write() as session:
-            person = self._person_below(session, actor, person_id)
-            _keep_an_admin(session, person)
+            person = changeable(session, actor, person_id)
+            keep_an_admin(session, person)
             person.disabled_at = person.disabled_at or now
             session.execute(delete(SignIn).where(SignIn.person_id == person_id))
             session.execute(delete(SignInLink).where(SignInLink.person_id == person_id))
@@ -182,13 +194,13 @@ class People:
     def enable(self, actor: Actor, person_id: str) -> None:
         """Let a person in again; keys and reservations they make anew."""
         with self._database.write() as session:
-            self._person_below(session, actor, person_id).disabled_at = None
+            changeable(session, actor, person_id).disabled_at = None
 
     def forget_alias(self, actor: Actor, person_id: str) -> None:
         """Forget whom a person's records mean; the records themselves stay whole."""
-        if actor.person_id != person_id:
-            _must_be(actor, Role.ADMIN)
         with self._database.write() as session:
+            if actor.person_id != person_id:
+                must_hold(session, actor, Role.ADMIN)
             session.execute(delete(PersonAlias).where(PersonAlias.person_id == person_id))
 
     def set_password(
@@ -208,11 +220,11 @@ class People:
         """
         secret = passwords.hashed(passwords.checked(password))
         with self._database.read() as session:
-            person = _person(session, person_id)
+            person = person_of(session, person_id)
         if person.password_hash is not None and not signed_by_link:
             self._signing_in.prove(person.login, old or "", now)
         with self._database.write() as session:
-            _person(session, person_id).password_hash = secret
+            person_of(session, person_id).password_hash = secret
             kept = passwords.fingerprint(keep_token) if keep_token else ""
             session.execute(
                 delete(SignIn).where(SignIn.person_id == person_id, SignIn.token_sha256 != kept)
@@ -263,7 +275,7 @@ class People:
             if key is None:
                 raise NotFoundError("api-key.unknown")
             if key.person_id != actor.person_id:
-                _must_be(actor, Role.ADMIN)
+                must_hold(session, actor, Role.ADMIN)
             key.revoked_at = key.revoked_at or now
 
     def api_keys(self, actor: Actor) -> Sequence[ApiKeyView]:
@@ -275,15 +287,6 @@ class People:
                 .order_by(ApiKey.created_at.desc())
             )
             return [ApiKeyView(key.id, key.name, key.created_at, key.revoked_at) for key in rows]
-
-    @staticmethod
-    def _person_below(session: Session, actor: Actor, person_id: str) -> Person:
-        """Return a person whom *actor* may change; one person is changed at a time."""
-        _must_be(actor, Role.OPERATOR)
-        take_turn(session, _TURN)
-        person = _person(session, person_id)
-        _must_be(actor, Role(person.role))
-        return person
 
 
 def checked_login(login: str) -> str:
@@ -298,35 +301,3 @@ def checked_name(name: str) -> str:
     if not 1 <= len(name) <= _LONGEST_NAME:
         raise InvalidError("person.name", field="name", characters=_LONGEST_NAME)
     return name
-
-
-def _person(session: Session, person_id: str) -> Person:
-    person = session.get(Person, person_id)
-    if person is None:
-        raise NotFoundError("person.unknown")
-    return person
-
-
-def _admins(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(Person).where(_is_admin())) or 0
-
-
-def _is_admin() -> ColumnElement[bool]:
-    return and_(Person.role == Role.ADMIN.value, Person.disabled_at.is_(None))
-
-
-def _keep_an_admin(session: Session, person: Person) -> None:
-    is_admin = person.role == Role.ADMIN.value and person.disabled_at is None
-    if is_admin and _admins(session) == 1:
-        raise InvalidError("person.last-admin")
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)
-
-
-def _may_give(actor: Actor, role: Role) -> None:
-    _must_be(actor, Role.OPERATOR)
-    if not is_at_least(actor.role, role):
-        raise NotAllowedError("person.gives-too-much", role=role.value)
