@@ -1,10 +1,12 @@
-"""What a journal asks of a disk, so that tests may cut the power between any two of its words."""
+"""What a journal asks of disk and memory, so that tests may cut the power between any two words."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import Protocol
+
+from drivers.lasting import forget, lasting
 
 
 class Disk(Protocol):
@@ -39,6 +41,15 @@ class Disk(Protocol):
 
     def sync_folder(self, folder: Path) -> None:
         """Return when the names in a folder are safe."""
+
+    def lasting(self, folder: Path, size: int) -> memoryview | None:
+        """Return the folder's memory, which outlives the process and not a power cut.
+
+        None if there is none to be had.
+        """
+
+    def forget(self, folder: Path) -> None:
+        """Give the folder's memory back."""
 
 
 class RealDisk:
@@ -77,3 +88,9 @@ class RealDisk:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+    def lasting(self, folder: Path, size: int) -> memoryview | None:
+        return lasting(folder, size)
+
+    def forget(self, folder: Path) -> None:
+        forget(folder)

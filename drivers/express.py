@@ -34,21 +34,6 @@ class Move(NamedTuple):
     wire: bytes
 
 
-class Step(NamedTuple):
-    """What one more answer brings.
-
-    :param out: bytes that follow it.
-    :param owed: lines that are unanswered then.
-    :param acked: lines of the program that are done then.
-    :param sent: lines of the program that have left then.
-    """
-
-    out: bytes
-    owed: int
-    acked: int
-    sent: int
-
-
 class Heard(NamedTuple):
     """One wake-up of a lane.
 
@@ -75,81 +60,88 @@ class Lane:
     >>> lane = Lane([Move(3, n, b"G%d\n" % n) for n in range(5)], 2, 6, 9, until=9.0)
     >>> lane.take(b"ok\no", 1.0), lane.take(b"k\n", 1.1), lane.take(b"wait\n", 1.2)
     (b'G2\n', b'G3\n', None)
-    >>> lane.acked, lane.sent, lane.tail
-    (2, 4, b'')
+    >>> lane.answers, lane.reach[lane.answers], lane.tail
+    (2, (2, 4), b'')
     """
 
-    __slots__ = (
-        "_owed",
-        "_owed_first",
-        "_steps",
-        "acked",
-        "heard",
-        "most",
-        "sent",
-        "tail",
-        "until",
-    )
+    __slots__ = ("_outs", "_owed", "_taken", "answers", "most", "reach", "tail", "until")
 
     def __init__(
         self, moves: Sequence[Move], owed: int, room: int, lines_max: int, until: float
     ) -> None:
         self.until = until
         self.most = max(room, *(move.size for move in moves))  # bytes that are ever unanswered
-        self.heard: list[Heard] = []
-        self.acked, self.sent = moves[0].place, moves[owed - 1].place + 1
-        self.tail = b""  # the beginning of an answer
-        self._owed = self._owed_first = owed
-        self._steps = _steps(moves, owed, room, lines_max)
+        self.answers = 0  # that it has heard
+        self.tail = b""  # the beginning of one more
+        # Lines of the program that are done, and that have left: now, and after each answer.
+        self.reach = [(moves[0].place, moves[owed - 1].place + 1)]
+        self._taken: list[tuple[float, bytes, int]] = []  # when, what, and how many answers by then
+        # Bytes that follow each answer, and lines that are unanswered: now, and after it.
+        self._outs: list[bytes] = []
+        self._owed = [owed]
+        self._work_out(moves, owed, room, lines_max)
 
     @property
-    def answers(self) -> int:
-        """How many answers it has heard."""
-        return sum(heard.answers for heard in self.heard)
+    def acked(self) -> int:
+        """Lines of the program that are done."""
+        return self.reach[self.answers][0]
+
+    @property
+    def sent(self) -> int:
+        """Lines of the program that have left."""
+        return self.reach[self.answers][1]
 
     @property
     def gone(self) -> int:
         """How many moves have left by it."""
-        return self._owed - self._owed_first + self.answers
+        return self._owed[self.answers] - self._owed[0] + self.answers
 
     def take(self, data: bytes, now: float) -> bytes | None:
         """Return what follows *data*; None, and nothing has changed, if it is for the engine."""
-        if now >= self.until or (known := _ANSWERS.get(self.tail + data)) is None or not data:
+        known = _ANSWERS.get(self.tail + data)
+        if known is None or now >= self.until or not data:
             return None
         count, tail = known
-        steps = self._steps
-        if count == 1 and steps:
-            out, owed, self.acked, self.sent = steps.pop()
+        outs, at = self._outs, self.answers
+        if count == 1 and at < len(outs):
+            out = outs[at]
         elif not count:
-            out, owed = b"", self._owed
-        elif count > len(steps) or count > self._owed:
+            out = b""
+        elif count > len(outs) - at or count > self._owed[at]:
             return None
         else:
-            due = [steps.pop() for _ in range(count)]
-            out = b"".join(step.out for step in due)
-            owed, self.acked, self.sent = due[-1][1:]
-        self.tail, self._owed = tail, owed
-        self.heard.append(Heard(now, data, out, count, owed))
+            out = b"".join(outs[at : at + count])
+        self.answers = at = at + count
+        self.tail = tail
+        self._taken.append((now, data, at))
         return out
 
+    def heard(self) -> list[Heard]:
+        """Return what came of each wake-up."""
+        heard: list[Heard] = []
+        before = 0
+        for at, data, answers in self._taken:
+            out = b"".join(self._outs[before:answers])
+            heard.append(Heard(at, data, out, answers - before, self._owed[answers]))
+            before = answers
+        return heard
 
-def _steps(moves: Sequence[Move], owed: int, room: int, lines_max: int) -> list[Step]:
-    """Return what each answer brings, the last one first; no more than is certain."""
-    steps: list[Step] = []
-    room -= sum(move.size for move in moves[:owed])
-    at = owed
-    for answered in moves:
-        room += answered.size
-        owed -= 1
-        out: list[bytes] = []
-        while at < len(moves) and owed < lines_max and (moves[at].size <= room or not owed):
-            size, _, wire = moves[at]
-            out.append(wire)
-            room -= size
-            owed += 1
-            at += 1
-        if at == len(moves):
-            break  # nobody knows whether a line behind them would go, too
-        steps.append(Step(b"".join(out), owed, answered.place + 1, moves[at - 1].place + 1))
-    steps.reverse()
-    return steps
+    def _work_out(self, moves: Sequence[Move], owed: int, room: int, lines_max: int) -> None:
+        """Find what each answer brings; no more than is certain."""
+        room -= sum(move.size for move in moves[:owed])
+        at = owed
+        for answered in moves:
+            room += answered.size
+            owed -= 1
+            out: list[bytes] = []
+            while at < len(moves) and owed < lines_max and (moves[at].size <= room or not owed):
+                size, _, wire = moves[at]
+                out.append(wire)
+                room -= size
+                owed += 1
+                at += 1
+            if at == len(moves):
+                break  # nobody knows whether a line behind them would go, too
+            self._outs.append(b"".join(out))
+            self._owed.append(owed)
+            self.reach.append((answered.place + 1, moves[at - 1].place + 1))

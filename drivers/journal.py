@@ -2,9 +2,11 @@
 
 Two files in one folder. `journal.jsonl` is append-only between compactions; each line is
 guarded by a checksum and the first bad line ends the file, so a torn tail costs only itself.
-`progress.bin` holds two fixed slots; what the last sync has made safe is never written over
-before the next one, so one of them is always whole. After a power cut both are as of that
-sync or later: a lower bound.
+How far a run is, is noted in memory that outlives the process (`drivers.mark`) and written into
+`progress.bin` at each sync: two fixed slots, of which what the last sync has made safe is never
+written over before the next one, so one of them is always whole. After a power cut that memory
+is gone and both slots are as of that sync or later: a lower bound. Where there is no such memory,
+`progress.bin` is written at each note.
 """
 
 from __future__ import annotations
@@ -14,16 +16,15 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from drivers.disk import Disk, RealDisk
 from drivers.errors import WireError
+from drivers.mark import MAX_RUN_BYTES, SIZE, Mark, Progress, Word
 from drivers.wire import HostEvent, object_of, text_of, whole_of
 
-MAX_RUN_BYTES = 64  # of a run's name, UTF-8
 MAX_FACTS = 1000  # not acknowledged, of all runs
 MAX_RUN_FACTS = 200  # of one run, its end not counted
 MAX_FACT_BYTES = 4096
@@ -33,29 +34,9 @@ QUICK_S = 0.020  # a stop may wait for the disk so long; p99 of it is 50 ms
 SYNC_SHARE = 200  # a slower disk may hold the loop for 1/200 of the time, or that p99 is lost
 
 _SLOT_BYTES = 512  # one sector: a slot is torn alone
-_SLOT = struct.Struct("<4sQB64sIIIIQQ")
-_MAGIC = b"fnP1"
-
-
-class Progress(NamedTuple):
-    """How far a run has come.
-
-    Acknowledged is not executed: the firmware may hold some moves in its planner.
-
-    :param acked: stream lines that the firmware has acknowledged.
-    :param sent: stream lines that have left, acknowledged or not.
-    :param total: stream lines of the program.
-    :param source_line: 1-based line of the uploaded file of the last acknowledged line; 0: none.
-    :param offset_bytes: where the first line that is not acknowledged begins in the stream.
-    """
-
-    run: str
-    acked: int = 0
-    sent: int = 0
-    total: int = 0
-    source_line: int = 0
-    offset_bytes: int = 0
-    at_us: int = 0
+_SLOT = struct.Struct("<4sQB64sIIIIQ")
+_MAGIC = b"fnP2"
+_OWNER_AT, _OWNER_BYTES = 2 * _SLOT_BYTES, 8  # says which memory belongs to these slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +66,7 @@ class Journal:
     ) -> None:
         self._compact_bytes = compact_bytes
         self._disk = disk or RealDisk()
+        self._folder = folder
         self._path = folder / "journal.jsonl"
         self._kept: list[tuple[HostEvent, bytes]] = []  # each with its line
         self._open: OpenRun | None = None
@@ -95,7 +77,16 @@ class Journal:
         # A file is safe only when its name is.
         self._disk.sync_folder(folder)
         self._size = self._read()
-        self._turn, self._progress, self._safe = _read_slots(self._disk, self._slots)
+        self._turn, found, self._safe = _read_slots(self._disk, self._slots)
+        self._mark = self._remember()
+        if self._mark is not None:
+            turn, noted = self._mark.found()
+            if turn >= self._turn and noted is not None:
+                self._turn, found = turn, noted
+        # How far the run is, by what the word of the mark says above its base.
+        self._steps: Sequence[Progress | None] = [found]
+        self._word: Word = [0] if self._mark is None else self._mark.word
+        self._base = self._word[0]
         # What was read may be in memory only, left there by a process that was killed.
         self._dirty = self._size > 0
         self._sync_after = 0.0
@@ -107,6 +98,8 @@ class Journal:
             self._disk.close(self._file)
             self._disk.close(self._slots)
             self._file = -1
+            if self._mark is not None:
+                self._disk.forget(self._folder)
 
     @property
     def open_run(self) -> OpenRun | None:
@@ -118,14 +111,18 @@ class Journal:
         """How far the open run has come; None outside a run."""
         if self._open is None:
             return None
-        if self._progress is None or self._progress.run != self._open.run:
+        if (noted := self._noted) is None or noted.run != self._open.run:
             return Progress(self._open.run)
-        return self._progress
+        return noted
 
     @property
     def last_run(self) -> str:
         """The run that was begun last, open or over; "" if there never was one."""
-        return self._progress.run if self._progress is not None else ""
+        return noted.run if (noted := self._noted) is not None else ""
+
+    @property
+    def _noted(self) -> Progress | None:
+        return self._steps[self._word[0] - self._base]
 
     @property
     def is_full(self) -> bool:
@@ -143,16 +140,17 @@ class Journal:
         """
         if self._open is not None or not 0 < len(run.encode()) <= MAX_RUN_BYTES:
             raise ValueError(run)
-        kept, before = len(self._kept), self._progress
+        kept, before = len(self._kept), self._noted
         self._open = OpenRun(run, 0, dict(fields))
         try:
             fact = self._append(kind, fields, at_us, ends=False)
-            self.advance(Progress(run, at_us=at_us))
+            self.advance(Progress(run))
             self._sync()
         except OSError:
             # A run that cannot be written down does not begin.
             del self._kept[kept:]
-            self._open, self._progress = None, before
+            self._open = None
+            self._steps, self._base = [before], self._word[0]
             raise
         return fact
 
@@ -174,15 +172,27 @@ class Journal:
         return fact
 
     def advance(self, progress: Progress) -> None:
-        """Rewrite in place how far the open run has come; survives SIGKILL from here on."""
+        """Note how far the open run has come; survives SIGKILL from here on."""
+        if self.expect([progress]) is None:
+            self._turn += 1
+            self._write_slot(progress)
+            self._steps = [progress]
+            self._dirty = True
+
+    def expect(self, steps: Sequence[Progress]) -> tuple[Word, int] | None:
+        """Note the first of *steps*, and have the others at hand, until anything is noted anew.
+
+        :param steps: at most `drivers.mark.ROWS`.
+        :returns: a word and a base: base + n, stored in its first place, notes the nth of them,
+            which survives SIGKILL from there on. None, and nothing is noted, if each note needs
+            the disk here.
+        """
+        if self._mark is None:
+            return None
         self._turn += 1
-        run, *numbers = progress
-        name = run.encode()
-        packed = _SLOT.pack(_MAGIC, self._turn, len(name), name, *numbers)
-        packed += zlib.crc32(packed).to_bytes(4, "little")
-        self._disk.write_at(self._slots, packed, _SLOT_BYTES * (1 - self._safe))
-        self._progress = progress
-        self._dirty = self._wrote_slot = True
+        self._base, self._steps = self._mark.expect(self._turn, steps), steps
+        self._dirty = True
+        return self._word, self._base
 
     def ack(self, run: str, seq: int) -> bool:
         """Forget the facts of *run* up to *seq*; False if there were none."""
@@ -214,10 +224,33 @@ class Journal:
     def _sync(self) -> None:
         # Facts first: progress of a run that nobody has heard of would say nothing.
         self._disk.sync(self._file)
+        if self._mark is not None and (noted := self._noted) is not None:
+            self._write_slot(noted)
         self._disk.sync(self._slots)
         if self._wrote_slot:
             self._safe, self._wrote_slot = 1 - self._safe, False
         self._dirty = False
+
+    def _write_slot(self, progress: Progress) -> None:
+        run, *numbers = progress
+        name = run.encode()
+        packed = _SLOT.pack(_MAGIC, self._turn, len(name), name, *numbers)
+        packed += zlib.crc32(packed).to_bytes(4, "little")
+        self._disk.write_at(self._slots, packed, _SLOT_BYTES * (1 - self._safe))
+        self._wrote_slot = True
+
+    def _remember(self) -> Mark | None:
+        """Return the mark in lasting memory, if there is such memory."""
+        memory = self._disk.lasting(self._folder, SIZE)
+        owner = self._disk.read_at(self._slots, _OWNER_BYTES, _OWNER_AT)
+        if memory is not None and (len(owner) < _OWNER_BYTES or not any(owner)):
+            # What lies there is of an earlier folder of that name.
+            owner = os.urandom(_OWNER_BYTES)
+            try:
+                self._disk.write_at(self._slots, owner, _OWNER_AT)
+            except OSError:
+                return None  # a full disk: no run begins, but the machine is watched
+        return Mark(memory, owner) if memory is not None else None
 
     def _append(
         self, kind: str, fields: Mapping[str, object], at_us: int, *, ends: bool

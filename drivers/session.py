@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from drivers.acts import Order, Reach
 from drivers.engine import StreamEngine, stream_engine
 from drivers.engine.state import dump
 from drivers.express import Lane
 from drivers.flow import Program
+from drivers.mark import Word
 from drivers.profile import FirmwareProfile
 from drivers.snapshot import Event, Reached, Snapshot
 from drivers.transport import Transport
@@ -23,11 +24,16 @@ _ROUNDS = 64  # of engine and wire in one call; the selector's others want their
 
 Wait = Callable[[float], list[tuple[int, int]]]  # as `poll` of a `select.poll`, in milliseconds
 Clock = Callable[[], float]  # monotonic [s]
-Note = Callable[[int, int], None]
+#: Hears which lines will be done, and which will have left, now and after each of the next answers;
+#: says where to write down how many of those answers have come, and what to add to that number.
+#: None: each must be noted in another way.
+Expect = Callable[[Sequence[tuple[int, int]]], tuple[Word, int] | None]
 
 
-def _no_note(acked: int, sent: int) -> None:
-    """Note nothing."""
+def _forget(reach: Sequence[tuple[int, int]]) -> tuple[Word, int] | None:
+    """Have nothing written down."""
+    del reach
+    return [0], 0
 
 
 class Session:
@@ -85,7 +91,7 @@ class Session:
         """Read what is there, write what may be written, publish what it means."""
         self._ready(now, None)
 
-    def express(self, wait: Wait, clock: Clock, until: float, note: Note = _no_note) -> bool:
+    def express(self, wait: Wait, clock: Clock, until: float, expect: Expect = _forget) -> bool:
         """Stream for as long as there is nothing but plain answers to moves.
 
         Does what `ready` would at each of them, at a fraction of the cost; returns, perhaps at
@@ -93,12 +99,13 @@ class Session:
 
         :param wait: is given `fileno`, and whatever else should end this, to wait for.
         :param until: when to come back at the latest [s].
-        :param note: hears after every answer how many lines are done, and how many have left.
+        :param expect: is asked once where to note after every answer how far the program is.
         :returns: False if that is not so now; nothing was done then.
         """
         lane = None if self._pending or not self._opened else self._engine.lane()
-        if lane is None:
+        if lane is None or (place := expect(lane.reach)) is None:
             return False
+        word, base = place
         alone = [(self.fileno(), select.POLLIN)]
         take, read, write = lane.take, self._transport.read, self._transport.write
         # All that may be in the kernel is unanswered: mostly too little to make a stop late.
@@ -120,7 +127,7 @@ class Session:
                         room = self._queue_max - self._transport.queued() - len(out)
                     rest = out
                     rest = out[write(out) :] if room >= 0 else out
-                note(lane.acked, lane.sent)
+                word[0] = base + lane.answers
                 if rest:
                     break
         finally:
@@ -136,18 +143,19 @@ class Session:
 
         :param rest: of what was to leave last, and has not yet.
         """
-        self._engine.land(lane)
+        heard = lane.heard()
+        self._engine.land(lane, heard)
         self._pending = rest
-        left = sum(len(heard.out) for heard in lane.heard) - len(rest)
+        left = sum(len(wake.out) for wake in heard) - len(rest)
         self._queued = min(self._queued + left, max(lane.most, self._queue_max))
         if self._log is None:
             return
-        for heard in lane.heard:
-            out = heard.out
-            if rest and heard is lane.heard[-1]:
+        for wake in heard:
+            out = wake.out
+            if rest and wake is heard[-1]:
                 out = out[: len(out) - len(rest)]
-            self._log.at(heard.at)
-            self._log.rx(heard.data)
+            self._log.at(wake.at)
+            self._log.rx(wake.data)
             if out:
                 self._log.tx(out)
 

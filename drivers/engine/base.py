@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from drivers.acts import Act, Order, Reach
 from drivers.engine.cursor import AHEAD, Cursor
 from drivers.engine.prompting import Prompting
-from drivers.express import Lane
+from drivers.express import Heard, Lane
 from drivers.flow import Line, Part, Program
 from drivers.profile import FirmwareProfile
 from drivers.quality import LinkQuality
@@ -118,11 +118,11 @@ class StreamEngine(Cursor, ABC):
         """
         return None
 
-    def land(self, lane: Lane) -> None:
-        """Take in what a lane has heard and sent: what the long way would have left in memory."""
-        if not lane.heard:
+    def land(self, lane: Lane, heard: list[Heard]) -> None:
+        """Take in what a lane has sent and *heard*: what the long way would have left in memory."""
+        if not heard:
             return
-        self._heard_at, self._partial = lane.heard[-1].at, lane.tail
+        self._heard_at, self._partial = heard[-1].at, lane.tail
         if not lane.answers:
             return
         self._acked, self._cursor = lane.acked, lane.sent
@@ -130,10 +130,10 @@ class StreamEngine(Cursor, ABC):
         moves = [self._ahead.popleft() for _ in range(lane.gone)]
         for line in moves:
             self._note_taken(line)
-        self._landed(lane, moves)
+        self._landed(lane, heard, moves)
 
-    def _landed(self, lane: Lane, moves: list[Line]) -> None:
-        """Count what a lane has heard, and the *moves* that it has sent."""
+    def _landed(self, lane: Lane, heard: list[Heard], moves: list[Line]) -> None:
+        """Count what a lane has *heard*, and the *moves* that it has sent."""
         raise NotImplementedError
 
     @property

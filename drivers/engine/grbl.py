@@ -10,7 +10,7 @@ from drivers.dialects import grbl
 from drivers.engine.base import RUNNING
 from drivers.engine.grbl_acts import POLL_HAND, Step
 from drivers.engine.grbl_ends import NO_BANNER, POLL_HOLD, POLL_IDLE, GrblEnds
-from drivers.express import Lane
+from drivers.express import Heard, Lane
 from drivers.flow import Line, Part
 from drivers.profile import FirmwareProfile
 from drivers.snapshot import Finished, Phase, Resumed, Said
@@ -73,10 +73,10 @@ class GrblEngine(GrblEnds):
         plain = list(takewhile(lambda line: line.is_plain, islice(self._ahead, self._stretch)))
         return self._flow.lane(plain, self._lane_until())
 
-    def _landed(self, lane: Lane, moves: list[Line]) -> None:
+    def _landed(self, lane: Lane, heard: list[Heard], moves: list[Line]) -> None:
         self._flow.land(lane, moves)
         self._idle_seen = 0
-        self._await_answer(next(heard.at for heard in reversed(lane.heard) if heard.answers))
+        self._await_answer(next(wake.at for wake in reversed(heard) if wake.answers))
 
     # -- commands ---------------------------------------------------------------------------
 

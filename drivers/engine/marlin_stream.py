@@ -7,7 +7,7 @@ both leave the same bytes and the same memory (`tests/drivers/engine/test_expres
 from __future__ import annotations
 
 from drivers.engine.marlin_pause import MarlinPausing
-from drivers.express import Lane
+from drivers.express import Heard, Lane
 from drivers.flow import Line
 
 
@@ -32,14 +32,14 @@ class MarlinStreaming(MarlinPausing):
             and not (self._strikes or self._same_resends or self._asked or self._link.is_narrow)
         )
 
-    def _landed(self, lane: Lane, moves: list[Line]) -> None:  # noqa: ARG002 (the window has them)
+    def _landed(self, lane: Lane, heard: list[Heard], moves: list[Line]) -> None:  # noqa: ARG002 (the window has them)
         owed = self._window.unanswered
         self._window.land(lane)
-        for heard in lane.heard:
-            for _ in range(heard.answers):
+        for wake in heard:
+            for _ in range(wake.answers):
                 owed -= 1
                 if owed:
-                    self._learn_pace(heard.at)
-                self._answered_at = heard.at
-            owed = heard.owed
+                    self._learn_pace(wake.at)
+                self._answered_at = wake.at
+            owed = wake.owed
         self._await_answer(self._answered_at)

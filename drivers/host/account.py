@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from drivers.dialects import DIALECTS
 from drivers.errors import HostError
 from drivers.host.config import HostConfig
 from drivers.host.programs import StoredProgram
-from drivers.journal import Journal, Progress
+from drivers.journal import Journal
+from drivers.mark import Progress, Word
 from drivers.snapshot import Snapshot
 from drivers.wire import HostEvent
 
 REPLAY_S = 1.0  # for the modal state of an interrupted run; heat waits as long for its end
-_PLACES = 64  # looked up at once
 TALK_PER_S = 20  # of the machine's own texts
 
 log = logging.getLogger(__name__)
@@ -39,11 +39,7 @@ class Account:
         self._tell = tell
         self._clock_us = clock_us
         self.program: StoredProgram | None = None  # of the open run
-        self._noted = (0, 0)  # lines done and sent, as the journal has them
         self._total = 0  # lines of the program
-        # Source line and offset of the lines from the first on: those that are done next.
-        self._first = 0
-        self._places: list[tuple[int, int]] = []
         self._talk_second = self._talked = 0
 
     @property
@@ -64,7 +60,6 @@ class Account:
         self._tell(fact)
         self.program = program
         self._total = len(program)
-        self._noted, self._places = (0, 0), []
 
     def fact(self, kind: str, fields: Mapping[str, object], *, ends: bool) -> None:
         """Keep a fact of the open run and tell it; outside a run it is told alone."""
@@ -94,28 +89,34 @@ class Account:
 
     def note_progress(self, acked: int, sent: int) -> None:
         """Write down how far the open run has come, if that has changed."""
-        program, opened = self.program, self._journal.open_run
-        if program is None or opened is None or (acked, sent) == self._noted:
+        noted = self._journal.progress
+        if self.program is None or noted is None:
             return
-        done, total = min(acked, self._total), self._total
-        if not 0 <= done - self._first < len(self._places):
-            self._read_places(program, done)
-        line, offset = self._places[done - self._first]
-        progress = Progress(opened.run, done, sent, total, line, offset, self._clock_us())
+        done = min(acked, self._total)
+        if noted.total and (noted.acked, noted.sent) == (done, sent):
+            return
         try:
-            self._journal.advance(progress)
+            self._journal.advance(self._steps(self.program, noted.run, [(done, sent)])[0])
         except OSError:
             log.exception("%s: progress cannot be written", self._config.machine)
-            return
-        self._noted = (acked, sent)
 
-    def _read_places(self, program: StoredProgram, first: int) -> None:
-        """Look up where line *first* and those behind it stand, while the processor is warm."""
-        self._first = first
-        self._places = [
-            (program.source_line(index - 1) if index else 0, program.offset(index))
-            for index in range(first, min(first + _PLACES, self._total + 1))
-        ]
+    def expect(self, reach: Sequence[tuple[int, int]]) -> tuple[Word, int] | None:
+        """Write down the first of *reach*, and say where to note that the others have come.
+
+        :param reach: lines done and sent, now and after each of the next answers.
+        :returns: as `Journal.expect` does; None outside a run, too.
+        """
+        if self.program is None or not self.run:
+            return None
+        return self._journal.expect(self._steps(self.program, self.run, reach))
+
+    def _steps(
+        self, program: StoredProgram, run: str, reach: Sequence[tuple[int, int]]
+    ) -> list[Progress]:
+        first, last = reach[0][0], reach[-1][0]
+        places = program.places(first, last + 1 - first)
+        total = self._total
+        return [Progress(run, done, sent, total, *places[done - first]) for done, sent in reach]
 
     def end_fields(self, last: Snapshot) -> dict[str, object]:
         """Return what every end of a run says; nothing outside a run.

@@ -10,6 +10,7 @@ import re
 import struct
 import time
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 
 from drivers.errors import HostError
@@ -17,6 +18,7 @@ from drivers.gcode import ModalState
 
 MAX_STREAM_BYTES = 2 << 30  # offsets are uint32 with room to spare
 PAGE = 256  # numbers read at once: lines are asked for one after another
+PIECE_BYTES = 8192  # of the stream, read at once
 KEPT = 2  # programs: the one that runs and the one that comes next
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -30,6 +32,14 @@ class _Numbers:
         self._file = file
         self._first = 0
         self._page: tuple[int, ...] = ()
+
+    def some(self, first: int, count: int) -> Sequence[int]:
+        """Return *count* numbers, or as many as there are from *first* on."""
+        begin = first - self._first
+        if begin >= 0 and begin + count <= len(self._page):
+            return self._page[begin : begin + count]
+        data = os.pread(self._file, count * _UINT32.size, first * _UINT32.size)
+        return struct.unpack(f"<{len(data) // _UINT32.size}I", data)
 
     def at(self, index: int) -> int:
         """Return a number, counted from 0.
@@ -59,6 +69,8 @@ class StoredProgram:
         self._index = _Numbers(index)
         self._offsets = _Numbers(offsets)  # where each line begins, and one past the last
         self._lines = lines
+        self._piece = b""  # of the stream, and where it begins
+        self._piece_at = 0
 
     def __len__(self) -> int:
         return self._lines
@@ -66,11 +78,25 @@ class StoredProgram:
     def line(self, index: int) -> bytes:
         """Return a stream line, 0-based, without its newline."""
         begin, end = self._offsets.at(index), self._offsets.at(index + 1)
-        return os.pread(self._stream, end - begin, begin).rstrip(b"\r\n")
+        at = begin - self._piece_at
+        if at < 0 or end - self._piece_at > len(self._piece):
+            self._piece = os.pread(self._stream, max(end - begin, PIECE_BYTES), begin)
+            self._piece_at, at = begin, 0
+        return self._piece[at : at + end - begin].rstrip(b"\r\n")
 
     def source_line(self, index: int) -> int:
         """Return the 1-based line of the uploaded file that a stream line came from."""
         return self._index.at(index)
+
+    def places(self, first: int, count: int) -> list[tuple[int, int]]:
+        """Return where the program stands when *first* lines are done, and one more each time.
+
+        :returns: the source line of the last one that is done, 0 if there is none, and the offset
+            of the next one [bytes].
+        """
+        lines = self._index.some(max(first - 1, 0), count)
+        offsets = self._offsets.some(first, count)
+        return list(zip(lines if first else (0, *lines), offsets, strict=False))
 
     def offset(self, index: int) -> int:
         """Return where a line begins in the stream [bytes]; the end for `len(self)`."""

@@ -18,7 +18,7 @@ from typing import Protocol
 from drivers.acts import Order, Reach
 from drivers.host.config import HostConfig
 from drivers.host.programs import StoredProgram
-from drivers.session import Clock, Note, Wait
+from drivers.session import Clock, Expect, Wait
 from drivers.snapshot import Reached, Snapshot
 from drivers.wirelog import WireLog
 
@@ -54,7 +54,7 @@ class MachineSession(Protocol):
     def ready(self, now: float) -> None:
         """Move bytes and time, and publish what they mean."""
 
-    def express(self, wait: Wait, clock: Clock, until: float, note: Note) -> bool:
+    def express(self, wait: Wait, clock: Clock, until: float, expect: Expect) -> bool:
         """Do as `ready` does, again and again, while only the simplest is heard; or return False.
 
         See `drivers.session.Session.express`; who does not work line by line has no need of it.

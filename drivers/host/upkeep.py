@@ -182,7 +182,7 @@ class Upkeep:
 
         def go(session: MachineSession, now: float) -> None:
             del now
-            if session.express(wait, clock, until, self._account.note_progress):
+            if session.express(wait, clock, until, self._account.expect):
                 self._note_reached(session)
 
         self._try(go, session, clock())

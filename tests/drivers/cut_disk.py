@@ -74,7 +74,8 @@ class CutDisk:
         self._open: dict[int, tuple[Node, bool]] = {}
         self._next = 3
         self.synced = 0  # files, so far
-        self.calls: list[Callable[[], None]] = []
+        self.has_lasting = True
+        self._lasting: dict[Path, bytearray] = {}  # the memory of folders
 
     def open(self, path: Path, flags: int) -> int:
         node = self._names.get(path.name)
@@ -123,10 +124,20 @@ class CutDisk:
         self._safe_names = dict(self._names)
         self._renames.clear()
 
+    def lasting(self, folder: Path, size: int) -> memoryview | None:
+        if not self.has_lasting:
+            return None
+        return memoryview(self._lasting.setdefault(folder, bytearray(size)))
+
+    def forget(self, folder: Path) -> None:
+        self._lasting.pop(folder, None)
+
     def cut(self, pick: Pick) -> CutDisk:
         """Return the disk as it may be found after a power cut now."""
         names = [self._safe_names, *self._renames][pick(0, len(self._renames))]
-        return CutDisk({name: node.found(pick) for name, node in names.items()})
+        disk = CutDisk({name: node.found(pick) for name, node in names.items()})
+        disk.has_lasting = self.has_lasting
+        return disk
 
     def killed(self) -> CutDisk:
         """Return the disk as the next process finds it if this one is killed now."""
@@ -134,6 +145,7 @@ class CutDisk:
         for name, node in self._names.items():
             disk._names[name] = node
         disk._safe_names, disk._renames = self._safe_names, list(self._renames)
+        disk.has_lasting, disk._lasting = self.has_lasting, self._lasting
         return disk
 
     def _rename(self, names: dict[str, Node]) -> None:

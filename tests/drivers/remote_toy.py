@@ -177,7 +177,7 @@ class ToySession:
         self._read()
         self._write()
 
-    def express(self, wait, clock, until: float, note) -> bool:
+    def express(self, wait, clock, until: float, expect) -> bool:
         return False
 
     def start(self, program, now: float, run: str) -> bool:

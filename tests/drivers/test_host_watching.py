@@ -53,7 +53,7 @@ class FakeSession:
         for event in said:
             self.publish(event)
 
-    def express(self, wait, clock, until, note):
+    def express(self, wait, clock, until, expect):
         return False
 
     def command(self, line, now):

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.journal import MAX_RUN_FACTS, Journal, Progress
+from drivers.journal import MAX_RUN_FACTS, Journal
+from drivers.mark import Progress
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_facts_are_kept_over_a_restart_until_they_are_acknowledged(folder):
 def test_an_open_run_is_found_again_with_its_program_and_progress(folder):
     journal = Journal(folder)
     journal.begin("r1", "run_started", {"program": "abc"}, 1)
-    far = Progress("r1", 10, 13, 100, 17, 230, 5)
+    far = Progress("r1", 10, 13, 100, 17, 230)
     journal.advance(far)
     journal.ack("r1", 1)
     journal = reopened(journal, folder)
@@ -233,20 +234,36 @@ def test_a_torn_slot_leaves_the_one_before(torn):
 
 
 KILLED = """
+import drivers.disk
+if "HOW" == "on the disk":
+    drivers.disk.lasting = lambda folder, size: None
 import sys
 from pathlib import Path
-from drivers.journal import Journal, Progress
+from drivers.journal import Journal
+from drivers.mark import Progress
 journal = Journal(Path(sys.argv[1]))
 journal.begin("r1", "run_started", {}, 1)
+"""
+ADVANCED = """
 for count in range(1, 10**7):
     journal.advance(Progress("r1", count, count + 3, 10**7))
     print(count, flush=True)
 """
+ON_THE_LANE = """
+for first in range(1, 10**7, 60):
+    steps = [Progress("r1", n, n + 3, 10**7) for n in range(first, first + 60)]
+    word, base = journal.expect(steps)
+    for n in range(60):
+        word[0] = base + n
+        print(first + n, flush=True)
+"""
 
 
-def test_progress_is_exact_after_sigkill(folder):
+@pytest.mark.parametrize("how", ["advanced", "on the lane", "on the disk"])
+def test_progress_is_exact_after_sigkill(folder, how):
+    script = KILLED.replace("HOW", how) + (ON_THE_LANE if how == "on the lane" else ADVANCED)
     child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(folder)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE, text=True
     )
     assert child.stdout is not None
     with child:

@@ -7,14 +7,15 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.journal import COMPACT_BYTES, SYNC_EVERY_S, Journal, Progress
+from drivers.journal import COMPACT_BYTES, SYNC_EVERY_S, Journal
+from drivers.mark import Progress
 from tests.drivers.cut_disk import CutDisk
 
 FOLDER = Path("journal")
 STEP = 0.1  # between two things that happen [s]
 
-WORDS = ("begin", "advance", "fact", "pause", "end", "ack", "kill", "cut", "quiet")
-WEIGHTS = (3, 10, 4, 1, 2, 4, 1, 1, 1)
+WORDS = ("begin", "advance", "lane", "fact", "pause", "end", "ack", "kill", "cut", "quiet")
+WEIGHTS = (3, 6, 6, 4, 1, 2, 4, 1, 1, 1)
 
 
 @dataclass
@@ -31,8 +32,9 @@ class Truth:
 class Story:
     """A host's journal in use, on a disk whose power goes."""
 
-    def __init__(self, compact_bytes: int = COMPACT_BYTES) -> None:
+    def __init__(self, compact_bytes: int = COMPACT_BYTES, *, has_lasting: bool = True) -> None:
         self.disk = CutDisk()
+        self.disk.has_lasting = has_lasting
         self.compact_bytes = compact_bytes
         self.journal = self.opened()
         self.truth = Truth()
@@ -53,6 +55,8 @@ class Story:
             seen = truth.far.setdefault(run.run, [(0, -9.0)])
             seen.append((seen[-1][0] + 1 + number, self.now))
             journal.advance(Progress(run.run, seen[-1][0], seen[-1][0] + 3, 10**6))
+        elif deed == "lane" and run is not None:
+            self.go_lane(run.run, number, pick(0, number + 1))
         elif deed in ("fact", "pause") and run is not None:
             kind = "attention" if deed == "fact" else "paused"
             fact = journal.record(kind, {"text": "x" * (number * 90)}, 2)
@@ -80,6 +84,20 @@ class Story:
             self.now += STEP
             if (due := self.journal.deadline()) is not None and due <= self.now:
                 self.journal.sync(self.now)
+
+    def go_lane(self, run, ahead, taken):
+        """Note that some of the next answers came, as a session on its express lane does."""
+        seen = self.truth.far.setdefault(run, [(0, -9.0)])
+        first = seen[-1][0] + 1
+        steps = [Progress(run, first + n, first + n + 3, 10**6) for n in range(ahead + 2)]
+        if (place := self.journal.expect(steps)) is None:
+            assert not self.disk.has_lasting
+            return
+        word, base = place
+        seen.append((first, self.now))
+        for n in range(1, taken + 1):
+            word[0] = base + n
+            seen.append((first + n, self.now))
 
     def check(self, *, exact):
         truth, found = self.truth, self.journal.facts()
@@ -135,7 +153,7 @@ class Story:
 def told(seed, compact_bytes=COMPACT_BYTES):
     """Live through a story of chance, to the cut that ends it."""
     chance = random.Random(seed)
-    story = Story(compact_bytes)
+    story = Story(compact_bytes, has_lasting=chance.random() < 0.8)
     for _ in range(chance.randrange(1, 60)):
         story.do(*chance.choices(WORDS, WEIGHTS), chance.randrange(10), chance.randint)
     story.do("cut", 0, chance.randint)
@@ -153,6 +171,42 @@ def test_any_cut_leaves_a_true_beginning_that_is_at_most_a_second_old(seed):
 def test_a_journal_that_is_made_short_loses_nothing_either(seed):
     """As above, where hardly a fact fits before the file is written anew."""
     told(seed, 100)
+
+
+class CutInSync(CutDisk):
+    """Its power goes also while a journal is about to sync: the images are kept."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self.chance = chance
+        self.images: list[CutDisk] = []
+
+    def sync(self, file):
+        self.images += [self.cut(self.chance.randint) for _ in range(4)]
+        super().sync(file)
+
+
+@given(seed=st.integers(0, 2**32), has_lasting=st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_a_cut_in_the_middle_of_a_sync_leaves_what_the_one_before_made_safe(seed, has_lasting):
+    chance = random.Random(seed)
+    disk = CutInSync(chance)
+    disk.has_lasting = has_lasting
+    journal = Journal(FOLDER, disk)
+    journal.begin("r1", "run_started", {}, 1)
+    count = safe = 0
+    for turn in range(1, 8):
+        disk.images.clear()
+        for _ in range(chance.randrange(1, 4)):
+            count += 1
+            journal.advance(Progress("r1", count, count + 3, 10**6))
+        journal.sync(2.0 * turn)
+        for image in disk.images:
+            found = Journal(FOLDER, image).progress
+            assert found is not None
+            assert safe <= found.acked <= count
+            assert found.sent == (found.acked + 3 if found.acked else 0)
+        safe = count
 
 
 def test_what_stood_behind_a_damaged_line_never_comes_back():

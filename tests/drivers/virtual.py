@@ -79,6 +79,9 @@ class Program:
     def source_line(self, index: int) -> int:
         return index + 1
 
+    def places(self, first: int, count: int) -> list[tuple[int, int]]:
+        return [(done, self.offset(done)) for done in range(first, first + count)]
+
     def offset(self, index: int) -> int:
         return sum(len(line) + 1 for line in self._lines[:index])
 

@@ -108,7 +108,7 @@ class Side:
 
     def land(self) -> None:
         if self.lane is not None:
-            self.engine.land(self.lane)
+            self.engine.land(self.lane, self.lane.heard())
             self.lane = None
 
     def memory(self) -> dict[str, object]:
