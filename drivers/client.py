@@ -190,6 +190,18 @@ class HostClient:
         """
         self._ask(Do.POWER, on=on, by=by)
 
+    def power_rest(self, by: str, seconds: int, below_c: float) -> None:
+        """Have the plug of the mains go off by itself, once nothing runs and it has cooled.
+
+        :param seconds: the least that it waits.
+        :param below_c: what every heater must be below; 0: no matter.
+        """
+        self._ask(Do.POWER_REST, by=by, seconds=seconds, below_c=round(below_c))
+
+    def present(self, by: str) -> None:
+        """Say that a person is at the machine: what burns may go on for another while."""
+        self._ask(Do.PRESENT, by=by)
+
     def keep_heat(self, by: str, seconds: int) -> None:
         """Have heat stay on without a run for a while.
 

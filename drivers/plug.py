@@ -1,10 +1,11 @@
-"""Smart plugs: what to ask one over HTTP, and what its answer says. No socket is opened here.
+"""Smart plugs: what to ask one, and what its answer says. No socket is opened here.
 
 A plug counts down by itself: `hold_s` after it was last asked to go on for so long it goes off,
 whatever has become of who asked. That is what makes it a dead man's switch.
 
 *Source:* Shelly Gen1 HTTP API (`/relay/N`, `/settings/relay/N`), Shelly Gen2 RPC (`Switch.*`),
-Tasmota (`Power`, `PulseTime`, `PowerOnState`; support.ino, SetPulseTimer).
+Tasmota (`Power`, `PulseTime`, `PowerOnState`; support.ino, SetPulseTimer); of each what it says
+over MQTT as well, see `drivers.plug_mqtt`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ HOUSE = tuple(
     for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1")
 )
 _SPEC = re.compile(r"([a-z0-9-]+):(?:\[([0-9a-fA-F:]+)\]|([0-9.]+))(?::(\d{1,5}))?(?:/(\d{1,2}))?")
+_TOPIC_SPEC = re.compile(r"([a-z0-9-]+):([A-Za-z0-9_-]{1,64})(?:/(\d{1,2}))?")
 _LONGEST_RELAY = 15
-EXAMPLE = "shelly-gen2:192.168.1.40, tasmota:192.168.1.41/2"
+EXAMPLE = "shelly-gen2:192.168.1.40, tasmota:192.168.1.41/2, tasmota-mqtt:bandsaw"
+_BROKER = IPv4Address(0)
 
 
 class Maker(StrEnum):
@@ -36,6 +39,16 @@ class Maker(StrEnum):
     SHELLY_GEN1 = "shelly-gen1"
     SHELLY_GEN2 = "shelly-gen2"  # and every later one
     TASMOTA = "tasmota"
+    SHELLY_GEN1_MQTT = "shelly-gen1-mqtt"  # the same over the house's broker
+    SHELLY_MQTT = "shelly-mqtt"  # of the second generation and every later one
+    TASMOTA_MQTT = "tasmota-mqtt"
+
+
+_GRAMMAR = {
+    Maker.SHELLY_GEN1_MQTT: Maker.SHELLY_GEN1,
+    Maker.SHELLY_MQTT: Maker.SHELLY_GEN2,
+    Maker.TASMOTA_MQTT: Maker.TASMOTA,
+}
 
 
 class Ask(StrEnum):
@@ -47,6 +60,7 @@ class Ask(StrEnum):
     STATE = "state"
     RENEW = "renew"  # begin its countdown anew
     OFF = "off"
+    METER = "meter"  # what it measures, where that is a question of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +70,46 @@ class Told:
     :param is_on: its relay is closed; None if the answer does not say.
     :param was_on: before the command; None if the answer does not say.
     :param habit: the setting by which it goes on without being asked; "" if none, or not asked.
+    :param watts: what it measures now; None if it does not measure, or was not asked.
+    :param wh: what it has counted since its counter began.
     """
 
     is_on: bool | None = None
     was_on: bool | None = None
     habit: str = ""
+    watts: float | None = None
+    wh: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plug:
     """One relay of one plug.
 
+    :param address: unspecified where it is asked through a broker.
     :param relay: as its maker counts: Shelly from 0, Tasmota from 1.
+    :param topic: by which the broker knows it.
     """
 
     maker: Maker
     address: IPv4Address | IPv6Address
     port: int
     relay: int
+    topic: str = ""
+
+    @property
+    def grammar(self) -> Maker:
+        """Return the maker in whose words it answers."""
+        return _GRAMMAR.get(self.maker, self.maker)
+
+    @property
+    def can_hold(self) -> bool:
+        """Tell whether it can count down by itself: over MQTT the first Shellys cannot."""
+        return self.maker is not Maker.SHELLY_GEN1_MQTT
+
+    @property
+    def says_more(self) -> bool:
+        """Tell whether its state says what it measures, too."""
+        return self.grammar is Maker.SHELLY_GEN2
 
     @property
     def door(self) -> str:
@@ -82,6 +118,8 @@ class Plug:
         >>> parse_plug("tasmota:10.0.0.2/2").door, parse_plug("shelly-gen2:10.0.0.3:8080").door
         ('10.0.0.2', '10.0.0.3:8080')
         """
+        if self.topic:
+            return self.topic
         host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
         return host + (f":{self.port}" if self.port != HTTP_PORT else "")
 
@@ -97,12 +135,14 @@ class Plug:
         Tasmota's PulseTime sets the countdown and nothing else. Shelly knows no such command:
         what renews there is "on", said only to a plug that has just called itself on.
         """
-        return self.maker is Maker.TASMOTA
+        return self.grammar is Maker.TASMOTA
 
     @property
     def steps_on(self) -> tuple[Ask, ...]:
         """Return what brings it on for a time, in this order."""
-        arm = (Ask.ARM,) if self.maker is Maker.TASMOTA else ()
+        if self.maker is Maker.SHELLY_GEN1_MQTT:
+            return (Ask.ON, Ask.STATE)  # it tells nobody of its habits over MQTT
+        arm = (Ask.ARM,) if self.grammar is Maker.TASMOTA else ()
         return (Ask.HABITS, *arm, Ask.ON, Ask.STATE)
 
     def __str__(self) -> str:
@@ -133,6 +173,8 @@ def parse_plug(text: str) -> Plug:
     >>> parse_plug("tasmota:192.168.1.41/2").relay
     2
     """
+    if text.partition(":")[0] in _GRAMMAR:
+        return _parse_topic(text)
     match = _SPEC.fullmatch(text)
     if match is None:
         raise HostError("host.bad_plug", plug=text[:80], reason="form", example=EXAMPLE)
@@ -156,6 +198,19 @@ def parse_plug(text: str) -> Plug:
     return Plug(maker, address, port, relay)
 
 
+def _parse_topic(text: str) -> Plug:
+    match = _TOPIC_SPEC.fullmatch(text)
+    if match is None:
+        raise HostError("host.bad_plug", plug=text[:80], reason="topic", example=EXAMPLE)
+    maker = Maker(match[1])
+    first = _first_relay(_GRAMMAR[maker])
+    relay = int(match[3]) if match[3] else first
+    if not first <= relay <= _LONGEST_RELAY:
+        known = f"{first}-{_LONGEST_RELAY}"
+        raise HostError("host.bad_plug", plug=text, reason="relay", example=known)
+    return Plug(maker, _BROKER, 0, relay, match[2])
+
+
 def path_of(plug: Plug, ask: Ask, hold_s: int) -> str:
     """Return the path of a GET request.
 
@@ -167,13 +222,14 @@ def path_of(plug: Plug, ask: Ask, hold_s: int) -> str:
     '/cm?cmnd=PulseTime1%20130'
     """
     n = plug.relay
-    match plug.maker:
+    match plug.grammar:
         case Maker.SHELLY_GEN1:
             on = f"/relay/{n}?turn=on" + (f"&timer={hold_s}" if hold_s else "")
             paths = {
                 Ask.HABITS: f"/settings/relay/{n}",
                 Ask.STATE: f"/relay/{n}",
                 Ask.OFF: f"/relay/{n}?turn=off",
+                Ask.METER: f"/meter/{n}",
             }
         case Maker.SHELLY_GEN2:
             on = f"/rpc/Switch.Set?id={n}&on=true" + (f"&toggle_after={hold_s}" if hold_s else "")
@@ -182,7 +238,7 @@ def path_of(plug: Plug, ask: Ask, hold_s: int) -> str:
                 Ask.STATE: f"/rpc/Switch.GetStatus?id={n}",
                 Ask.OFF: f"/rpc/Switch.Set?id={n}&on=false",
             }
-        case Maker.TASMOTA:
+        case _:
             on = _tasmota(f"Power{n} ON")
             pulse = _tasmota(f"PulseTime{n} {_pulse_time(hold_s)}")
             paths = {
@@ -191,6 +247,7 @@ def path_of(plug: Plug, ask: Ask, hold_s: int) -> str:
                 Ask.RENEW: pulse,
                 Ask.STATE: _tasmota(f"Power{n}"),
                 Ask.OFF: _tasmota(f"Power{n} OFF"),
+                Ask.METER: _tasmota("Status 10"),
             }
     return paths.get(ask, on)
 
@@ -210,14 +267,14 @@ def read_answer(plug: Plug, ask: Ask, body: bytes) -> Told:
     if not isinstance(values, dict):
         raise _odd(plug, body)
     try:
-        match plug.maker:
+        match plug.grammar:
             case Maker.SHELLY_GEN1:
                 return _shelly1(ask, values)
             case Maker.SHELLY_GEN2:
                 return _shelly2(ask, values)
-            case Maker.TASMOTA:
+            case _:
                 return _tasmota_told(plug, ask, values)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, IndexError) as error:
         raise _odd(plug, body) from error
 
 
@@ -226,6 +283,9 @@ def _shelly1(ask: Ask, values: Mapping[str, object]) -> Told:
         if values["default_state"] != "off":
             return Told(habit=f"default_state={_short(values['default_state'])}")
         return Told(habit="auto_on" if values.get("auto_on") else "")
+    if ask is Ask.METER:
+        # It counts in watt minutes.
+        return Told(watts=_number(values["power"]), wh=_number(values["total"]) / 60)
     return Told(is_on=_flag(values["ison"]))
 
 
@@ -236,7 +296,14 @@ def _shelly2(ask: Ask, values: Mapping[str, object]) -> Told:
                 return Told(habit=f"initial_state={_short(values['initial_state'])}")
             return Told(habit="auto_on" if values.get("auto_on") else "")
         case Ask.STATE:
-            return Told(is_on=_flag(values["output"]))
+            counted = values.get("aenergy")
+            total = counted.get("total") if isinstance(counted, dict) else None
+            watts = values.get("apower")
+            return Told(
+                is_on=_flag(values["output"]),
+                watts=_number(watts) if watts is not None else None,
+                wh=_number(total) if total is not None else None,
+            )
     return Told(was_on=_flag(values["was_on"]))
 
 
@@ -249,11 +316,22 @@ def _tasmota_told(plug: Plug, ask: Ask, values: Mapping[str, object]) -> Told:
             if not any(key.startswith("PulseTime") for key in values):
                 raise KeyError("PulseTime")
             return Told()
+        case Ask.METER:
+            sensors = values["StatusSNS"]
+            energy = sensors["ENERGY"] if isinstance(sensors, dict) else None
+            if not isinstance(energy, dict):
+                raise KeyError("ENERGY")
+            return Told(
+                watts=_of_relay(energy["Power"], plug), wh=1000 * _of_relay(energy["Total"], plug)
+            )
     # With one relay it says POWER, with more POWER1, POWER2 …
     word = values.get(f"POWER{plug.relay}", values.get("POWER"))
     if word not in ("ON", "OFF"):
         raise KeyError("POWER")
     return Told(is_on=word == "ON")
+
+
+_LARGEST = 1e12  # of any figure: more is damage
 
 
 def _tasmota(command: str) -> str:
@@ -273,6 +351,17 @@ def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError
     return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+        raise TypeError
+    return float(value)
+
+
+def _of_relay(value: object, plug: Plug) -> float:
+    """Return what is of one relay: Tasmota lists the figures of several."""
+    return _number(value[plug.relay - 1] if isinstance(value, list) else value)
 
 
 def _short(value: object) -> str:

@@ -98,6 +98,9 @@ class Snapshot:
     :param heat_off_s: time until heat that nobody uses is switched off; None: nothing to do.
     :param power: all that a person switches on by heartbeat and plug is on; None: there is none.
     :param plugs: how the plug of each part stands, by `drivers.plug_switch.PlugWord`.
+    :param plugs_said: by part: `raw`, its last answer, `at_us`, and what it measures: `watts`,
+        `wh` by its own counter.
+    :param power_off_s: time until the power goes off if it has cooled; None: nobody asked for it.
     :param kept_by: who asked for that heat to stay on.
     :param prompt: what the machine asks the person beside it.
     :param notice: the last text that it wanted to be shown; not to be trusted.
@@ -105,6 +108,12 @@ class Snapshot:
     :param offsets: what the controller told when last asked: `G54` … `G59`, `G92`, `TLO` [mm].
     :param offsets_seq: grows with each such answer; 0 before the first.
     :param modes: words in force then, such as `G54`.
+    :param pins: letters of the controller's inputs that are triggered, such as `D` for its door.
+    :param presence_every_s: how often somebody has to say that they are there while it runs;
+        None: this host keeps no such clock, 0: this machine needs none.
+    :param presence_left_s: time until it is held unless they say so; None: nothing burns.
+    :param withheld: why its run was held, `presence` or `interlock`; a person there goes on.
+    :param interlocks: how each input stands, by `drivers.interlock.Standing`.
     :param reach: where the firmware itself lets it go, in machine coordinates [mm].
     :param tool: number of the tool that a tool change waits for, 0 outside one.
     :param back: how far a person has to jog each axis before it goes on after a tool change,
@@ -143,6 +152,8 @@ class Snapshot:
     heat_off_s: float | None = None
     power: bool | None = None
     plugs: Mapping[str, str] = field(default_factory=dict)
+    plugs_said: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    power_off_s: float | None = None
     kept_by: str = ""
     board: Mapping[str, str] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
@@ -157,6 +168,11 @@ class Snapshot:
     offsets_seq: int = 0
     modes: tuple[str, ...] = ()
     reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    pins: str = ""
+    presence_every_s: float | None = None
+    presence_left_s: float | None = None
+    withheld: str = ""
+    interlocks: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values; `from_json` reads them."""
@@ -190,10 +206,12 @@ class Snapshot:
             "quality": self.quality,
             "at_work": self.at_work,
             "excused_s": round(self.excused_s, 1),
-            "heat_off_s": None if self.heat_off_s is None else round(self.heat_off_s),
+            "heat_off_s": _whole(self.heat_off_s),
             "kept_by": self.kept_by,
             "power": self.power,
             "plugs": dict(self.plugs),
+            "plugs_said": {part: dict(said) for part, said in self.plugs_said.items()},
+            "power_off_s": _whole(self.power_off_s),
             "board": dict(self.board),
             "identity": dict(self.identity),
             "differs": list(self.differs),
@@ -207,6 +225,11 @@ class Snapshot:
             "offsets_seq": self.offsets_seq,
             "modes": list(self.modes),
             "reach_mm": {axis: list(ends) for axis, ends in self.reach.items()},
+            "pins": self.pins,
+            "presence_every_s": self.presence_every_s,
+            "presence_left_s": _whole(self.presence_left_s),
+            "withheld": self.withheld,
+            "interlocks": dict(self.interlocks),
         }
 
     @classmethod
@@ -237,6 +260,10 @@ class Snapshot:
         prompt = values.get("prompt")
         plain["prompt"] = Prompt.from_json(prompt) if isinstance(prompt, dict) else None
         return cls(**plain)  # type: ignore[arg-type]
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
 
 
 class Reached(NamedTuple):

@@ -40,6 +40,8 @@ class Do(StrEnum):
     IDENTIFY = "identify"  # beep or show a text
     OWN_BOARD = "own_board"  # by: the board that is there is the machine's own from now on
     POWER = "power"  # on, by: begin or end the heartbeat that holds the machine's relay
+    PRESENT = "present"  # by: a person is at the machine while its beam burns
+    POWER_REST = "power_rest"  # by, seconds, below_c: the mains go off once it has cooled
     RELEASE = "release"  # by: nobody uses it by hand
     STATE = "state"  # answers state
     EVENTS = "events"  # run, after: facts of that run up to this one are known already

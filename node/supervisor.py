@@ -23,6 +23,7 @@ from drivers.acts import Order
 from drivers.client import HostClient, stop_now
 from drivers.errors import DriverError, HostError
 from drivers.host.config import HostConfig, write_host_config
+from drivers.mqtt import Broker
 from drivers.plug import is_plug, parse_plug
 from drivers.plug_login import Login
 from drivers.profile import load_profile
@@ -31,7 +32,7 @@ from drivers.snapshot import Snapshot
 from drivers.wire import HostEvent
 from drivers.wirelog import pieces
 from jobs.domain.errors import UnavailableError
-from jobs.services.live import LiveBoard, LivePrompt, LiveState
+from jobs.services.live import LiveBoard, LivePlug, LivePrompt, LiveState, LiveWatch
 from jobs.services.machines import HostNeed
 from jobs.services.workshop import LiveOffsets, StartOrder
 from node.identity import load_secret
@@ -49,12 +50,14 @@ class Layout:
     :param profiles: the lab's own firmware profiles; they take the place of ours.
     :param spawn: start hosts ourselves; False where systemd does.
     :param devices: the folder that holds `dev` and `sys`.
+    :param broker: of the house, for plugs that are asked through one.
     """
 
     home: Path
     software: str
     spawn: bool = True
     devices: Path = Path("/")
+    broker: Broker | None = None
 
     @property
     def profiles(self) -> Path:
@@ -281,6 +284,9 @@ class Supervisor:
             seal_key=self._seal_key(need.slug),
             plugs=need.plugs,
             plug_logins=self._plug_logins(need),
+            presence_s=need.presence_s,
+            interlocks=need.interlocks,
+            broker=self._layout.broker,
             devices=self._layout.devices,
         )
         self._layout.socket(need.slug).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -290,8 +296,11 @@ class Supervisor:
 
     def _plug_logins(self, need: HostNeed) -> dict[str, Login]:
         """Return the logins of this machine's own plugs; a host knows of no others."""
-        specs = [spec for spec in (*need.plugs.values(), need.heartbeat) if is_plug(spec)]
-        doors = {parse_plug(spec).door for spec in specs}
+        senses = (one.partition(">")[0] for one in need.interlocks)
+        specs = [s for s in (*need.plugs.values(), need.heartbeat, *senses) if is_plug(s)]
+        return self._logins_of({parse_plug(spec).door for spec in specs}, need.slug)
+
+    def _logins_of(self, doors: set[str], slug: str) -> dict[str, Login]:
         if not doors:
             return {}
         from node.plug_logins import read_logins  # few labs have a plug with a password
@@ -299,7 +308,7 @@ class Supervisor:
         try:
             known = read_logins(self._layout.home)
         except UnavailableError as error:
-            log.error("%s: %s", need.slug, error)  # noqa: TRY400 (its cause may hold a password)
+            log.error("%s: %s", slug, error)  # noqa: TRY400 (its cause may hold a password)
             known = {}
         return {door: known[door] for door in doors if door in known}
 
@@ -393,6 +402,10 @@ class Supervisor:
         """Switch on or off what holds the machine's power: heartbeat and plugs."""
         return self._ask(slug, lambda client: client.power(on, by))
 
+    def present(self, slug: str, by: str) -> str | None:
+        """Tell the host that a person is there while its beam burns."""
+        return self._ask(slug, lambda client: client.present(by))
+
     def wire_log(self, slug: str, run: str) -> list[Path]:
         """Return the files of a run's wire log, which its host writes."""
         return pieces(self._layout.state(slug) / "wire", run)
@@ -434,6 +447,14 @@ def live_state(snapshot: Snapshot) -> LiveState:
         heat_kept_by=snapshot.kept_by,
         power=snapshot.power,
         plugs=dict(snapshot.plugs),
+        plugs_said={part: live_plug(said) for part, said in snapshot.plugs_said.items()},
+        power_off_s=snapshot.power_off_s,
+        watch=LiveWatch(
+            snapshot.presence_every_s,
+            snapshot.presence_left_s,
+            snapshot.withheld,
+            dict(snapshot.interlocks),
+        ),
         controller=snapshot.controller,
         overrides=dict(snapshot.overrides),
         acts=snapshot.acts,
@@ -457,6 +478,17 @@ def live_state(snapshot: Snapshot) -> LiveState:
         tool=snapshot.tool,
         back_mm=dict(snapshot.back),
         heard_at=None,
+    )
+
+
+def live_plug(said: Mapping[str, object]) -> LivePlug:
+    """Return what a plug said, as a host or the node's own actors tell it."""
+    at_us, watts, wh = said.get("at_us"), said.get("watts"), said.get("wh")
+    return LivePlug(
+        str(said.get("raw", "")),
+        at_us if isinstance(at_us, int) else 0,
+        float(watts) if isinstance(watts, int | float) else None,
+        float(wh) if isinstance(wh, int | float) else None,
     )
 
 

@@ -33,6 +33,7 @@ class Status:
     :param spindle: speed [1/min], None if not reported.
     :param overrides: of feed, rapid and spindle [percent]; empty if not reported.
     :param is_homed: told by grblHAL only, and only when it changes.
+    :param pins: letters of the inputs that are triggered, `D` for the door.
     """
 
     state: str
@@ -44,6 +45,7 @@ class Status:
     feed: float | None = None
     overrides: tuple[int, ...] = ()
     is_homed: bool | None = None
+    pins: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ _OPTIONS = re.compile(r"\[OPT:([^,\]]*)(?:,(\d{1,5}),(\d{1,5})(?:,[^\]]*)?)?\]")
 _SETTING = re.compile(r"\$(\d{1,3})=(-?\d{1,9}(?:\.\d{1,6})?)(?: *\(.*\))?")
 _OFFSET = re.compile(r"\[(G5[4-9]|G28|G30|G92|TLO):([^\]]*)\]")
 _FLOAT = re.compile(r"[-+]?\d+(?:\.\d+)?")
+_MOST_PINS = 16
 OK = Answered()
 
 
@@ -201,6 +204,7 @@ def _status(text: str) -> Reply:
         feed[0] if feed else None,
         tuple(int(part) for part in _numbers(fields.get("Ov", ""))),
         {"0": False, "1": True}.get(fields.get("H", "").partition(",")[0]),
+        pins if (pins := fields.get("Pn", "")[:_MOST_PINS]).isalpha() else "",
     )
 
 

@@ -77,6 +77,7 @@ class StreamEngine(Cursor, ABC):
         self._modes_told: tuple[str, ...] = ()
         self._stopped = False
         self._controller = ""
+        self._pins = ""
         self._overrides: dict[str, int] = {}
         self._homed = False
         self._homed_axes: set[str] = set()
@@ -299,6 +300,7 @@ class StreamEngine(Cursor, ABC):
             stopped=self._stopped,
             starvation_s=self._starvation + starved,
             controller=self._controller,
+            pins=self._pins,
             board=dict(self._board),
             overrides=dict(self._overrides),
             acts=tuple(sorted(self.acts())),

@@ -265,6 +265,7 @@ class GrblActs(StreamEngine):
     def _take_status(self, status: grbl.Status, now: float) -> None:
         self._state = status.state
         detail = "" if status.detail is None else f":{status.detail}"
+        self._pins = status.pins
         self._controller = status.state if status.state == "Alarm" else status.state + detail
         self._critical = False  # it speaks
         if status.is_homed is not None:

@@ -11,11 +11,15 @@ from pathlib import Path
 
 from drivers.acts import Reach
 from drivers.errors import DriverError, HostError
+from drivers.mqtt import Broker
 from drivers.plug_login import Login
 from drivers.profile import FirmwareProfile
 from drivers.wire import object_of, text_of, whole_of
 
 SCHEMA = 1
+# Of a laser whose node says nothing of it, for it is of the release before: it renews nothing, so
+# the run is held then, and a person there goes on.
+PRESENCE_S = 300
 SLUG = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -35,6 +39,10 @@ class HostConfig:
         renewed, see `drivers.plug`; "" for none.
     :param plugs: the plug of each part that hangs on one: `spindle`, `beam`, `mains`.
     :param plug_logins: of plugs with a password, by `drivers.plug.Plug.door`.
+    :param presence_s: how often somebody must say that they are there while a run goes on [s];
+        0: nobody has to.
+    :param interlocks: inputs that must be good to start and to go on, see `drivers.interlock`.
+    :param broker: of the house, for plugs that are asked through one.
     :param devices: the folder that holds `dev` and `sys`.
     :param state_dir: folder of the lock, the journal and the programs.
     :param seal_key: what start orders are sealed with, hexadecimal; "" asks for no seal.
@@ -56,6 +64,9 @@ class HostConfig:
     seal_key: str = ""
     plugs: Mapping[str, str] = field(default_factory=dict)
     plug_logins: Mapping[str, Login] = field(default_factory=dict)
+    presence_s: int = 0
+    interlocks: tuple[str, ...] = ()
+    broker: Broker | None = None
 
     def reach(self) -> Reach:
         """Return where the lab says that the machine can go; empty if it does not say."""
@@ -90,6 +101,9 @@ class HostConfig:
             "heartbeat": self.heartbeat,
             "seal_key": self.seal_key,
             "plugs": dict(self.plugs),
+            "presence_s": self.presence_s,
+            "interlocks": list(self.interlocks),
+            "broker": _broker_json(self.broker),
             "plug_logins": {
                 door: {"user": one.user, "password": one.password}
                 for door, one in self.plug_logins.items()
@@ -125,6 +139,9 @@ class HostConfig:
             seal_key=_key(values),
             plugs=_plugs(object_of(values, "plugs") if "plugs" in values else {}),
             plug_logins=_logins(values),
+            presence_s=_presence(values),
+            interlocks=_interlocks(values),
+            broker=_broker(values),
         )
 
 
@@ -133,6 +150,34 @@ def _key(values: Mapping[str, object]) -> str:
     if not re.fullmatch(r"(?:[0-9a-f]{64})?", key):
         raise HostError("host.bad_config", file="host.json", reason="seal_key")
     return key
+
+
+def _presence(values: Mapping[str, object]) -> int:
+    if "presence_s" in values:
+        return max(0, whole_of(values, "presence_s"))
+    return PRESENCE_S if text_of(values, "kind") == "laser" else 0
+
+
+def _interlocks(values: Mapping[str, object]) -> tuple[str, ...]:
+    told = values.get("interlocks", [])
+    if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
+        raise HostError("host.bad_config", file="host.json", reason="interlocks")
+    return tuple(told)
+
+
+def _broker_json(broker: Broker | None) -> dict[str, object] | None:
+    if broker is None:
+        return None
+    words = {"address": broker.address, "user": broker.user, "password": broker.password}
+    return {**words, "port": broker.port}
+
+
+def _broker(values: Mapping[str, object]) -> Broker | None:
+    if values.get("broker") is None:
+        return None
+    told = object_of(values, "broker")
+    words = (text_of(told, key) for key in ("user", "password"))
+    return Broker(text_of(told, "address"), whole_of(told, "port"), *words)
 
 
 def _plugs(values: Mapping[str, object]) -> dict[str, str]:

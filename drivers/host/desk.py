@@ -112,6 +112,11 @@ class Desk:
                 self._machine.act(order, by if isinstance(by, str) else "unnamed", now)
             case Do.POWER:
                 self._machine.power(message.get("on") is True, text_of(message, "by"), now)
+            case Do.POWER_REST:
+                times = whole_of(message, "seconds"), whole_of(message, "below_c")
+                self._machine.power_rest(text_of(message, "by"), *times, now)
+            case Do.PRESENT:
+                self._machine.present(text_of(message, "by"), now)
             case Do.OWN_BOARD:
                 self._machine.own_board(text_of(message, "by"), now)
             case Do.RELEASE:
@@ -177,11 +182,13 @@ class Desk:
         if do is Do.ANSWER:
             self._machine.refuse_button(whole_of(message, "choice"), now)
         if do is Do.RESUME or (do is Do.ANSWER and self._machine.snapshot(now).tool):
-            self._machine.refuse_unpowered()
+            self._machine.refuse_to_go_on()
         if do is Do.PAUSE:
             accepted = session.pause(now)
         elif do is Do.RESUME:
             accepted = session.resume(now)
+            if accepted:
+                self._machine.went_on(now)
         elif do is Do.CANCEL:
             accepted = session.cancel(now)
         elif do is Do.OFFSETS:

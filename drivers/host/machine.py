@@ -33,6 +33,8 @@ class Machine(Upkeep):
         session = self._refuse_start(run)
         self._account.begin(run, program, fields)
         self._guard.forgive()
+        self._vigil.begin(now)
+        self._power.begin_run()
         self._recorder.begin(run, session)
         try:
             if not session.start(program, now, run):
@@ -55,6 +57,7 @@ class Machine(Upkeep):
             raise HostError("host.not_connected", port=self._config.port)
         self._watching.refuse()
         self._power.refuse()
+        self._vigil.refuse()
         if self._debt.is_due:
             raise HostError("host.open_run", run=self._journal.last_run)
         if self._last.phase is not Phase.IDLE:
@@ -105,6 +108,8 @@ class Machine(Upkeep):
             raise HostError("host.look_first", machine=self._config.machine)
         if order.act is Act.HEAT:
             self._refuse_heat(order.heater, order.target)
+        if order.act is Act.RESUME and self.run:
+            self.refuse_to_go_on()
         try:
             self._watching.ours(now)
             code = self._session.act(order, self._config.reach(), now)
@@ -114,6 +119,8 @@ class Machine(Upkeep):
         if code:
             phase = str(self.snapshot(now).phase)
             raise HostError(code, word=order.act.value, phase=phase)
+        if order.act is Act.RESUME and self.run:
+            self.went_on(now)
         self.asking.note(order.act, by)
         log.info("%s: %s by %s", self._config.machine, order.to_json(), by[:MAX_TEXT])
         told = {**order.to_json(), "by": by[:MAX_TEXT]}
@@ -128,6 +135,17 @@ class Machine(Upkeep):
         last = replace(self._last, stopped=self._is_stopped)
         self._power.switch(on, by[:MAX_TEXT], last, now)
         self._tick_power(now)
+
+    def power_rest(self, by: str, seconds: float, below_c: float, now: float) -> None:
+        """Have the power go off once the machine has cooled; a run that begins comes first.
+
+        :raises HostError: `host.no_heartbeat` if there is nothing to switch, `host.busy` in a run.
+        """
+        if self.run:
+            raise HostError("host.busy", run=self.run)
+        self._power.rest_later(by[:MAX_TEXT], seconds, below_c, now)
+        if self._session is not None and self._last.phase is Phase.IDLE and self._last.connected:
+            self._send_switch_off(now)  # what is heated does not cool
 
     def refuse_button(self, choice: int, now: float) -> None:
         """Refuse a prompt's button whose command may not be sent now.
@@ -152,12 +170,27 @@ class Machine(Upkeep):
         if target > (hottest := self._config.hottest(heater)):
             raise HostError("host.too_hot", limit_c=hottest, heater=heater)
 
-    def refuse_unpowered(self) -> None:
-        """Refuse to go on while spindle, beam or heaters have no power.
+    def refuse_to_go_on(self) -> None:
+        """Refuse to go on without power, or while an input is not good.
 
-        :raises HostError: `host.no_power`.
+        :raises HostError: `host.no_power`, or `host.interlock`.
         """
         self._power.refuse()
+        self._vigil.refuse()
+
+    def went_on(self, now: float) -> None:
+        """Note that a person at the machine has had it go on."""
+        self._vigil.begin(now)
+
+    def present(self, by: str, now: float) -> None:
+        """Take a person's word that they are at the machine.
+
+        :raises HostError: `host.not_now` if nothing waits for it, or it comes too late.
+        """
+        if not self.run or not self._vigil.renew(now):
+            phase = self._vigil.withheld or str(self._last.phase)
+            raise HostError("host.not_now", word="present", phase=phase)
+        log.info("%s: %s is there", self._config.machine, by[:MAX_TEXT])
 
     def keep_heat(self, by: str, seconds: float, now: float) -> bool:
         """Let a person have heat on without a run; False if there is none to be switched off."""
@@ -194,4 +227,5 @@ class Machine(Upkeep):
             self._session.stop(now)
             self.tick(now)
         self.disconnect(now)
+        self._vigil.close()
         self._power.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from drivers.errors import HostError
 from drivers.host.config import HostConfig
 from drivers.plug import is_plug, parse_plug
-from drivers.plug_switch import PlugSwitch, PlugWord
+from drivers.plug_switch import PlugSaid, PlugSwitch, PlugWord
 
 HEARTBEAT = "heartbeat"  # the part of a plug that is renewed while the host lives
 CUTTING = ("spindle", "beam")  # what must not go on once nobody wants it
@@ -38,10 +38,17 @@ class Plugs:
         plugs = {part: parse_plug(spec) for part, spec in sorted(specs.items())}
         held = plugs.get(HEARTBEAT)
         switches = {
-            plug: PlugSwitch(plug, config.plug_logins.get(plug.door), holds=plug == held)
+            plug: PlugSwitch(
+                plug,
+                config.plug_logins.get(plug.door),
+                holds=plug == held,
+                broker=config.broker,
+            )
             for plug in plugs.values()
         }
         self._parts = {part: switches[plug] for part, plug in plugs.items()}
+        self._makers = {part: plug.maker.value for part, plug in plugs.items()}
+        self._wall = time.time() - time.monotonic()
         self._switches = tuple(switches.values())
         self._told: dict[str, PlugWord] = {}
 
@@ -54,6 +61,22 @@ class Plugs:
     def words(self) -> dict[str, str]:
         """How each part's plug stands."""
         return {part: switch.word.value for part, switch in self._parts.items()}
+
+    @property
+    def said(self) -> dict[str, dict[str, object]]:
+        """What each part's plug has said last, when, and what it measures."""
+        return {part: told(switch.said, self._wall) for part, switch in self._parts.items()}
+
+    def metered(self) -> tuple[str, str, float] | None:
+        """Return what the plug of the mains, or else of one part, has counted.
+
+        :returns: part, maker and count [Wh]; None if none of them counts.
+        """
+        for part in ("mains", *sorted(self._parts)):
+            switch = self._parts.get(part)
+            if switch is not None and switch.said.wh is not None:
+                return part, self._makers[part], switch.said.wh
+        return None
 
     def on(self) -> None:
         """Switch on what is not on already; a named person has asked."""
@@ -124,3 +147,18 @@ class Plugs:
             why = str(switch.trouble) if switch.trouble is not None else ""
             log.info("%s: the plug of %s: %s %s", self._machine, part, word, why)
             self._tell("plug", {"part": part, "word": word.value, "why": why})
+
+
+def told(said: PlugSaid, wall: float) -> dict[str, object]:
+    """Return what a plug said, as JSON values, by the clock on the wall.
+
+    :param wall: what to add to steady seconds [s].
+    """
+    if not said.raw:
+        return {}
+    return {
+        "raw": said.raw,
+        "at_us": 1_000_000 * round(said.at + wall),
+        "watts": None if said.watts is None else round(said.watts, 1),
+        "wh": None if said.wh is None else round(said.wh, 1),
+    }

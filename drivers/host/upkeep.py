@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from drivers.acts import CALMING
@@ -18,6 +18,7 @@ from drivers.host.power import Power
 from drivers.host.programs import StoredProgram
 from drivers.host.recording import Recorder
 from drivers.host.seam import MachineSession, OpenSession, Told
+from drivers.host.vigil import INTERLOCK, Vigil
 from drivers.host.watching import Watching
 from drivers.journal import Journal
 from drivers.session import Clock, Wait
@@ -70,8 +71,10 @@ class Upkeep:
         self._last = Snapshot(phase=Phase.CONNECTING)
         self._guard = Guard(config)
         self._power = Power(config, self._account.say)
+        self._vigil = Vigil(config)
         self._recorder = Recorder(config.machine, config.state_dir / "wire")
         self._look_at = 0.0  # until then `stream` is enough
+        self._clock = 0.0  # of the last `tick`
         self._is_only_streaming = False
         self._retry_at = 0.0
         self._retry_s = RETRY_FIRST_S
@@ -120,7 +123,7 @@ class Upkeep:
 
     def watch_deadline(self) -> float | None:
         """Return the part of `deadline` that stays as it is while `stream` says True [s]."""
-        times = [self._power.deadline()]
+        times = [self._power.deadline(), self._vigil.deadline(self._last.phase, self._clock)]
         if self._session is None:
             times.append(self._retry_at)
         else:
@@ -138,16 +141,22 @@ class Upkeep:
             run=self.run,
             power=self._power.is_on,
             plugs=self._power.plugs,
+            plugs_said=self._power.said,
+            power_off_s=self._power.off_in(now),
             stopped=self._is_stopped,
         )
         if self._is_stopped:
             state = replace(state, acts=tuple(act for act in state.acts if act in CALMING))
         state = self._guard.dressed(state, now)
+        vigil = self._vigil.dressed(now, is_running=bool(self.run))
+        state = replace(state, **vigil)  # type: ignore[arg-type]
         return self._watching.dress(state)
 
     def tick(self, now: float) -> None:
         """Move bytes and time, look at all that came of it; open the port if that is due."""
+        self._clock = now
         self._tick_power(now)
+        self._vigil.look(self._last, now, is_running=bool(self.run))
         if self._session is None:
             if now >= self._retry_at:
                 self._connect(now)
@@ -226,6 +235,7 @@ class Upkeep:
         self._feel(now)
         self._take_in_rest()
         self._supervise(now)
+        self._keep_vigil(now)
         self._recorder.tick(session, now, is_running=bool(self.run))
         self._look(now)
         if self._is_sent_away:
@@ -314,7 +324,7 @@ class Upkeep:
 
     def _tick_power(self, now: float) -> None:
         """Keep the power on; a run that loses it is ended in good order, not driven on."""
-        why = self._power.tick(self._last, now)
+        why = self._power.tick(self._last, now, is_running=bool(self.run))
         if not why or not self.run or self._session is None:
             return
         log.error("%s: run %s has lost its power: %s", self._config.machine, self.run, why)
@@ -340,16 +350,48 @@ class Upkeep:
             log.warning("%s: heat was on without a run and is switched off", self._config.machine)
             self._account.say("heat_off", {})
 
-    def _stop_for(self, alarm: HeatAlarm, now: float) -> None:
-        """Emergency stop because of a heater; first the wire, then the record."""
+    def _keep_vigil(self, now: float) -> None:
+        """Hold what runs, and darken it, while nobody is there or an input is not good."""
+        if not self.run:
+            self._vigil.end()
+            return
         assert self._session is not None
-        self._stopped_by = "heater-watch"
-        self._session.stop(now)
-        self._power.drop("heater", mains=True)  # its own switch may have failed
+        phase = self._last.phase
+        if self._vigil.is_overdue(phase, now):
+            self._stop_with("vigil", "machine.does_not_hold", {}, now)
+            return
+        why = self._vigil.judge(phase, now, has_power=self._power.is_on is not False)
+        if not why:
+            return
+        is_news = not self._vigil.withheld
+        self._vigil.hold(why, now)
+        if self._session.pause(now):
+            self.asking.note(Do.PAUSE, why)
+        if not is_news:
+            return
+        # After the bytes of the hold, which nothing may delay.
+        self._power.drop(why)
+        what = ", ".join(self._vigil.bad)[:MAX_TEXT] if why == INTERLOCK else ""
+        log.warning("%s: run %s is held: %s %s", self._config.machine, self.run, why, what)
+        fields = {"code": f"machine.held_{why}", "text": what}
+        self._account.fact("attention", fields, ends=False)
+
+    def _stop_for(self, alarm: HeatAlarm, now: float) -> None:
+        """Emergency stop because of a heater."""
         log.error("%s: stopped because of a heater: %s", self._config.machine, alarm)
+        # Its own switch may have failed.
+        self._stop_with("heater", alarm.code, alarm.fields(), now)
+
+    def _stop_with(self, by: str, code: str, more: Mapping[str, object], now: float) -> None:
+        """Emergency stop of our own; first the wire, then the record."""
+        assert self._session is not None
+        self._stopped_by = f"{by}-watch"
+        self._session.stop(now)
+        self._power.drop(by, mains=True)
         self._debt.owe()
-        fields: dict[str, object] = {"code": alarm.code, **alarm.fields()}
-        self._account.fact("failed", fields | self._account.end_fields(self._last), ends=True)
+        fields: dict[str, object] = {"code": code, **more}
+        fields |= self._account.end_fields(self._last) | self._power.energy()
+        self._account.fact("failed", fields, ends=True)
         self._last = self._session.snapshot(now)
         self._take_in_rest()
 
@@ -404,7 +446,7 @@ class Upkeep:
             fields["by"] = by
         if kind in ENDS:
             self.asking.forget()
-            fields |= self._account.end_fields(self._last)
+            fields |= self._account.end_fields(self._last) | self._power.energy()
         if kind in ("failed", "stopped"):
             self._power.drop(kind)
         elif kind in ENDS:

@@ -38,6 +38,8 @@ FAULTS = {
     "stuck-at-line": "the executed line after which its thermometer is stuck (Marlin)",
     "runaway-at-line": "the executed line after which its heater cannot be switched off (Marlin)",
     "limit-at-line": "the executed line after which a limit switch closes (Grbl)",
+    "door-at-line": "the executed line after which the safety door opens (Grbl)",
+    "door-for-s": "for how many seconds it then stands open; without: 5",
     "jam-at-line": "the line in which an axis does not arrive in time (FarmBot)",
     "unplug-at-line": "the executed line after which the port goes away",
     "hand-at-line": "the executed line after which a person heats the nozzle by hand (Marlin)",
@@ -109,6 +111,11 @@ class Faults:
 
     def outgoing(self, data: bytes) -> bytes:
         return self._spoil(data, self._chance["drop-out"], self._chance["corrupt-out"])
+
+    @property
+    def door_s(self) -> float:
+        """For how long the safety door stands open [s]."""
+        return float(self._number.get("door-for-s", 5))
 
     @property
     def alarm_at(self) -> float | None:

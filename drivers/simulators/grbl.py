@@ -40,6 +40,7 @@ class GrblSimulator(GrblSystem):
         self.mode = Mode.ALARM if self.settings[22] else Mode.NORMAL
         self._fresh()
         self._boots = True
+        self._is_door_open = False
 
     def _fresh(self) -> None:
         """What a reset of any sort makes of the parser and the line."""
@@ -107,6 +108,8 @@ class GrblSimulator(GrblSystem):
             return
         if "limit" in befalls:
             self._fail(1)
+        if "door" in befalls:
+            self._open_door()
 
     def _obey(self, text: str) -> Execution:
         if len(text) > self.longest:
@@ -194,6 +197,9 @@ class GrblSimulator(GrblSystem):
         return self.now if busy is None else max(busy, self.now)
 
     def _tick(self, timer: str) -> None:
+        if timer == "shut":
+            self._is_door_open = False
+            return
         assert timer == "overrides", timer
         for byte in sorted(self._override_flags):
             self._override(byte)
@@ -212,11 +218,20 @@ class GrblSimulator(GrblSystem):
         if self.settings[32] and is_lit and "keeps-beam" not in self.board.options:
             self._toggle_spindle()  # Grbl does it when the hold is complete
 
+    def _open_door(self) -> None:
+        """The door's own switch: motion ends and what turns or burns goes off."""
+        self._is_door_open = True
+        self.timers["shut"] = self.now + self.faults.door_s
+        self.record.add(self.now, "door", open=True)
+        self._hold(Mode.DOOR)
+
     def _cancel_jog(self) -> None:
         self._cancels_jog = True
         self.planner.hold(self.now)
 
     def _cycle_start(self) -> None:
+        if self._is_door_open:
+            return  # "can't resume until closed"
         if self.mode in (Mode.HOLD, Mode.DOOR) and self.planner.is_held:
             self.mode = Mode.NORMAL
             if self._is_spindle_held:
@@ -312,7 +327,9 @@ class GrblSimulator(GrblSystem):
         if self.mode is Mode.HOLD:
             return "Hold:0" if self.planner.is_held else "Hold:1"
         if self.mode is Mode.DOOR:
-            return "Door:0" if self.planner.is_held else "Door:2"
+            if not self.planner.is_held:
+                return "Door:2"
+            return "Door:1" if self._is_door_open else "Door:0"
         if self.mode is not Mode.NORMAL:
             return self.mode.value
         if self._is_jogging:
@@ -332,6 +349,8 @@ class GrblSimulator(GrblSystem):
         turns = self.modes.spindle != 5 and not self._is_spindle_held
         spindle = self.modes.speed if turns else 0.0
         parts.append(f"FS:{self.planner.speed(self.now) * 60:.0f},{spindle:.0f}")
+        if self._is_door_open:
+            parts.append("Pn:D")
         is_busy = state not in ("Idle", "Alarm", "Check", "Sleep")
         if self._wco_countdown > 0:
             self._wco_countdown -= 1

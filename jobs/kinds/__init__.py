@@ -10,6 +10,7 @@ from jobs.kinds.kinds import (
     MachineKind,
     Start,
     forbidden_commands,
+    has_beam,
     kind_named,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "MachineKind",
     "Start",
     "forbidden_commands",
+    "has_beam",
     "kind_named",
 ]

@@ -114,7 +114,6 @@ MILL: Final = MachineKind(
     findings=_EVERY | {FindingCode.SPINDLE_TOO_FAST, FindingCode.UNITS_MISSING},
     checklist=(Item.STOCK, Item.TOOL, Item.OFFSET, Item.EXTRACTION),
 )
-# Its interlocks and its fire watch are not asked about yet.
 LASER: Final = replace(
     MILL,
     name="laser",
@@ -158,6 +157,16 @@ def kind_named(name: str) -> MachineKind:
     if name not in KINDS:
         raise InvalidError("machine.unknown-kind", field="kind", name=name, known=", ".join(KINDS))
     return KINDS[name]
+
+
+def has_beam(kind: str) -> bool:
+    """Tell whether machines of a kind cut with light, for one that we do not know: no.
+
+    >>> has_beam("laser"), has_beam("band-saw")
+    (True, False)
+    """
+    known = KINDS.get(kind)
+    return known is not None and known.has_beam
 
 
 def forbidden_commands(kind: str, dialect: str, by_profile: Iterable[str]) -> tuple[str, ...]:

@@ -269,4 +269,7 @@ def _view(
         laser=live.laser,
         told=live.told,
         switching=Switching.from_json(machine.switching),
+        watch=live.watch,
+        plugs_said=live.plugs_said,
+        power_off_s=live.power_off_s,
     )

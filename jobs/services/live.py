@@ -25,6 +25,40 @@ class LivePrompt:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveWatch:
+    """Whether a beam may burn, as its host says.
+
+    :param every_s: how often somebody has to say that they are there; None: its host is older and
+        keeps no such clock.
+    :param left_s: time until the run is held unless they say so; None: nothing burns.
+    :param withheld: why the run was held: `presence` or `interlock`; "" if it was not.
+    :param interlocks: how each input stands: `good`, `open` or `unknown`.
+    """
+
+    every_s: float | None = None
+    left_s: float | None = None
+    withheld: str = ""
+    interlocks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LivePlug:
+    """What a plug said last.
+
+    :param raw: its own words, not to be trusted; `at_us`: when [µs since 1970, UTC].
+    :param watts: of what hangs on it; `wh`: by its own counter. None: it does not measure.
+    """
+
+    raw: str = ""
+    at_us: int = 0
+    watts: float | None = None
+    wh: float | None = None
+
+
+NO_WATCH = LiveWatch()
+
+
+@dataclass(frozen=True, slots=True)
 class LiveState:
     """What a machine host said last.
 
@@ -65,6 +99,9 @@ class LiveState:
     heat_kept_by: str = ""
     power: bool | None = None  # all that heartbeat and plugs hold is on; None: there is none
     plugs: Mapping[str, str] = field(default_factory=dict)  # how the plug of each part stands
+    plugs_said: Mapping[str, LivePlug] = field(default_factory=dict)
+    power_off_s: float | None = None  # until it goes off, if it has cooled
+    watch: LiveWatch = NO_WATCH
     controller: str = ""
     overrides: Mapping[str, int] = field(default_factory=dict)
     acts: tuple[str, ...] = ()

@@ -9,11 +9,19 @@ from dataclasses import dataclass, fields
 from typing import Final, NoReturn
 
 from drivers.errors import HostError
+from drivers.interlock import parse_interlock
 from drivers.plug import is_plug, parse_plug
 from jobs.domain.errors import InvalidError
 from jobs.domain.machine import SLUG, Control, MachineLimits
+from jobs.domain.switching import (
+    BOUNDS,
+    MOST_INTERLOCKS,
+    PLUGS,
+    UNSAID,
+    Switch,
+    Switching,
+)
 from jobs.domain.switching import KEYS as SWITCHES
-from jobs.domain.switching import PLUGS, UNSAID, Switch, Switching
 from jobs.kinds import kind_named
 
 _LINE: Final = re.compile(r"(?:gpio|file):/\S{1,190}|gpiochip:/\S{1,180}/\d{1,3}")
@@ -103,30 +111,66 @@ def parse_machine(values: Mapping[str, object]) -> MachineSpec:
 def _switching(values: Mapping[str, object], control: Control) -> Switching:
     given = {key: values[key] for key in SWITCHES if values.get(key, "") != ""}
     for key, word in given.items():
-        if key == "idle_heat_off_min":
+        if key in BOUNDS:
+            _bounded(word, key)
+        elif key == "idle_heat_off_min":
             _number(word, key)
+        elif key == "interlocks":
+            given[key] = _interlocks(values, control)
         elif key == "heartbeat":
             line = _text(values, key)
             if is_plug(line):
-                _plug(key, line, control)
+                _on_a_cable(control)
+                _plug(key, line, holds=True)
             elif not _LINE.fullmatch(line):
                 _bad(key, _LINES)
         elif key in PLUGS:
             switch = key.replace("_plug", "_switch")
             if given.get(switch) != Switch.PLUG.value:
                 _bad(switch, Switch.PLUG.value)  # an address that nothing hangs on is a mistake
-            _plug(key, _text(values, key), control)
+            if key != "mains_plug":
+                _on_a_cable(control)
+            _plug(key, _text(values, key))
         elif word not in set(Switch):
             _bad(key, ", ".join(Switch))
     return Switching.from_json(given)
 
 
-def _plug(key: str, address: str, control: Control) -> None:
-    # Who switches a plug is the machine's host, and only a machine on a cable has one.
+def _on_a_cable(control: Control) -> None:
+    """Refuse what only a machine's host can do, and only a machine on a cable has one.
+
+    The mains of any machine may hang on a plug: without a host the node itself switches that.
+    """
     if control is not Control.SERIAL:
         _bad("control", Control.SERIAL.value)
+
+
+def _bounded(value: object, key: str) -> None:
+    number = _number(value, key)
+    least, most = BOUNDS[key]
+    if number and not least <= number <= most:
+        _bad(key, f"{least:g}-{most:g}")
+
+
+def _interlocks(values: Mapping[str, object], control: Control) -> list[str]:
+    words = values["interlocks"]
+    if not isinstance(words, list | tuple) or len(words) > MOST_INTERLOCKS:
+        _bad("interlocks", f'["…", "…"], 0-{MOST_INTERLOCKS}')
+    if words:
+        _on_a_cable(control)
+    for word in words:
+        try:
+            parse_interlock(word if isinstance(word, str) else "")
+        except HostError as error:
+            _bad("interlocks", str(error.fields["example"]))
+    return [str(word) for word in words]
+
+
+def _plug(key: str, address: str, *, holds: bool = False) -> None:
     try:
-        parse_plug(address)
+        plug = parse_plug(address)
+        if holds and not plug.can_hold:
+            _bad(key, "shelly-gen1, shelly-mqtt, tasmota-mqtt")
     except HostError as error:
         raise InvalidError(
             f"machine.plug-{error.fields['reason']}",

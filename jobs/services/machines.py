@@ -17,6 +17,7 @@ from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.promise import Promise
 from jobs.domain.switching import Switching
+from jobs.kinds import has_beam
 from jobs.services.armings import withdraw_armings
 from jobs.services.board import read_board
 from jobs.services.claims import give_back
@@ -48,6 +49,8 @@ class HostNeed:
     heartbeat: str = ""
     plugs: Mapping[str, str] = field(default_factory=dict)
     idle_heat_off_s: float = 0.0  # 0: as the firmware profile says
+    presence_s: int = 0  # 0: nobody has to be there while it runs
+    interlocks: tuple[str, ...] = ()
 
 
 class Machines:
@@ -200,6 +203,8 @@ def _need(machine: Machine) -> HostNeed:
         heartbeat=switching.heartbeat,
         plugs=switching.plugs,
         idle_heat_off_s=60.0 * switching.idle_heat_off_min,
+        presence_s=round(switching.presence_s) if has_beam(machine.kind) else 0,
+        interlocks=switching.interlocks,
     )
 
 

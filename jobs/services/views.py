@@ -15,7 +15,7 @@ from jobs.domain.policy import Refusal
 from jobs.domain.preflight import Finding, Verdict
 from jobs.domain.priority import Part
 from jobs.domain.switching import UNSAID, Switching
-from jobs.services.live import LivePrompt, Temperature
+from jobs.services.live import NO_WATCH, LivePlug, LivePrompt, LiveWatch, Temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,9 @@ class MachineView:
     laser: bool | None = None
     told: Mapping[str, bool | float] = field(default_factory=dict)  # of its settings
     switching: Switching = UNSAID
+    watch: LiveWatch = NO_WATCH
+    plugs_said: Mapping[str, LivePlug] = field(default_factory=dict)
+    power_off_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,12 @@ int main(void) {
     request.num_lines = 1;
     values.bits = 1;
     values.mask = 1;
-    printf("%lx %lx\n", (long)GPIO_V2_GET_LINE_IOCTL, (long)GPIO_V2_LINE_SET_VALUES_IOCTL);
+    printf("%lx %lx %lx\n", (long)GPIO_V2_GET_LINE_IOCTL, (long)GPIO_V2_LINE_GET_VALUES_IOCTL,
+           (long)GPIO_V2_LINE_SET_VALUES_IOCTL);
     fflush(stdout);
+    write(1, &request, sizeof request);
+    strcpy(request.consumer, "fabnode interlock");
+    request.config.flags = GPIO_V2_LINE_FLAG_INPUT | GPIO_V2_LINE_FLAG_BIAS_PULL_UP;
     write(1, &request, sizeof request);
     write(1, &values, sizeof values);
     return 0;
@@ -41,8 +45,10 @@ def test_a_request_is_to_the_byte_what_the_kernels_header_makes_of_it(tmp_path):
     subprocess.run(["cc", "-o", tmp_path / "gpio", tmp_path / "gpio.c"], check=True)
     said = subprocess.run([tmp_path / "gpio"], check=True, capture_output=True).stdout
     numbers, _, structs = said.partition(b"\n")
-    assert numbers.decode() == f"{gpio.GET_LINE:x} {gpio.SET_VALUES:x}"
-    assert structs == gpio.line_request(17) + gpio.line_values(high=True)
+    known = (gpio.GET_LINE, gpio.GET_VALUES, gpio.SET_VALUES)
+    assert numbers.decode() == " ".join(f"{one:x}" for one in known)
+    requests = gpio.line_request(17) + gpio.input_request(17)
+    assert structs == requests + gpio.line_values(high=True)
 
 
 @pytest.mark.parametrize("place", ["/dev/null/17", "/nowhere/gpiochip0/4", "/dev/gpiochip0", "x"])

@@ -181,9 +181,9 @@ def test_hands_go_to_a_tool_only_while_its_plug_is_off(folder):
         lab.wait(30.0)
         assert lab.state.tool == 2
         with pytest.raises(HostError, match=r"host\.no_power"):
-            lab.machine.refuse_unpowered()
+            lab.machine.refuse_to_go_on()
         powered(lab)
-        lab.machine.refuse_unpowered()
+        lab.machine.refuse_to_go_on()
         assert lab.state.tool == 2
         lab.machine.stop("otto", lab.now)
         lab.until(lambda: not spindle.is_on, 30.0)

@@ -105,6 +105,9 @@ class Lab:
         heartbeat: str = "",
         plugs: dict[str, str] | None = None,
         plug_logins: dict[str, Login] | None = None,
+        kind: str = "fdm",
+        presence_s: int = 0,
+        interlocks: tuple[str, ...] = (),
         **profile: object,
     ) -> None:
         self.now = 0.0
@@ -115,7 +118,9 @@ class Lab:
         self.events: list[dict[str, object]] = []
         self.config = HostConfig(
             machine="anna",
-            kind="fdm",
+            kind=kind,
+            presence_s=presence_s,
+            interlocks=interlocks,
             port="simulated",
             baud=self.board.board.baud,
             profile=replace(load_profile(name), **profile),  # type: ignore[arg-type]
