@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -34,6 +35,21 @@ class LabMode(StrEnum):
     UNSET = "unset"
     ONLY_ME = "only-me"  # hides booking
     SHARED_LAB = "shared-lab"
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """On what terms a person is here; by default without an end and with every machine.
+
+    :param ends_at: after it they begin nothing new.
+    :param machines: ids of those that they may use; None: no list is needed.
+    """
+
+    ends_at: datetime | None = None
+    sponsor_id: str | None = None
+    machines: frozenset[str] | None = None
+    is_minor: bool = False
+    has_consent: bool = True
 
 
 @dataclass(frozen=True, slots=True)

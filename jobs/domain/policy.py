@@ -36,6 +36,10 @@ class Reason(StrEnum):
     NEEDS_OTHERS = "needs-others"  # count, here
     CREDITS_SHORT = "credits-short"  # needed, balance
     NEEDS_APPROVAL = "needs-approval"  # hours
+    STAY_ENDS = "stay-ends"  # at
+    MACHINE_NOT_NAMED = "machine-not-named"
+    NO_CONSENT = "no-consent"
+    NEEDS_SUPERVISOR = "needs-supervisor"
     NO_FREE_SEAT = "no-free-seat"
     TRAINING_NOT_HELD = "training-not-held"
     OFFER_OVER = "offer-over"
@@ -114,6 +118,10 @@ class WayKind(StrEnum):
     CHECKLIST = "checklist"  # ref: its id, name: of the machine
     TOP_UP = "top-up"  # count: credits that are missing
     ASK_STAFF = "ask-staff"
+    PROLONG = "prolong"
+    NAME_MACHINE = "name-machine"
+    CONSENT = "consent"
+    SUPERVISOR = "supervisor"
 
 
 @dataclass(frozen=True, slots=True)

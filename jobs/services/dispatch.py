@@ -27,6 +27,7 @@ from jobs.services.armings import withdraw_armings
 from jobs.services.attempts import Attempts
 from jobs.services.board import needs_look
 from jobs.services.clock import is_trusted
+from jobs.services.footing import must_use, person_refusals
 from jobs.services.logbook import Happening, write
 from jobs.services.modules import is_on
 from jobs.services.planned import program_path
@@ -85,11 +86,12 @@ class Dispatch:
 
     def arm(self, actor: Actor, slug: str, now: datetime) -> ArmingView:
         """Take a person's word, given at the machine, that it is clear: good for one start."""
-        _must_be(actor, Role.MEMBER)
         with self._workshop.database.write() as session:
             machine = _machine(session, slug)
+            must_use(session, actor, machine)
             standing = standing_of(session, self._workshop, machine, now)
-            _refuse(_arming_refusals(standing))
+            person = person_refusals(session, actor, machine, now)
+            _refuse([*person, *_arming_refusals(standing)])
             arming = self._take_word(session, actor, machine, now)
         log.info("%s: armed by %s", slug, actor.person_id)
         self._workshop.live.touch()
@@ -112,9 +114,10 @@ class Dispatch:
 
     def keep_heat(self, actor: Actor, slug: str, minutes: int, now: datetime) -> None:
         """Have heat stay on without a run for a while; the machine's page names the person."""
-        _must_be(actor, Role.MEMBER)
         with self._workshop.database.read() as session:
-            _machine(session, slug)
+            machine = _machine(session, slug)
+            must_use(session, actor, machine)
+            _refuse(person_refusals(session, actor, machine, now))
         _demand(self._workshop.gateway.keep_heat(slug, actor.name, 60 * minutes), slug)
         with self._workshop.database.write() as session:
             machine = _machine(session, slug)
@@ -123,12 +126,13 @@ class Dispatch:
 
     def power(self, actor: Actor, slug: str, now: datetime, *, on: bool) -> None:
         """Begin or end the heartbeat that holds a machine's relay; the person stands beside it."""
-        _must_be(actor, Role.MEMBER)
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
+            must_use(session, actor, machine)
             if on:
                 # Its owner's fingers may be in it; to let it drop is anybody's right.
-                _refuse(steering_refusals(session, actor, machine))
+                person = person_refusals(session, actor, machine, now)
+                _refuse([*person, *steering_refusals(session, actor, machine)])
         _demand(self._workshop.gateway.power(slug, actor.name, on=on), slug)
         if on:
             with self._workshop.database.write() as session:
@@ -138,8 +142,8 @@ class Dispatch:
 
     def disarm(self, actor: Actor, slug: str, now: datetime) -> None:
         """Take the word back."""
-        _must_be(actor, Role.MEMBER)
         with self._workshop.database.write() as session:
+            must_use(session, actor, _machine(session, slug))
             withdraw_armings(session, slug, now)
         self._workshop.live.touch()
 
@@ -224,9 +228,11 @@ class Dispatch:
 
         That restarts most boards; the machine still has to be armed before anything starts.
         """
-        _must_be(actor, Role.MEMBER)
         with self._workshop.database.read() as session:
-            standing = standing_of(session, self._workshop, _machine(session, slug), now)
+            machine = _machine(session, slug)
+            must_use(session, actor, machine)
+            _refuse(person_refusals(session, actor, machine, now))
+            standing = standing_of(session, self._workshop, machine, now)
         # A board that came back by itself reads otherwise than one that is still halted.
         if not needs_look(self._workshop.live.get(slug)):
             fields = {"state": standing.state.value, "wanted": MachineState.ERROR.value}
@@ -355,9 +361,9 @@ class Dispatch:
 
         :raises RefusedError: with every reason at once.
         """
-        _must_be(actor, Role.MEMBER)
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
+            must_use(session, actor, machine)
             live = self._workshop.live.get(slug)
             found = motion_refusals(session, actor, machine, live, now)
             if not found and run_owner(session, machine) is not None:

@@ -15,13 +15,13 @@ from drivers.acts import CALMING, OVERRIDES, Act, Order
 from drivers.errors import WireError
 from jobs.domain.errors import (
     InvalidError,
-    NotAllowedError,
     NotFoundError,
     RefusedError,
     UnavailableError,
 )
-from jobs.domain.people import Actor, Role
+from jobs.domain.people import Actor
 from jobs.domain.policy import Reason, Refusal
+from jobs.services.footing import must_use
 from jobs.services.live import LiveState
 from jobs.services.presence import (
     motion_refusals,
@@ -118,10 +118,9 @@ class Hand:
         :raises RefusedError: with every reason at once.
         :raises UnavailableError: with the machine's own code, if it cannot be done now.
         """
-        if not actor.is_at_least(Role.MEMBER):
-            raise NotAllowedError("person.not-allowed", needed=Role.MEMBER.value)
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
+            must_use(session, actor, machine)
             live = self._workshop.live.get(slug)
             found = _refusals(session, actor, machine, live, order.act, now)
             owner = run_owner(session, machine)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from jobs.domain.attending import HouseTimes
 from jobs.services.clock import is_trusted
+from jobs.store.persons import Standing
 from jobs.store.tables import Person, Setting
 from jobs.store.visits import HouseVisit
 
@@ -75,19 +76,26 @@ def times_of(session: Session) -> HouseTimes:
     return HouseTimes() if row is None else HouseTimes.from_json(json.loads(row.value))
 
 
-def stays() -> Select[HouseVisit, str, str]:
-    """Return the query of stays with their person's and their host's names, by name."""
+def stays() -> Select[HouseVisit, str, str, bool]:
+    """Return the query of stays with their person's and host's names, and minors, by name."""
     host = aliased(Person)
     return (
-        select(HouseVisit, func.coalesce(Person.name, ""), func.coalesce(host.name, ""))
+        select(
+            HouseVisit,
+            # A minor's own name: who reads it here must find them in a fire.
+            func.coalesce(func.nullif(Standing.full_name, ""), Person.name, ""),
+            func.coalesce(host.name, ""),
+            func.coalesce(Standing.is_minor, False),
+        )
         .outerjoin(Person, Person.id == HouseVisit.person_id)
         .outerjoin(host, host.id == HouseVisit.host_id)
+        .outerjoin(Standing, Standing.person_id == HouseVisit.person_id)
         .order_by(func.lower(func.coalesce(Person.name, HouseVisit.visitor)), HouseVisit.id)
         .limit(_MOST)
     )
 
 
-def seen(rows: Iterable[Row[HouseVisit, str, str]]) -> Sequence[Present]:
+def seen(rows: Iterable[Row[HouseVisit, str, str, bool]]) -> Sequence[Present]:
     """Return stays as people see them."""
     return [
         Present(
@@ -96,9 +104,9 @@ def seen(rows: Iterable[Row[HouseVisit, str, str]]) -> Sequence[Present]:
             name=name or row.visitor,
             since=row.in_at,
             ends_at=row.ends_at,
-            is_minor=row.is_minor,
+            is_minor=row.is_minor or is_minor,
             host_id=row.host_id or "",
             host=host,
         )
-        for row, name, host in rows
+        for row, name, host, is_minor in rows
     ]

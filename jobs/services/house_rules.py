@@ -22,6 +22,7 @@ from jobs.domain.rules import Act, Facts, OwnBooking, Values, refusals_of
 from jobs.domain.rules.times import LOOK_AHEAD_DAYS, local_date, local_week
 from jobs.domain.rules.values import DEFAULTS, LAB, Level, Scope, resolved
 from jobs.services.claims import conflicts
+from jobs.services.footing import with_footing
 from jobs.services.house_attendance import buddies
 from jobs.services.lab import mode_of
 from jobs.services.qualifying import free_trainings, qualified_until
@@ -127,6 +128,7 @@ def booking_facts(
     if any(values.value(key) is not None for key in _QUOTAS):
         own = _own(session, workshop, asker.person_id, interval, now, moved_id)
         facts = replace(facts, own=own)
+    facts = with_footing(session, facts, asker.person_id, machine)
     if values.qualification_needed:
         facts = with_qualification(session, facts, asker.person_id, machine)
     return facts
@@ -162,6 +164,7 @@ def start_refusals(
         facts = replace(facts, people_here=people_here(session, now))
     if values.holidays is not None and values.opening_binds_starts:
         facts = replace(facts, holidays=holidays_of(session, values.holidays))
+    facts = with_footing(session, facts, job.person_id, machine)
     if values.qualification_needed:
         facts = with_qualification(session, facts, job.person_id, machine)
     return refusals_of(facts, values)

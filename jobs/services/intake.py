@@ -11,13 +11,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from jobs.designs.library import StoredFile
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
 from jobs.domain.job import InputKind, JobState
 from jobs.domain.machine import Control
 from jobs.domain.people import Actor, Role
+from jobs.domain.policy import Reason, Refusal
 from jobs.domain.preflight import Finding, FindingCode, Severity
 from jobs.kinds import KINDS, kind_named
 from jobs.services.asking import AskWish
+from jobs.services.footing import footing_of, must_use
 from jobs.services.sniff import Sniffed, sniff
 from jobs.services.steps import begin_steps
 from jobs.services.turns import take_turn
@@ -54,7 +56,8 @@ class Intake:
         :raises InvalidError: `upload.too-large`, `upload.empty`, `upload.not-understood`, or
             about the field that is wrong.
         """
-        _may_submit(actor)
+        with self._workshop.database.read() as session:
+            _may_submit(session, actor, now)
         _check_recipe(recipe)
         _check_purpose(purpose)
         if ask is not None:
@@ -90,7 +93,8 @@ class Intake:
 
         :param path: in the design; None takes the first that can be made.
         """
-        _may_submit(actor)
+        with self._workshop.database.read() as session:
+            _may_submit(session, actor, now)
         _check_recipe(recipe)
         _check_purpose(purpose)
         if ask is not None:
@@ -227,9 +231,14 @@ def _check_purpose(purpose: str) -> None:
         raise InvalidError("job.purpose", field="purpose", known=", ".join(PURPOSES))
 
 
-def _may_submit(actor: Actor) -> None:
-    if not actor.person_id or not actor.is_at_least(Role.MEMBER):
+def _may_submit(session: Session, actor: Actor, now: datetime) -> None:
+    """Refuse guests for whom no machine is named, and whose days in the house are over."""
+    if not actor.person_id:
         raise NotAllowedError("person.not-allowed", needed=Role.MEMBER.value)
+    must_use(session, actor)
+    ends_at = footing_of(session, actor.person_id).ends_at
+    if ends_at is not None and now >= ends_at:
+        raise RefusedError([Refusal(Reason.STAY_ENDS, {"at": ends_at.isoformat()})])
 
 
 def _clean(text: str) -> str:

@@ -16,6 +16,7 @@ from jobs.domain.machine import Control, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services.board import needs_look
+from jobs.services.footing import may_use, person_refusals
 from jobs.services.live import LiveState
 from jobs.store.tables import Allocation, Attempt, Job, Machine
 
@@ -62,8 +63,9 @@ def motion_refusals(
     elif live.in_use:
         # Somebody's fingers may be in it.
         found.append(Refusal(Reason.IN_USE_BY_HAND, {"why": live.in_use}))
-    if not actor.is_at_least(Role.MEMBER):
+    if not may_use(session, actor, machine):
         found.append(Refusal(Reason.ROLE_TOO_LOW, {"needed": Role.MEMBER.value}))
+    found += person_refusals(session, actor, machine, now)
     owner = run_owner(session, machine)
     if owner is not None and owner[1] != actor.person_id:
         # Not even an operator moves a machine under another person's part: they cancel first.

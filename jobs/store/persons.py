@@ -15,6 +15,8 @@ class Standing(Base):
     """On what terms a person is here; who has no row is here without an end.
 
     :param is_minor: kept instead of a birth date, with `ends_at`: when somebody looks again.
+    :param full_name: of a minor: `Person.name` is then another that stands on every page, display
+        and record, and only staff and they themselves read this one.
     :param named_only: they use only the machines of `person_machine`.
     :param consent_at: when staff saw the guardian's consent.
     :param applied_at: they asked to be let in, and nobody has decided.
@@ -26,6 +28,7 @@ class Standing(Base):
     ends_at: Mapped[datetime | None] = mapped_column(Instant, index=True)
     is_minor: Mapped[bool] = mapped_column(default=False)
     named_only: Mapped[bool] = mapped_column(default=False)
+    full_name: Mapped[str] = mapped_column(String(120), default="")
     guardian: Mapped[str] = mapped_column(String(120), default="")
     guardian_reach: Mapped[str] = mapped_column(String(120), default="")
     consent_at: Mapped[datetime | None] = mapped_column(Instant)

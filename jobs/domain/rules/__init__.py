@@ -29,6 +29,10 @@ RULES: Final[Sequence[Rule]] = (
     Rule(Reason.BOOKING_HIDDEN, machines.booking_hidden, BOOKING),
     Rule(Reason.MACHINE_RETIRED, machines.machine_retired, BOOKING),
     Rule(Reason.ROLE_TOO_LOW, persons.role_too_low, BOOKING),
+    Rule(Reason.STAY_ENDS, persons.stay_ends, EITHER, of_time=True),
+    Rule(Reason.MACHINE_NOT_NAMED, persons.machine_not_named, EITHER),
+    Rule(Reason.NO_CONSENT, persons.no_consent, EITHER),
+    Rule(Reason.NEEDS_SUPERVISOR, persons.needs_supervisor, STARTING),
     Rule(Reason.NOT_QUALIFIED, persons.not_qualified, EITHER, ("qualification_needed",)),
     Rule(Reason.QUALIFICATION_ENDS, persons.qualification_ends, EITHER, ("qualification_needed",)),
     Rule(Reason.IN_THE_PAST, lengths.in_the_past, BOOKING, of_time=True),
@@ -65,6 +69,18 @@ RULES: Final[Sequence[Rule]] = (
     ),
 )
 
+# What is asked of whoever uses a machine in any way, also by hand.
+_OF_PERSON: Final = tuple(
+    rule
+    for rule in RULES
+    if rule.judge
+    in (
+        persons.stay_ends,
+        persons.machine_not_named,
+        persons.no_consent,
+        persons.needs_supervisor,
+    )
+)
 _TIMELY: Final = tuple(rule for rule in RULES if rule.of_time)
 
 Peer = tuple[Facts, Values]  # the same wish on another machine
@@ -114,6 +130,11 @@ def passes(facts: Facts, values: Values) -> bool:
     That staff must approve it does not count: it may be asked for.
     """
     return all(reason is Reason.NEEDS_APPROVAL for reason in _reasons(facts, values))
+
+
+def use_refusals(facts: Facts, values: Values) -> list[Refusal]:
+    """Return what speaks against a person's using a machine at all, whatever they do with it."""
+    return list(_judged(facts, values, _OF_PERSON))
 
 
 def next_start(facts: Facts, values: Values) -> Interval | None:

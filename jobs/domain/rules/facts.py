@@ -52,6 +52,9 @@ class Facts:
     :param qualified_until: `FOR_EVER` without an expiry; None: not qualified.
     :param holidays: the public holidays, by local day.
     :param credits: of the person; None where the lab keeps no accounts.
+    :param stay_ends: when the person's time in the house is over; None: it has no end.
+    :param named: whether the machine is on the person's list; None: they need none.
+    :param is_supervised: a trainer or operator, or who vouches for them, is in the house now.
     :param moved: the interval that a booking has now and is to leave.
     """
 
@@ -76,6 +79,11 @@ class Facts:
     people_here: int = 0
     credits: int | None = None
     moved: Interval | None = None
+    stay_ends: datetime | None = None
+    named: bool | None = None
+    is_minor: bool = False
+    has_consent: bool = True
+    is_supervised: bool = False
 
     @property
     def interval(self) -> Interval:

@@ -9,7 +9,7 @@ from typing import Final
 
 from jobs.domain.people import Role, is_at_least
 from jobs.domain.policy import Reason, Refusal, Way, WayKind
-from jobs.domain.rules.facts import Facts
+from jobs.domain.rules.facts import Act, Facts
 from jobs.domain.rules.times import shorter
 from jobs.domain.rules.values import Values
 
@@ -17,9 +17,9 @@ _HOUR: Final = timedelta(hours=1)
 
 
 def role_too_low(facts: Facts, values: Values) -> Iterator[Refusal]:
-    """Guests look; members use."""
+    """Guests look; members use, and guests for a while what is named for them."""
     del values
-    if not is_at_least(facts.role, Role.MEMBER):
+    if not is_at_least(facts.role, Role.MEMBER) and not facts.named:
         yield Refusal(Reason.ROLE_TOO_LOW, {"needed": Role.MEMBER.value}, overridable=True)
 
 
@@ -44,6 +44,45 @@ def qualification_ends(facts: Facts, values: Values) -> Iterator[Refusal]:
         overridable=True,
         ways=tuple(ways),
     )
+
+
+def stay_ends(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Nothing new after a person's last day; what has begun goes on."""
+    ends = facts.stay_ends
+    if ends is None:
+        return
+    if facts.act is Act.BOOK and facts.end > ends:
+        ways = list(shorter(facts, values, ends))
+        start = ends - facts.length
+        if facts.now <= start < facts.start:
+            ways.insert(0, Way(WayKind.EARLIER, start, ends))
+    elif facts.act is Act.START and facts.start >= ends:
+        ways = []
+    else:
+        return
+    ways.append(Way(WayKind.PROLONG))
+    yield Refusal(Reason.STAY_ENDS, {"at": ends.isoformat()}, ways=tuple(ways))
+
+
+def machine_not_named(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Guests and minors use the machines that somebody named for them."""
+    del values
+    if facts.named is False and is_at_least(facts.role, Role.MEMBER):
+        yield Refusal(Reason.MACHINE_NOT_NAMED, ways=(Way(WayKind.NAME_MACHINE),))
+
+
+def no_consent(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """A minor's guardian has agreed, and staff have seen it."""
+    del values
+    if facts.is_minor and not facts.has_consent:
+        yield Refusal(Reason.NO_CONSENT, ways=(Way(WayKind.CONSENT),))
+
+
+def needs_supervisor(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """A minor works beside somebody who answers for them."""
+    del values
+    if facts.is_minor and not facts.is_supervised:
+        yield Refusal(Reason.NEEDS_SUPERVISOR, ways=(Way(WayKind.SUPERVISOR),))
 
 
 def needs_others(facts: Facts, values: Values) -> Iterator[Refusal]:

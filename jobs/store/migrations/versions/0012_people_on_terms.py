@@ -122,6 +122,7 @@ def upgrade() -> None:
         sa.Column("ends_at", sa.BigInteger(), nullable=True),
         sa.Column("is_minor", sa.Boolean(), nullable=False),
         sa.Column("named_only", sa.Boolean(), nullable=False),
+        sa.Column("full_name", sa.String(length=120), nullable=False),
         sa.Column("guardian", sa.String(length=120), nullable=False),
         sa.Column("guardian_reach", sa.String(length=120), nullable=False),
         sa.Column("consent_at", sa.BigInteger(), nullable=True),

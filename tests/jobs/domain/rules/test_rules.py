@@ -53,6 +53,14 @@ def taken_way(way: Way, facts: Facts) -> Facts | None:
         case WayKind.TOP_UP:
             assert facts.credits is not None
             return replace(facts, credits=facts.credits + way.count)
+        case WayKind.PROLONG:
+            return replace(facts, stay_ends=None)
+        case WayKind.NAME_MACHINE:
+            return replace(facts, named=True)
+        case WayKind.CONSENT:
+            return replace(facts, has_consent=True)
+        case WayKind.SUPERVISOR:
+            return replace(facts, is_supervised=True)
         case WayKind.ASK_STAFF | WayKind.OTHER_MACHINE:
             return None
         case _:

@@ -107,6 +107,11 @@ def wishes(draw: st.DrawFn) -> tuple[Facts, Values]:
         people_here=draw(st.integers(0, 3)),
         credits=draw(st.sampled_from((None, -1, 0, 2, 50))),
         moved=draw(st.sampled_from((None, Interval(start, start + length)))),
+        stay_ends=draw(st.sampled_from((None, None, start + HOUR, now + DAY, now))),
+        named=draw(st.sampled_from((None, None, True, False))),
+        is_minor=draw(st.booleans()),
+        has_consent=draw(st.booleans()),
+        is_supervised=draw(st.booleans()),
     )
     shortest = draw(st.sampled_from((10, 30)))
     limits = st.sampled_from((None, 60, 120, 480, 1440))
