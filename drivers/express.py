@@ -10,8 +10,10 @@ the next piece. What it means for the engine's memory is made good later, for al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
+STEPS = 120  # answers that are looked ahead, at most
 _OKS_MAX = 16  # answers in one piece that are looked for
 #: What may be heard, and what it says: so many answers, and the beginning of one more.
 _ANSWERS = {
@@ -129,19 +131,18 @@ class Lane:
     def _work_out(self, moves: Sequence[Move], owed: int, room: int, lines_max: int) -> None:
         """Find what each answer brings; no more than is certain."""
         room -= sum(move.size for move in moves[:owed])
-        at = owed
-        for answered in moves:
-            room += answered.size
+        at, count = owed, len(moves)
+        for size, place, _ in islice(moves, STEPS):
+            room += size
             owed -= 1
-            out: list[bytes] = []
-            while at < len(moves) and owed < lines_max and (moves[at].size <= room or not owed):
-                size, _, wire = moves[at]
-                out.append(wire)
-                room -= size
+            out = b""
+            while at < count and owed < lines_max and (moves[at][0] <= room or not owed):
+                out += moves[at][2]
+                room -= moves[at][0]
                 owed += 1
                 at += 1
-            if at == len(moves):
+            if at == count:
                 break  # nobody knows whether a line behind them would go, too
-            self._outs.append(b"".join(out))
+            self._outs.append(out)
             self._owed.append(owed)
-            self.reach.append((answered.place + 1, moves[at - 1].place + 1))
+            self.reach.append((place + 1, moves[at - 1][1] + 1))

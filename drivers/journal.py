@@ -22,7 +22,7 @@ from pathlib import Path
 
 from drivers.disk import Disk, RealDisk
 from drivers.errors import WireError
-from drivers.mark import MAX_RUN_BYTES, SIZE, Mark, Progress, Word
+from drivers.mark import MAX_RUN_BYTES, SIZE, Mark, Progress, Step, Word
 from drivers.wire import HostEvent, object_of, text_of, whole_of
 
 MAX_FACTS = 1000  # not acknowledged, of all runs
@@ -83,8 +83,9 @@ class Journal:
             turn, noted = self._mark.found()
             if turn >= self._turn and noted is not None:
                 self._turn, found = turn, noted
-        # How far the run is, by what the word of the mark says above its base.
-        self._steps: Sequence[Progress | None] = [found]
+        # How far the run is: as it was found, or the step that the word of the mark says.
+        self._found = found
+        self._steps: Sequence[Step] = []
         self._word: Word = [0] if self._mark is None else self._mark.word
         self._base = self._word[0]
         # What was read may be in memory only, left there by a process that was killed.
@@ -122,7 +123,10 @@ class Journal:
 
     @property
     def _noted(self) -> Progress | None:
-        return self._steps[self._word[0] - self._base]
+        if self._found is None or not self._steps:
+            return self._found
+        acked, sent, line, offset = self._steps[self._word[0] - self._base]
+        return Progress(self._found.run, acked, sent, self._found.total, line, offset)
 
     @property
     def is_full(self) -> bool:
@@ -150,7 +154,7 @@ class Journal:
             # A run that cannot be written down does not begin.
             del self._kept[kept:]
             self._open = None
-            self._steps, self._base = [before], self._word[0]
+            self._found, self._steps = before, []
             raise
         return fact
 
@@ -173,16 +177,17 @@ class Journal:
 
     def advance(self, progress: Progress) -> None:
         """Note how far the open run has come; survives SIGKILL from here on."""
-        if self.expect([progress]) is None:
+        run, acked, sent, total, line, offset = progress
+        if self.expect(run, total, [(acked, sent, line, offset)]) is None:
             self._turn += 1
             self._write_slot(progress)
-            self._steps = [progress]
+            self._found = progress
             self._dirty = True
 
-    def expect(self, steps: Sequence[Progress]) -> tuple[Word, int] | None:
+    def expect(self, run: str, total: int, steps: Sequence[Step]) -> tuple[Word, int] | None:
         """Note the first of *steps*, and have the others at hand, until anything is noted anew.
 
-        :param steps: at most `drivers.mark.ROWS`.
+        :param steps: of the open run, at most `drivers.mark.ROWS`.
         :returns: a word and a base: base + n, stored in its first place, notes the nth of them,
             which survives SIGKILL from there on. None, and nothing is noted, if each note needs
             the disk here.
@@ -190,7 +195,8 @@ class Journal:
         if self._mark is None:
             return None
         self._turn += 1
-        self._base, self._steps = self._mark.expect(self._turn, steps), steps
+        self._base = self._mark.expect(self._turn, run, total, steps)
+        self._found, self._steps = Progress(run, total=total), steps
         self._dirty = True
         return self._word, self._base
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 MAX_RUN_BYTES = 64  # of a run's name, UTF-8
@@ -52,6 +53,10 @@ class Progress(NamedTuple):
     offset_bytes: int = 0
 
 
+#: Of a `Progress`: acked, sent, source_line and offset_bytes.
+Step = tuple[int, int, int, int]
+
+
 class Mark:
     """The note of one machine.
 
@@ -78,20 +83,15 @@ class Mark:
         name = run[:length].decode(errors="replace")
         return turn, Progress(name, acked, sent, total, line, offset)
 
-    def expect(self, turn: int, steps: Sequence[Progress]) -> int:
+    def expect(self, turn: int, run: str, total: int, steps: Sequence[Step]) -> int:
         """Note the first of *steps*; the number returned, and n, stored in `word` notes the nth.
 
         :param turn: greater than any before.
-        :param steps: of one run, at most `ROWS`.
+        :param steps: at most `ROWS`.
         """
-        run, *_, total, _, _ = steps[0]
-        name = run.encode()
-        body = b"".join(
-            [
-                _HEAD.pack(self._owner, turn, len(name), name, total, len(steps)),
-                *[_ROW.pack(step[1], step[2], step[4], step[5]) for step in steps],
-            ]
-        )
+        name, rows = run.encode(), len(steps)
+        body = _HEAD.pack(self._owner, turn, len(name), name, total, rows)
+        body += struct.pack(f"<{rows * 'IIIQ'}", *chain.from_iterable(steps))
         body += _crc(body)
         self._table(turn)[: len(body)] = body
         base = turn << _ROW_BITS

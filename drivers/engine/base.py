@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
@@ -126,12 +127,22 @@ class StreamEngine(Cursor, ABC):
         self._heard_at, self._partial = heard[-1].at, lane.tail
         if not lane.answers:
             return
+        self._count_lane(lane, heard)
         self._acked, self._cursor = lane.acked, lane.sent
         self._stretch = max(_STRETCH, min(2 * lane.answers, AHEAD))
         moves = [self._ahead.popleft() for _ in range(lane.gone)]
         for line in moves:
             self._note_taken(line)
         self._landed(lane, heard, moves)
+
+    def _count_lane(self, lane: Lane, heard: list[Heard]) -> None:
+        """Count lines a second as at each answer."""
+        answers = 0
+        for wake in heard:
+            answers += wake.answers
+            if wake.answers and wake.at >= self._count_at:
+                self._acked = lane.reach[answers][0]
+                self._count_rate(wake.at)
 
     def _landed(self, lane: Lane, heard: list[Heard], moves: list[Line]) -> None:
         """Count what a lane has *heard*, and the *moves* that it has sent."""
@@ -150,7 +161,7 @@ class StreamEngine(Cursor, ABC):
 
     def _lane_until(self) -> float:
         """Return when a clock runs out [s]; that of the next answer only runs longer."""
-        return min(self._count_at, *self._timers.values())
+        return min(self._timers.values(), default=math.inf)
 
     def _ring_all(self, now: float) -> None:
         for name in [name for name, due in self._timers.items() if due <= now]:

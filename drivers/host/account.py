@@ -95,8 +95,10 @@ class Account:
         done = min(acked, self._total)
         if noted.total and (noted.acked, noted.sent) == (done, sent):
             return
+        line, offset = self.program.places(done, 1)[0]
+        progress = Progress(noted.run, done, sent, self._total, line, offset)
         try:
-            self._journal.advance(self._steps(self.program, noted.run, [(done, sent)])[0])
+            self._journal.advance(progress)
         except OSError:
             log.exception("%s: progress cannot be written", self._config.machine)
 
@@ -108,15 +110,10 @@ class Account:
         """
         if self.program is None or not self.run:
             return None
-        return self._journal.expect(self._steps(self.program, self.run, reach))
-
-    def _steps(
-        self, program: StoredProgram, run: str, reach: Sequence[tuple[int, int]]
-    ) -> list[Progress]:
-        first, last = reach[0][0], reach[-1][0]
-        places = program.places(first, last + 1 - first)
-        total = self._total
-        return [Progress(run, done, sent, total, *places[done - first]) for done, sent in reach]
+        first = reach[0][0]
+        places = self.program.places(first, reach[-1][0] + 1 - first)
+        steps = [(done, sent, *places[done - first]) for done, sent in reach]
+        return self._journal.expect(self.run, self._total, steps)
 
     def end_fields(self, last: Snapshot) -> dict[str, object]:
         """Return what every end of a run says; nothing outside a run.

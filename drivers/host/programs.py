@@ -10,7 +10,9 @@ import re
 import struct
 import time
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from drivers.errors import HostError
@@ -18,7 +20,7 @@ from drivers.gcode import ModalState
 
 MAX_STREAM_BYTES = 2 << 30  # offsets are uint32 with room to spare
 PAGE = 256  # numbers read at once: lines are asked for one after another
-PIECE_BYTES = 8192  # of the stream, read at once
+LINES, PIECE_BYTES = 128, 16_384  # of the stream, read at once, at most
 KEPT = 2  # programs: the one that runs and the one that comes next
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -69,20 +71,28 @@ class StoredProgram:
         self._index = _Numbers(index)
         self._offsets = _Numbers(offsets)  # where each line begins, and one past the last
         self._lines = lines
-        self._piece = b""  # of the stream, and where it begins
-        self._piece_at = 0
+        self._first = 0
+        self._read: list[bytes] = []  # lines from the first on
 
     def __len__(self) -> int:
         return self._lines
 
     def line(self, index: int) -> bytes:
         """Return a stream line, 0-based, without its newline."""
-        begin, end = self._offsets.at(index), self._offsets.at(index + 1)
-        at = begin - self._piece_at
-        if at < 0 or end - self._piece_at > len(self._piece):
-            self._piece = os.pread(self._stream, max(end - begin, PIECE_BYTES), begin)
-            self._piece_at, at = begin, 0
-        return self._piece[at : at + end - begin].rstrip(b"\r\n")
+        place = index - self._first
+        if not 0 <= place < len(self._read):
+            self._first, place = index, 0
+            self._read = self._lines_from(index)
+        return self._read[place]
+
+    def _lines_from(self, index: int) -> list[bytes]:
+        """Read some lines at once, for they are asked for one after another."""
+        offsets = self._offsets.some(index, LINES + 1)
+        begin = offsets[0]
+        last = max(1, bisect_right(offsets, begin + PIECE_BYTES) - 1)
+        data = os.pread(self._stream, offsets[last] - begin, begin)
+        cuts = pairwise(offsets[: last + 1])
+        return [data[low - begin : high - begin].rstrip(b"\r\n") for low, high in cuts]
 
     def source_line(self, index: int) -> int:
         """Return the 1-based line of the uploaded file that a stream line came from."""

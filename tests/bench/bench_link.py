@@ -28,6 +28,7 @@ SPEEDS = [Speed(baud, ms) for baud in (115_200, 250_000, 1_000_000) for ms in (1
 TEXT_BYTES = 39  # of a typical line on the wire, to choose how many to send
 REPEATS = 3  # of our own, whose median counts
 UNLIMITED_LINES = 30_000
+TURNS, TURN_S = 5, 3.0  # of each sender in turn, where processor time is compared
 
 Send = Callable[[Path, Path], dict[str, object]]
 
@@ -124,6 +125,29 @@ def unlimited() -> dict[str, object]:
     }
 
 
+def processor(speed: Speed) -> dict[str, object]:
+    """Compare what a line costs, each sender in turn: a busy machine is busy for all of them."""
+    lines = int(speed.limit(TEXT_BYTES) * TURN_S)
+    names = {
+        "bare loop": "bare_loop.py",
+        "fabnode": "fabnode_send.py",
+        "fabnode, machine host": "fabnode_host.py",
+    }
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(TURNS):
+        for name, file in names.items():
+            run = measure(speed, lines, script(Path(sys.executable), file, speed.baud))
+            times[name].append(float(str(run["processor_us_per_line"])))
+    bare = times["bare loop"]
+    return {
+        "processor_us_per_line": times,
+        "times_the_bare_loop": {
+            name: round(statistics.median(a / b for a, b in zip(each, bare, strict=True)), 2)
+            for name, each in times.items()
+        },
+    }
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Share of the cable's limit.")
     arguments.add_argument("--no-peers", action="store_true")
@@ -137,6 +161,8 @@ def main() -> None:
         name = f"{speed.baud} baud, {speed.latency_ms:g} ms"
         sys.stderr.write(f"  {name}\n")
         report[name] = one_speed(speed, given.seconds, with_peers=not given.no_peers)
+    if given.baud in (None, SPEEDS[0].baud):
+        report[f"processor, {SPEEDS[0].baud} baud"] = processor(SPEEDS[0])
     if not given.baud:
         report["no limit"] = unlimited()
     print(json.dumps(report, indent=2))

@@ -251,8 +251,8 @@ for count in range(1, 10**7):
 """
 ON_THE_LANE = """
 for first in range(1, 10**7, 60):
-    steps = [Progress("r1", n, n + 3, 10**7) for n in range(first, first + 60)]
-    word, base = journal.expect(steps)
+    steps = [(n, n + 3, n, n) for n in range(first, first + 60)]
+    word, base = journal.expect("r1", 10**7, steps)
     for n in range(60):
         word[0] = base + n
         print(first + n, flush=True)

@@ -89,8 +89,8 @@ class Story:
         """Note that some of the next answers came, as a session on its express lane does."""
         seen = self.truth.far.setdefault(run, [(0, -9.0)])
         first = seen[-1][0] + 1
-        steps = [Progress(run, first + n, first + n + 3, 10**6) for n in range(ahead + 2)]
-        if (place := self.journal.expect(steps)) is None:
+        steps = [(first + n, first + n + 3, n, n) for n in range(ahead + 2)]
+        if (place := self.journal.expect(run, 10**6, steps)) is None:
             assert not self.disk.has_lasting
             return
         word, base = place

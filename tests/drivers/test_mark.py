@@ -26,8 +26,12 @@ STEPS = st.lists(
 RUN = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=16)
 
 
-def progress(run, steps):
-    return [Progress(run, acked, sent, 2**31, line, at) for acked, sent, line, at in steps]
+TOTAL = 2**31
+
+
+def told(run, step):
+    acked, sent, line, at = step
+    return Progress(run, acked, sent, TOTAL, line, at)
 
 
 @given(run=RUN, tables=st.lists(STEPS, min_size=1, max_size=4), data=st.data())
@@ -35,13 +39,12 @@ def test_what_was_noted_last_is_found(run, tables, data):
     memory = memoryview(bytearray(SIZE))
     mark = Mark(memory, OWNER)
     assert mark.found() == (0, None)
-    for turn, table in enumerate(tables, 1):
-        steps = progress(run, table)
-        base = mark.expect(turn, steps)
-        assert Mark(memory, OWNER).found() == (turn, steps[0])
+    for turn, steps in enumerate(tables, 1):
+        base = mark.expect(turn, run, TOTAL, steps)
+        assert Mark(memory, OWNER).found() == (turn, told(run, steps[0]))
         step = data.draw(st.integers(0, len(steps) - 1))
         mark.word[0] = base + step
-        assert Mark(memory, OWNER).found() == (turn, steps[step])
+        assert Mark(memory, OWNER).found() == (turn, told(run, steps[step]))
     assert Mark(memory, b"someone.").found() == (0, None)
 
 
@@ -49,24 +52,22 @@ def test_what_was_noted_last_is_found(run, tables, data):
 def test_killed_in_the_middle_of_a_table_leaves_the_note_before(first, second, third, cut):
     memory = bytearray(SIZE)
     mark = Mark(memoryview(memory), OWNER)
-    mark.expect(1, progress("r1", first))
-    steps = progress("r1", second)
-    mark.word[0] = mark.expect(2, steps) + len(steps) - 1
+    mark.expect(1, "r1", TOTAL, first)
+    mark.word[0] = mark.expect(2, "r1", TOTAL, second) + len(second) - 1
     before = bytes(memory)
-    mark.expect(3, progress("r1", third))
+    mark.expect(3, "r1", TOTAL, third)
     written = int(cut * len(before))
     torn = before[:8] + bytes(memory)[8:written] + before[max(written, 8) :]
-    assert Mark(memoryview(bytearray(torn)), OWNER).found() == (2, steps[-1])
+    assert Mark(memoryview(bytearray(torn)), OWNER).found() == (2, told("r1", second[-1]))
 
 
 @given(steps=STEPS, at=st.integers(0, 150), bit=st.integers(0, 7))
 def test_a_bit_that_fell_over_notes_nothing_else(steps, at, bit):
     memory = bytearray(SIZE)
-    steps = progress("r1", steps)
-    Mark(memoryview(memory), OWNER).expect(1, steps)
+    Mark(memoryview(memory), OWNER).expect(1, "r1", TOTAL, steps)
     begin = memory.index(OWNER)
     memory[begin + at] ^= 1 << bit
-    assert Mark(memoryview(memory), OWNER).found() in ((0, None), (1, steps[0]))
+    assert Mark(memoryview(memory), OWNER).found() in ((0, None), (1, told("r1", steps[0])))
 
 
 @given(noise=st.binary(min_size=200, max_size=200), word=st.integers(0, 2**64 - 1))
