@@ -175,6 +175,7 @@ class Runtime:
         catalogue = Catalogue(self.config.language)
         self._timers.every(300.0, "day-sheet", lambda now: services.day_sheet.tick(now, catalogue))
         self._timers.every(30.0, "lapsing", services.lapsing.tick)
+        self._timers.every(600.0, "stays", services.standings.tick)
         self._timers.every(60.0, "house", services.visits.tick)
         delivering = Delivering(self.workshop, self.config.language)
         self._timers.every(10.0, "notices", delivering.tick)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +18,8 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+_CONSONANTS = "bdfghjklmnprstvz"
+_VOWELS = "aeiou"
 _RANK = {role: rank for rank, role in enumerate(Role)}
 
 
@@ -27,6 +30,29 @@ def is_at_least(role: Role, needed: Role) -> bool:
     (True, False)
     """
     return _RANK[role] >= _RANK[needed]
+
+
+class SignUp(StrEnum):
+    """Whether people may sign themselves up, as members."""
+
+    OFF = "off"
+    ASKED = "asked"  # staff let them in
+    OPEN = "open"
+
+
+def call_name(token: str) -> str:
+    """Return a short name that says nothing of who bears it, made from random text.
+
+    >>> call_name("a7Zq"), call_name("a7Zr") != call_name("a7Zq")
+    ('Dagevi', True)
+    """
+    number = int.from_bytes(hashlib.sha256(token.encode()).digest()[:8])
+    parts = []
+    for _ in range(3):
+        number, first = divmod(number, len(_CONSONANTS))
+        number, second = divmod(number, len(_VOWELS))
+        parts.append(_CONSONANTS[first] + _VOWELS[second])
+    return "".join(parts).title()
 
 
 class LabMode(StrEnum):

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
-from jobs.domain.people import Actor, Role
+from jobs.domain.people import Actor, Role, is_at_least
 from jobs.services import passwords
 from jobs.services.authority import (
     TURN,
@@ -31,9 +31,11 @@ from jobs.services.signing_in import SigningIn, fold_login, person_view
 from jobs.services.turns import take_turn
 from jobs.services.views import PersonView, SignInView
 from jobs.services.workshop import Workshop
+from jobs.store.persons import Standing
 from jobs.store.tables import Allocation, ApiKey, Person, PersonAlias, SignIn, SignInLink
 
 _LOGIN: Final = re.compile(r"[\w.@+-]{1,64}")
+_LONGEST_LOGIN: Final = 56  # of one that is made of a name: a number may follow
 _LONGEST_NAME: Final = 120
 _LONGEST_KEY_NAME: Final = 80
 
@@ -113,9 +115,11 @@ class People:
     ) -> PersonView:
         """Add a person.
 
+        :param login: "" takes one from the name: who has no phone and no password needs none.
         :param actor: None only for the first admin, while there is none.
         """
-        login, name = checked_login(login), checked_name(name)
+        name = checked_name(name)
+        login = checked_login(login) if login.strip() else ""
         if actor is not None:
             with self._database.read() as session:  # before the slow hash
                 may_give(session, actor, role)
@@ -136,6 +140,7 @@ class People:
                     may_give(session, actor, role)
                 elif role is not Role.ADMIN or admins(session):
                     raise NotAllowedError("person.not-allowed", needed=Role.ADMIN.value)
+                person.login = login or free_login(session, name)
                 session.add(person)
                 session.flush()
                 alias_of(session, person.id, self._workshop)
@@ -161,6 +166,13 @@ class People:
             found = session.scalar(select(Person).where(Person.login == fold_login(login)))
             return None if found is None else person_view(found)
 
+    def link_for(self, actor: Actor, person_id: str, now: datetime) -> str:
+        """Return the token of a one-time link that staff hand to a person below them."""
+        with self._database.write() as session:
+            if changeable(session, actor, person_id).disabled_at is not None:
+                raise InvalidError("person.locked-out")
+        return self.make_link(person_id, now)
+
     def set_role(self, actor: Actor, person_id: str, role: Role, now: datetime) -> PersonView:
         """Give a person another role; nobody gives, or takes away, more than they hold."""
         del now
@@ -169,6 +181,8 @@ class People:
             may_give(session, actor, role)
             if role is not Role.ADMIN:
                 keep_an_admin(session, person)
+            if is_at_least(role, Role.OPERATOR):
+                _must_be_without_terms(session, person_id)
             person.role = role.value
             return person_view(person)
 
@@ -287,6 +301,23 @@ class People:
                 .order_by(ApiKey.created_at.desc())
             )
             return [ApiKeyView(key.id, key.name, key.created_at, key.revoked_at) for key in rows]
+
+
+def _must_be_without_terms(session: Session, person_id: str) -> None:
+    """Refuse to make staff of who is here for a while, or of a minor."""
+    row = session.get(Standing, person_id)
+    if row is not None and (row.ends_at is not None or row.is_minor or row.named_only):
+        raise InvalidError("person.on-terms", field="role")
+
+
+def free_login(session: Session, name: str) -> str:
+    """Return a login made of a name that nobody has."""
+    plain = re.sub(r"[^\w.+-]+", "-", fold_login(name)).strip("-")[:_LONGEST_LOGIN] or "person"
+    taken = set(
+        session.scalars(select(Person.login).where(Person.login.startswith(plain, autoescape=True)))
+    )
+    tries = (plain, *(f"{plain}-{number}" for number in range(2, len(taken) + 3)))
+    return next(one for one in tries if one not in taken)
 
 
 def checked_login(login: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jobs.services.approvals import Approvals
 from jobs.services.asking import Asking
 from jobs.services.attendance import Attendance
+from jobs.services.badges import Badges
 from jobs.services.batches import Batches
 from jobs.services.being_there import BeingThere
 from jobs.services.bookings import Bookings
@@ -27,6 +28,7 @@ from jobs.services.history import History
 from jobs.services.house import House
 from jobs.services.house_visits import HouseVisits
 from jobs.services.importing import Importing
+from jobs.services.joining import Joining
 from jobs.services.lab import Lab
 from jobs.services.lab_sharing import LabSharing
 from jobs.services.lapsing import Lapsing
@@ -52,6 +54,7 @@ from jobs.services.repeating import Repeating
 from jobs.services.resuming import Resuming
 from jobs.services.runs import Runs
 from jobs.services.servicing import Servicing
+from jobs.services.standings import Standings
 from jobs.services.swapping import Swapping
 from jobs.services.sweep import Sweep
 from jobs.services.terms import TermsOf
@@ -82,6 +85,9 @@ class Services:
     faults: Faults
     checklists: Checklists
     people: People
+    standings: Standings
+    joining: Joining
+    badges: Badges
     lab: Lab
     machines: Machines
     loading: Loading
@@ -148,6 +154,9 @@ def build_services(workshop: Workshop) -> Services:
         faults=Faults(workshop),
         checklists=Checklists(workshop),
         people=People(workshop),
+        standings=Standings(workshop),
+        joining=Joining(workshop),
+        badges=Badges(workshop),
         lab=Lab(workshop),
         machines=Machines(workshop),
         loading=Loading(workshop),

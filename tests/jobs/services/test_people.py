@@ -85,7 +85,7 @@ def test_the_last_admin_stays(people: People, ana: PersonView, now: datetime) ->
     people.set_role(me, ana.id, Role.OPERATOR, now)
 
 
-@pytest.mark.parametrize("login", ["", " ", "a b", "a/b", "x" * 65, "é\u0301\n?"])
+@pytest.mark.parametrize("login", ["a b", "a/b", "x" * 65, "é\u0301\n?"])
 def test_a_login_is_one_plain_word(
     people: People, ana: PersonView, login: str, now: datetime
 ) -> None:
