@@ -25,7 +25,7 @@ PERSONS: Final = ("nobody", "gus", "mia", "max", "tina", "otto", "ada")
 KEYS: Final = ("key-mia", "key-ada")
 COLUMNS: Final = (*PERSONS, *KEYS)
 _STRENGTH: Final = "sfrnp0ix+"  # from shut to open
-_MOST_SAMPLES: Final = 4  # of one route's forms
+_MOST_SAMPLES: Final = 8  # of one route's forms
 _PROGRAM: Final = ("file", "x.gcode", b"G21\nG28\nM84\n; another\n")
 
 
