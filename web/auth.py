@@ -152,6 +152,10 @@ class Form:
         value = self._data.get(name)
         return value if isinstance(value, str) else ""
 
+    def many(self, name: str) -> list[str]:
+        """Return every value of a field that may be sent more than once."""
+        return [one.strip() for one in self._data.getlist(name) if isinstance(one, str)]
+
     def texts(self) -> dict[str, str]:
         """Return every text field that is not empty, without the token."""
         return {

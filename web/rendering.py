@@ -147,8 +147,8 @@ class Sentences:
         """Return what holds in a sentence; its value as people say it."""
         if value is None:
             return self.text(f"rule.off.{spec.key}")
-        if spec.unit in (Unit.YES_NO, Unit.COVERS):
-            word = str(value) if spec.unit is Unit.COVERS else "yes" if value else "no"
+        if spec.unit in (Unit.YES_NO, Unit.COVERS, Unit.BINDS):
+            word = value if isinstance(value, str) else "yes" if value else "no"
             return self.text(f"rule.{word}.{spec.key}")
         return self.text(f"rule.is.{spec.key}", value=self.rule_value(spec, value))
 
@@ -164,8 +164,8 @@ class Sentences:
                 return self._days(days) if whole else self.duration(minutes * 60)
             case Unit.YES_NO:
                 return self.text("page.rules.yes" if value else "page.rules.no")
-            case Unit.COVERS:
-                return self.text(f"page.rules.covers-{value}")
+            case Unit.COVERS | Unit.BINDS:
+                return self.text(f"page.rules.{spec.unit.value}-{value}")
             case Unit.DAYS:
                 return self._days(int(value))
             case _:

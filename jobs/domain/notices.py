@@ -56,6 +56,7 @@ _TOPICS: Final[Mapping[str, Topic]] = {
     "address": Topic.BOOKINGS,
     "booking": Topic.BOOKINGS,
     "swap": Topic.BOOKINGS,
+    "training": Topic.BOOKINGS,
     "reminder": Topic.REMINDERS,
     "wait": Topic.FREED,
     "job": Topic.JOBS,

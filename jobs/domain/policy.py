@@ -27,6 +27,7 @@ class Reason(StrEnum):
     OUT_OF_SERVICE = "out-of-service"  # until
     NOT_QUALIFIED = "not-qualified"
     QUALIFICATION_ENDS = "qualification-ends"  # at
+    NOT_ACCEPTED = "not-accepted"  # sort, of
     DAY_QUOTA = "day-quota"  # day, used_min, quota_min
     WEEK_QUOTA = "week-quota"  # day, used_min, quota_min
     TOO_MANY_BOOKINGS = "too-many-bookings"  # count
@@ -42,6 +43,7 @@ class Reason(StrEnum):
     NEEDS_SUPERVISOR = "needs-supervisor"
     NO_FREE_SEAT = "no-free-seat"
     TRAINING_NOT_HELD = "training-not-held"
+    TRAINING_CONFLICT = "training-conflict"  # machine, from, to
     OFFER_OVER = "offer-over"
     WAITS_ALREADY = "waits-already"
     WAITS_TOO_OFTEN = "waits-too-often"  # count
@@ -116,6 +118,7 @@ class WayKind(StrEnum):
     LOAD = "load"  # name: of the material
     SAY_LOADED = "say-loaded"
     CHECKLIST = "checklist"  # ref: its id, name: of the machine
+    ACCEPT = "accept"  # ref: of its page, name: what it is for
     TOP_UP = "top-up"  # count: credits that are missing
     ASK_STAFF = "ask-staff"
     PROLONG = "prolong"

@@ -31,6 +31,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "old": ("setting-value",),
     "new": ("setting-value",),
     "listed": ("burn-list",),
+    "sort": ("instruction",),
 }
 _FIELD: Final = re.compile(r"(%\([a-z0-9_]+\)s|%%)")
 _ACCENTS: Final = str.maketrans("aceginorsuyzACEINOSUYZ", "áçéĝíñóŕšúýžÁÇÉÍÑÓŠÚÝŽ")

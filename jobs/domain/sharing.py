@@ -28,6 +28,7 @@ class HoldFor(StrEnum):
     OFFER = "offer"
     APPROVAL = "approval"  # until staff have decided
     PLAN = "plan"  # a job is planned to start then
+    TRAINING = "training"  # it is taught on then; the person is who teaches
 
 
 class OfferKind(StrEnum):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import AllocationKind, AllocationState, Interval, free_intervals
 from jobs.domain.people import Actor, Role
+from jobs.domain.sharing import HoldFor
 from jobs.services.views import AllocationView
 from jobs.store.sharing import Preference
 from jobs.store.tables import Allocation, Machine, Person
@@ -110,6 +111,8 @@ def _label(entry: Entry, viewer: Actor | None, is_mine: bool) -> str:
     row, name = entry.row, entry.name
     if viewer is None:
         return ""
+    if row.purpose == HoldFor.TRAINING:
+        return row.note  # announced to everybody
     if row.kind in _FOR_ALL or is_mine:
         return row.note or name
     if viewer.is_at_least(Role.OPERATOR):

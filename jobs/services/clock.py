@@ -79,6 +79,11 @@ def down_within(session: Session, start: datetime, end: datetime) -> timedelta:
     return sum((one.end - one.start for one in downs), timedelta())
 
 
+def is_over(session: Session, since: datetime, until: datetime, now: datetime) -> bool:
+    """Return whether a stretch of time has passed, the node's absence left out."""
+    return until + down_within(session, since, now) <= now
+
+
 class Clock:
     """Keeps the heartbeat, and takes a person's word for the clock."""
 

@@ -12,16 +12,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState
 from jobs.domain.errors import NotFoundError
+from jobs.domain.learning import SeatState
 from jobs.domain.people import Actor, Role
 from jobs.domain.sentences import Catalogue
+from jobs.domain.sharing import HoldFor
 from jobs.services import passwords
 from jobs.services.calendars import allocation_view, rows_where
 from jobs.services.workshop import Workshop
+from jobs.store.house import Training, TrainingSeat, TrainingTrainer
 from jobs.store.tables import Allocation, CalendarLink, Machine, Person
 
 if TYPE_CHECKING:
@@ -70,7 +73,7 @@ class Feeds:
             session.execute(delete(CalendarLink).where(CalendarLink.person_id == actor.person_id))
 
     def own(self, token: str, now: datetime, catalogue: Catalogue) -> bytes:
-        """Return a person's bookings on all machines as a calendar.
+        """Return a person's bookings and trainings as a calendar.
 
         :raises NotFoundError: if no link has this secret.
         """
@@ -80,6 +83,8 @@ class Feeds:
                 session,
                 Allocation.person_id == actor.person_id,
                 Allocation.kind.in_([kind.value for kind in CLAIMS]),
+                # What is kept for a training is part of it.
+                func.coalesce(Allocation.purpose, "") != HoldFor.TRAINING.value,
                 Allocation.end_at > now - _BACK,
                 Allocation.start_at < now + _AHEAD,
             )[:_MOST]
@@ -88,6 +93,7 @@ class Feeds:
                 self._event(one.row, now, names.get(one.slug, one.slug), one.row.note)
                 for one in found
             ]
+            events += self._trainings(session, actor.person_id, now)
         return self._calendar(catalogue.text("feed.own", site=self._workshop.site), events)
 
     def machine(self, token: str, slug: str, now: datetime, catalogue: Catalogue) -> bytes:
@@ -113,20 +119,65 @@ class Feeds:
                 events.append(self._event(one.row, now, label))
         return self._calendar(name, events)
 
+    def _trainings(self, session: Session, person_id: str, now: datetime) -> list[Event]:
+        """Return what a person has a seat in, or teaches."""
+        own = or_(
+            Training.trainer_id == person_id,
+            exists().where(
+                TrainingTrainer.training_id == Training.id, TrainingTrainer.person_id == person_id
+            ),
+            exists().where(
+                TrainingSeat.training_id == Training.id,
+                TrainingSeat.person_id == person_id,
+                TrainingSeat.state != SeatState.WAITING.value,
+            ),
+        )
+        rows = session.scalars(
+            select(Training)
+            .where(own, Training.end_at > now - _BACK, Training.start_at < now + _AHEAD)
+            .order_by(Training.start_at)
+            .limit(_MOST)
+        )
+        return [
+            self._entry(
+                row.id,
+                row.sequence,
+                (row.start_at, row.end_at),
+                now,
+                row.title,
+                row.note,
+                "CONFIRMED" if row.cancelled_at is None else "CANCELLED",
+            )
+            for row in rows
+        ]
+
     def _event(self, row: Allocation, now: datetime, summary: str, note: str = "") -> Event:
+        span = (row.start_at, row.end_at)
+        return self._entry(row.id, row.sequence, span, now, summary, note, _status(row))
+
+    def _entry(
+        self,
+        key: str,
+        sequence: int,
+        span: tuple[datetime, datetime],
+        now: datetime,
+        summary: str,
+        note: str,
+        status: str,
+    ) -> Event:
         from icalendar import Event
 
         event = Event()
-        event.add("uid", f"{row.id}@{self._workshop.site}")
-        event.add("sequence", row.sequence)
+        event.add("uid", f"{key}@{self._workshop.site}")
+        event.add("sequence", sequence)
         event.add("dtstamp", now)
-        event.add("dtstart", row.start_at)
-        event.add("dtend", row.end_at)
+        event.add("dtstart", span[0])
+        event.add("dtend", span[1])
         event.add("summary", summary)
         if note:
             event.add("description", note)
         event.add("location", self._workshop.site)
-        event.add("status", _status(row))
+        event.add("status", status)
         return event
 
     def _calendar(self, name: str, events: Sequence[Event]) -> bytes:
@@ -150,7 +201,8 @@ class Feeds:
 def _status(row: Allocation) -> str:
     if row.state not in _CONFIRMED:
         return "CANCELLED"
-    return "TENTATIVE" if row.kind == AllocationKind.HOLD.value else "CONFIRMED"
+    is_sure = row.kind != AllocationKind.HOLD.value or row.purpose == HoldFor.TRAINING.value
+    return "CONFIRMED" if is_sure else "TENTATIVE"
 
 
 def _word(row: Allocation) -> str:

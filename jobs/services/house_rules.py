@@ -221,10 +221,14 @@ def values_of(session: Session, machine: Machine) -> Values:
     return resolved(*(found.get(key) for key in keys))
 
 
-def lab_values(session: Session) -> Values:
-    """Return the values that hold for the lab as a whole."""
-    row = session.get(Setting, setting_key(LAB))
-    return DEFAULTS if row is None else resolved(read_json(row.value), {}, {})
+def values_in(session: Session, scope: Scope) -> Values:
+    """Return the values that hold for the lab as a whole, or for a kind."""
+    keys = [setting_key(one) for one in dict.fromkeys((LAB, scope))]
+    rows = session.scalars(select(Setting).where(Setting.key.in_(keys))).all()
+    if not rows or mode_of(session) is LabMode.ONLY_ME:
+        return DEFAULTS
+    found = {row.key: read_json(row.value) for row in rows}
+    return resolved(found.get(keys[0]), found.get(keys[-1]) if len(keys) > 1 else {}, {})
 
 
 def setting_key(scope: Scope, machine_id: str = "") -> str:

@@ -19,9 +19,10 @@ from jobs.domain.events import rfc3339
 from jobs.domain.people import Actor, Role
 from jobs.domain.rules.opening import open_stretches
 from jobs.domain.rules.times import local_date
+from jobs.domain.rules.values import LAB
 from jobs.services.clock import is_trusted
 from jobs.services.house_attendance import TIMES, Present, seen, stays, times_of, who_is_in
-from jobs.services.house_rules import lab_values
+from jobs.services.house_rules import values_in
 from jobs.services.notices import tell
 from jobs.services.turns import take_turn
 from jobs.services.workshop import Workshop
@@ -234,7 +235,7 @@ class HouseVisits:
 
     def _opened(self, session: Session, now: datetime) -> Sequence[Interval]:
         """Return when the lab is open around today; nothing where it named no hours."""
-        values = lab_values(session)
+        values = values_in(session, LAB)
         if values.opening is None:
             return ()
         zone = self._workshop.zone

@@ -30,7 +30,7 @@ from jobs.domain.sharing import (
 )
 from jobs.services import claims
 from jobs.services.being_there import came, release
-from jobs.services.clock import down_within, is_trusted
+from jobs.services.clock import is_over, is_trusted
 from jobs.services.lab_sharing import sharing_rules
 from jobs.services.notices import tell
 from jobs.services.offering import close
@@ -129,7 +129,7 @@ class Lapsing:
         # Of a plan only its grace runs out, not the days until its time.
         is_plan = row.purpose == HoldFor.PLAN.value
         since = max(row.created_at, row.start_at) if is_plan else row.created_at
-        if not is_behind and not _over(session, since, row.expires_at, now):
+        if not is_behind and not is_over(session, since, row.expires_at, now):
             return False
         if row.purpose == HoldFor.WAIT.value:
             wait = session.scalar(select(Wait).where(Wait.hold_id == row.id))
@@ -157,7 +157,7 @@ class Lapsing:
 
     def _lapse_refund(self, session: Session, offer_id: str, now: datetime) -> bool:
         offer = session.get_one(Offer, offer_id)
-        if not _over(session, offer.created_at, offer.expires_at, now):
+        if not is_over(session, offer.created_at, offer.expires_at, now):
             return False
         offer.state = OfferState.LAPSED.value  # nothing is owed all the same
         return True
@@ -194,7 +194,7 @@ class Lapsing:
         grace = timedelta(minutes=sharing_rules(session).grace_min)
         # Who books what runs already has as long to come as everybody else.
         since = max(row.start_at, row.created_at)
-        if not grace or not _over(session, since, since + grace, now):
+        if not grace or not is_over(session, since, since + grace, now):
             return False
         release(session, self._workshop, row, now)
         return True
@@ -231,11 +231,6 @@ class Lapsing:
 
 def _reminds_before(session: Session, person_id: str) -> int:
     return int(chosen_by(session, [person_id], _REMIND).get(person_id, REMIND_DEFAULT))
-
-
-def _over(session: Session, since: datetime, until: datetime, now: datetime) -> bool:
-    """Return whether a stretch of time has passed, the node's absence left out."""
-    return until + down_within(session, since, now) <= now
 
 
 def _lapsed_holds(session: Session, now: datetime) -> Sequence[str]:

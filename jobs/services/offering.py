@@ -63,6 +63,10 @@ def make_up_for(
             fields = {**claims.times_of(session, claim), "displaced": claim.displaced_reason or ""}
             about = f"booking:{claim.id}"
             tell(session, workshop, claim.person_id, "booking-displaced", fields, now, about)
+        elif claim.purpose == HoldFor.TRAINING.value:
+            fields = {**claims.times_of(session, claim), "title": claim.note}
+            fields["displaced"] = claim.displaced_reason or ""
+            tell(session, workshop, claim.person_id, "booking-training-lost", fields, now)
         elif claim.purpose == HoldFor.OFFER.value:
             _offer_again(session, workshop, claim, now)
         elif claim.purpose == HoldFor.WAIT.value:

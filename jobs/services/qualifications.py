@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
-from jobs.domain.people import Actor, Role
+from jobs.domain.learning import MOST_DAYS, Ended
+from jobs.domain.people import Actor, Role, is_at_least
+from jobs.services.disuse import disuse_ends
 from jobs.services.notices import tell
 from jobs.services.qualifying import holds, is_for, qualified_until
 from jobs.services.workshop import Workshop
@@ -20,12 +22,15 @@ from jobs.store.tables import Machine, Person
 
 _MOST: Final = 500
 _LONGEST_NOTE: Final = 200
-MOST_DAYS: Final = 3660  # that one is good for, if not for good
 
 
 @dataclass(frozen=True, slots=True)
 class QualificationView:
-    """One qualification: of a person, for one machine or for all of a kind."""
+    """One qualification: of a person, for one machine or for all of a kind.
+
+    :param disuse_at: when it ends if its person does not use the machine before.
+    :param ended_by: who took it away; "" where it ended by itself.
+    """
 
     id: str
     person_id: str
@@ -38,6 +43,11 @@ class QualificationView:
     expires_at: datetime | None
     note: str
     holds: bool
+    disuse_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_how: Ended | None = None
+    ended_by: str = ""
+    ended_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,12 @@ class Qualifications:
             _must_be_trainer(actor)
         return self._found(now, Qualification.person_id == person_id)
 
+    def ended(self, actor: Actor, person_id: str, now: datetime) -> Sequence[QualificationView]:
+        """Return what a person was qualified for, and how each ended; the newest first."""
+        if actor.person_id != person_id:
+            _must_be_trainer(actor)
+        return self._found(now, Qualification.person_id == person_id, ended=True)
+
     def of_machine(self, actor: Actor, slug: str, now: datetime) -> Sequence[QualificationView]:
         """Return who is qualified for a machine, by its kind too."""
         _must_be_trainer(actor)
@@ -82,6 +98,22 @@ class Qualifications:
             rows = session.execute(
                 select(Person.id, Person.name, Person.login)
                 .where(Person.disabled_at.is_(None))
+                .order_by(func.lower(Person.name), Person.login)
+            )
+            return [PersonName(key, name, login) for key, name, login in rows]
+
+    def trainers(self, actor: Actor) -> Sequence[PersonName]:
+        """Return who may teach beside a trainer."""
+        _must_be_trainer(actor)
+        teach = [role.value for role in Role if is_at_least(role, Role.TRAINER)]
+        with self._database.read() as session:
+            rows = session.execute(
+                select(Person.id, Person.name, Person.login)
+                .where(
+                    Person.disabled_at.is_(None),
+                    Person.role.in_(teach),
+                    Person.id != actor.person_id,
+                )
                 .order_by(func.lower(Person.name), Person.login)
             )
             return [PersonName(key, name, login) for key, name, login in rows]
@@ -129,8 +161,14 @@ class Qualifications:
         self._workshop.live.touch()
         return row.id
 
-    def withdraw(self, actor: Actor, qualification_id: str, now: datetime) -> None:
-        """Take a qualification away; it stays written down."""
+    def withdraw(self, actor: Actor, qualification_id: str, why: str, now: datetime) -> None:
+        """Take a qualification away, with a reason that its person reads; it stays written down.
+
+        :raises InvalidError: without a reason.
+        """
+        why = " ".join(why.split())
+        if not 3 <= len(why) <= _LONGEST_NOTE:
+            raise InvalidError("qualification.why", field="why", characters=_LONGEST_NOTE)
         with self._database.write() as session:
             row = session.get(Qualification, qualification_id)
             if row is None or row.withdrawn_at is not None:
@@ -138,23 +176,33 @@ class Qualifications:
             machine = session.get(Machine, row.machine_id) if row.machine_id else None
             may_grant(session, actor, machine, row.kind or "", now)
             row.withdrawn_at, row.withdrawn_by = now, actor.person_id
-            fields = {"what": row.kind or (machine.name if machine else "")}
+            row.ended_how, row.ended_why = Ended.WITHDRAWN.value, why
+            fields = {"what": row.kind or (machine.name if machine else ""), "why": why}
             code = "qualification-withdrawn"
             tell(session, self._workshop, row.person_id, code, fields, now, about="me:me")
         self._workshop.live.touch()
 
-    def _found(self, now: datetime, where: object) -> Sequence[QualificationView]:
-        by = aliased(Person)
+    def _found(
+        self, now: datetime, where: ColumnElement[bool], *, ended: bool = False
+    ) -> Sequence[QualificationView]:
+        by, until_by = aliased(Person), aliased(Person)
+        is_over = Qualification.withdrawn_at.is_not(None)
+        newest = Qualification.withdrawn_at if ended else Qualification.granted_at
         with self._database.read() as session:
             rows = session.execute(
-                select(Qualification, Person.name, Machine.slug, Machine.name, by.name)
+                select(
+                    Qualification, Person.name, Machine.slug, Machine.name, by.name,
+                    func.coalesce(until_by.name, ""),
+                )
                 .join(Person, Person.id == Qualification.person_id)
                 .join(by, by.id == Qualification.granted_by)
+                .outerjoin(until_by, until_by.id == Qualification.withdrawn_by)
                 .outerjoin(Machine, Machine.id == Qualification.machine_id)
-                .where(where, Qualification.withdrawn_at.is_(None))  # type: ignore[arg-type]
-                .order_by(Qualification.granted_at.desc(), Qualification.id)
+                .where(where, is_over if ended else ~is_over)
+                .order_by(newest.desc(), Qualification.id)
                 .limit(_MOST)
-            ).all()
+            ).all()  # fmt: skip
+            disuse = {} if ended else disuse_ends(session, [row[0] for row in rows], now)
             return [
                 QualificationView(
                     id=row.id,
@@ -167,9 +215,14 @@ class Qualifications:
                     granted_at=row.granted_at,
                     expires_at=row.expires_at,
                     note=row.note,
-                    holds=row.expires_at is None or row.expires_at > now,
+                    holds=not ended and (row.expires_at is None or row.expires_at > now),
+                    disuse_at=disuse.get(row.id),
+                    ended_at=row.withdrawn_at,
+                    ended_how=Ended(row.ended_how) if row.ended_how else None,
+                    ended_by=ended_by,
+                    ended_why=row.ended_why,
                 )
-                for row, person, slug, name, granted_by in rows
+                for row, person, slug, name, granted_by, ended_by in rows
             ]
 
 
@@ -191,6 +244,7 @@ def grant_in(
     )
     for one in before.all():
         one.withdrawn_at, one.withdrawn_by = now, actor.person_id
+        one.ended_how = Ended.RENEWED.value
     row = Qualification(
         id=workshop.new_id(),
         person_id=person_id,

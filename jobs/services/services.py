@@ -32,6 +32,7 @@ from jobs.services.joining import Joining
 from jobs.services.lab import Lab
 from jobs.services.lab_sharing import LabSharing
 from jobs.services.lapsing import Lapsing
+from jobs.services.learning import Learning
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import Loading
 from jobs.services.machines import Machines
@@ -106,6 +107,7 @@ class Services:
     proposals: Proposals
     qualifications: Qualifications
     trainings: Trainings
+    learning: Learning
     wondering: Wondering
     there: BeingThere
     offers: Offers
@@ -175,6 +177,7 @@ def build_services(workshop: Workshop) -> Services:
         proposals=Proposals(workshop, house),
         qualifications=Qualifications(workshop),
         trainings=Trainings(workshop),
+        learning=Learning(workshop),
         wondering=Wondering(workshop),
         there=BeingThere(workshop),
         offers=Offers(workshop),

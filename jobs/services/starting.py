@@ -18,6 +18,7 @@ from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.policy import Refusal, StartFacts, start_refusals
 from jobs.domain.preflight import Verdict
 from jobs.domain.rules import Values
+from jobs.domain.sharing import HoldFor
 from jobs.domain.unattended import FREE, Terms
 from jobs.kinds import KINDS, Start
 from jobs.services import house_rules
@@ -75,7 +76,9 @@ class Standing:
         :param plan: of the job that asks: that time is its own.
         """
         for one in self.allocations:
-            own = one.person_id == person_id and one.kind == AllocationKind.RESERVATION
+            own = one.person_id == person_id and (
+                one.kind == AllocationKind.RESERVATION or one.purpose == HoldFor.TRAINING
+            )
             own = own or (plan is not None and plan.allocation_id == one.id)
             if not own and one.kind != AllocationKind.RUN:
                 return one.start_at

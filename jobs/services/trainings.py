@@ -1,78 +1,36 @@
-"""Trainings: an event with seats; whoever was there is qualified."""
+"""Trainings: an event with seats and a line for them; whoever was there is qualified."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
-from jobs.domain.events import rfc3339
+from jobs.domain.calendar import Interval
+from jobs.domain.errors import NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.learning import MOST_LINE, CalledOff, SeatState, TrainingWish, checked_wish
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
-from jobs.services.notices import tell
+from jobs.domain.rules.values import Level, Scope
+from jobs.domain.sharing import weekly
+from jobs.services import training_seats as seats
+from jobs.services.notices import read_about, tell
 from jobs.services.qualifications import expiry, grant_in, may_grant
+from jobs.services.training_machines import conflicts_of, keep, let_go, machines_of
+from jobs.services.training_views import TrainingView, views_of
 from jobs.services.turns import take_turn
 from jobs.services.workshop import Workshop
-from jobs.store.house import Training, TrainingSeat
+from jobs.store.database import is_overlap
+from jobs.store.house import Training, TrainingGrant, TrainingSeat, TrainingTrainer
 from jobs.store.tables import Machine, Person
 
 _MOST: Final = 100
-_MOST_SEATS: Final = 200
-_LONGEST_TITLE: Final = 120
-_LONGEST_NOTE: Final = 500
-_LONGEST: Final = timedelta(days=7)
 SHOWN_AFTER: Final = timedelta(days=14)  # it is over, and its list is still ticked
-
-
-@dataclass(frozen=True, slots=True)
-class SeatView:
-    """One person's seat."""
-
-    person_id: str
-    person: str
-    attended_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingView:
-    """One training as a viewer may see it; the names are for its trainers."""
-
-    id: str
-    title: str
-    kind: str  # "" for one machine
-    machine_slug: str
-    machine_name: str
-    trainer: str
-    trainer_id: str
-    start: datetime
-    end: datetime
-    seats: int
-    free: int
-    valid_days: int | None
-    note: str
-    cancelled: bool
-    mine: bool
-    attended: bool
-    people: Sequence[SeatView]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingWish:
-    """What a trainer writes down of a new training."""
-
-    title: str
-    start: datetime
-    length: timedelta
-    seats: int
-    slug: str = ""
-    kind: str = ""
-    valid_days: int | None = None
-    note: str = ""
 
 
 class Trainings:
@@ -91,68 +49,104 @@ class Trainings:
                 .order_by(Training.start_at)
                 .limit(_MOST)
             ).all()
-            return [_view(session, row, actor) for row in rows]
+            return views_of(session, rows, actor)
 
     def get(self, actor: Actor, training_id: str) -> TrainingView:
         """Return one."""
         with self._database.read() as session:
-            return _view(session, _training(session, training_id), actor)
+            return views_of(session, [_training(session, training_id)], actor)[0]
 
     def create(self, actor: Actor, wish: TrainingWish, now: datetime) -> str:
-        """Announce a training; only who may grant what it qualifies for."""
-        title, note = " ".join(wish.title.split()), " ".join(wish.note.split())
-        if not 1 <= len(title) <= _LONGEST_TITLE:
-            raise InvalidError("training.title", field="title", characters=_LONGEST_TITLE)
-        if len(note) > _LONGEST_NOTE:
-            raise InvalidError("training.note", field="note", characters=_LONGEST_NOTE)
-        if not 1 <= wish.seats <= _MOST_SEATS:
-            raise InvalidError("training.seats", field="seats", high=_MOST_SEATS)
-        if not timedelta(0) < wish.length <= _LONGEST:
-            raise InvalidError("training.length", field="length")
-        if wish.start < now:
-            raise InvalidError("training.past", field="start")
-        expiry(now, wish.valid_days)
-        with self._database.write() as session:
-            machine = _machine(session, wish.slug) if wish.slug else None
-            may_grant(session, actor, machine, wish.kind, now)
-            row = Training(
-                id=self._workshop.new_id(),
-                title=title,
-                kind=None if machine else wish.kind,
-                machine_id=machine.id if machine else None,
-                trainer_id=actor.person_id,
-                start_at=wish.start,
-                end_at=wish.start + wish.length,
-                seats=wish.seats,
-                valid_days=wish.valid_days,
-                note=note,
-                created_at=now,
-            )
-            session.add(row)
+        """Announce a training, or one a week; return the id of the first.
+
+        Only who may grant all that it qualifies for. The machines are kept for every hour of it.
+
+        :raises RefusedError: with every machine and time that is taken; nothing is announced then.
+        """
+        title, note = checked_wish(wish, now)
+        wish = replace(wish, title=title, note=note)
+        local = wish.start.astimezone(self._workshop.zone)
+        times = weekly(local.date(), local.time(), wish.length, wish.weeks, self._workshop.zone)
+        if wish.weeks == 1:  # as it was said, also in the hour that comes twice
+            times = [replace(times[0], interval=Interval(wish.start, wish.start + wish.length))]
+        series_id = self._workshop.new_id() if wish.weeks > 1 else None
+        made: list[str] = []
+        refusals: list[Refusal] = []
+        try:
+            with self._database.write() as session:
+                what = [(one, _scoped(session, one)) for one in dict.fromkeys(wish.grants)]
+                for scope, machine in what:
+                    may_grant(session, actor, machine, _kind(scope), now)
+                others = _trainers(session, actor, wish.trainers)
+                machines = machines_of(session, wish.machines)
+                for one in times:
+                    if one.interval is None:
+                        refusals.append(Refusal(Reason.SKIPPED_TIME))
+                        continue
+                    found = conflicts_of(session, machines, actor.person_id, one.interval)
+                    refusals.extend(found)
+                    if not found:
+                        row = self._announce(actor, wish, one.interval, series_id, now)
+                        session.add(row)
+                        session.flush()
+                        self._write(session, row, what, others)
+                        keep(session, self._workshop, row, machines, now)
+                        made.append(row.id)
+                if refusals and not (wish.skip_conflicts and made):
+                    raise RefusedError(refusals)
+        except IntegrityError as error:
+            if not is_overlap(error):
+                raise
+            raise RefusedError([Refusal(Reason.TAKEN)]) from error
         self._workshop.live.touch()
-        return row.id
+        return made[0]
 
     def sign_up(self, actor: Actor, training_id: str, now: datetime) -> None:
-        """Take a free seat; of two who want the last one, one gets it."""
-        if not actor.is_at_least(Role.MEMBER):
-            raise NotAllowedError("person.not-allowed", needed=Role.MEMBER.value)
+        """Take a free seat, or the one that is held; of two who want the last, one gets it."""
+        _must_be_member(actor)
+        with self._database.write() as session:
+            row = self._coming(session, training_id, now)
+            seat = session.get(TrainingSeat, (row.id, actor.person_id), populate_existing=True)
+            if seat is not None and seat.state == SeatState.TAKEN.value:
+                return
+            is_held = seat is not None and seat.state == SeatState.HELD.value
+            if not is_held and seats.kept(session, row.id) >= row.seats:
+                raise RefusedError([Refusal(Reason.NO_FREE_SEAT)])
+            if seat is None:
+                seat = TrainingSeat(training_id=row.id, person_id=actor.person_id, taken_at=now)
+                session.add(seat)
+            seats.take(seat, now)
+            read_about(session, actor.person_id, seats.about(row), now)
+        self._workshop.live.touch()
+
+    def wait(self, actor: Actor, training_id: str, now: datetime) -> None:
+        """Join the line for a seat; a free one is held at once."""
+        _must_be_member(actor)
         with self._database.write() as session:
             row = self._coming(session, training_id, now)
             if session.get(TrainingSeat, (row.id, actor.person_id)) is not None:
                 return
-            if _taken(session, row.id) >= row.seats:
+            if len(seats.line(session, row.id)) >= MOST_LINE:
                 raise RefusedError([Refusal(Reason.NO_FREE_SEAT)])
-            seat = TrainingSeat(training_id=row.id, person_id=actor.person_id, taken_at=now)
-            session.add(seat)
+            session.add(
+                TrainingSeat(
+                    training_id=row.id,
+                    person_id=actor.person_id,
+                    taken_at=now,
+                    state=SeatState.WAITING.value,
+                )
+            )
+            seats.serve(session, self._workshop, row, now)
         self._workshop.live.touch()
 
     def sign_off(self, actor: Actor, training_id: str, now: datetime) -> None:
-        """Give one's seat to somebody else."""
+        """Give one's seat back, or wait no more; who waits longest gets it."""
         with self._database.write() as session:
             row = self._coming(session, training_id, now)
-            seat = session.get(TrainingSeat, (row.id, actor.person_id))
+            seat = session.get(TrainingSeat, (row.id, actor.person_id), populate_existing=True)
             if seat is not None and seat.attended_at is None:
                 session.delete(seat)
+                seats.serve(session, self._workshop, row, now)
         self._workshop.live.touch()
 
     def attended(self, actor: Actor, training_id: str, person_id: str, now: datetime) -> None:
@@ -163,8 +157,17 @@ class Trainings:
         with self._database.write() as session:
             take_turn(session, training_id)
             row = _training(session, training_id)
-            machine = session.get(Machine, row.machine_id) if row.machine_id else None
-            may_grant(session, actor, machine, row.kind or "", now)
+            grants = session.scalars(
+                select(TrainingGrant)
+                .where(TrainingGrant.training_id == row.id)
+                .order_by(TrainingGrant.id)
+            ).all()
+            what = [
+                (session.get(Machine, one.machine_id) if one.machine_id else None, one.kind or "")
+                for one in grants
+            ]
+            for machine, kind in what:
+                may_grant(session, actor, machine, kind, now)
             if row.cancelled_at is not None or now < row.start_at:
                 raise RefusedError([Refusal(Reason.TRAINING_NOT_HELD, passes_at=row.start_at)])
             if session.get(Person, person_id) is None:
@@ -175,26 +178,65 @@ class Trainings:
                 session.add(seat)
             if seat.attended_at is not None:
                 return
+            seats.take(seat, seat.taken_at)
             seat.attended_at = now
             ends = expiry(now, row.valid_days)
-            kind = row.kind or ""
-            grant_in(session, self._workshop, actor, person_id, machine, kind, ends, now, row.id)
+            for machine, kind in what:
+                grant_in(
+                    session, self._workshop, actor, person_id, machine, kind, ends, now, row.id
+                )
         self._workshop.live.touch()
 
     def cancel(self, actor: Actor, training_id: str, now: datetime) -> None:
-        """Call a training off and tell who had a seat."""
+        """Call a training off: all are told, and its machines are free again."""
         with self._database.write() as session:
             row = self._coming(session, training_id, now)
-            if row.trainer_id != actor.person_id and not actor.is_at_least(Role.ADMIN):
+            if actor.person_id not in teachers(session, row) and not actor.is_at_least(Role.ADMIN):
                 raise NotAllowedError("training.not-yours")
-            row.cancelled_at = now
-            seats = select(TrainingSeat.person_id).where(TrainingSeat.training_id == row.id)
-            fields = {"title": row.title, "start": rfc3339(row.start_at)}
-            about = f"training:{row.id}"
-            for person_id in session.scalars(seats).all():
-                code = "training-cancelled"
-                tell(session, self._workshop, person_id, code, fields, now, about)
+            call_off(session, self._workshop, row, CalledOff.TRAINER, now, actor.person_id)
         self._workshop.live.touch()
+
+    def _announce(
+        self,
+        actor: Actor,
+        wish: TrainingWish,
+        interval: Interval,
+        series_id: str | None,
+        now: datetime,
+    ) -> Training:
+        return Training(
+            id=self._workshop.new_id(),
+            title=wish.title,
+            trainer_id=actor.person_id,
+            start_at=interval.start,
+            end_at=interval.end,
+            seats=wish.seats,
+            valid_days=wish.valid_days,
+            note=wish.note,
+            created_at=now,
+            minimum=wish.minimum,
+            decide_at=interval.start - wish.decide_before if wish.minimum else None,
+            series_id=series_id,
+        )
+
+    def _write(
+        self,
+        session: Session,
+        row: Training,
+        what: Sequence[tuple[Scope, Machine | None]],
+        others: Sequence[Person],
+    ) -> None:
+        for scope, machine in what:
+            session.add(
+                TrainingGrant(
+                    id=self._workshop.new_id(),
+                    training_id=row.id,
+                    machine_id=machine.id if machine else None,
+                    kind=None if machine else scope.of,
+                )
+            )
+        for person in others:
+            session.add(TrainingTrainer(training_id=row.id, person_id=person.id))
 
     @staticmethod
     def _coming(session: Session, training_id: str, now: datetime) -> Training:
@@ -205,51 +247,78 @@ class Trainings:
         return row
 
 
-def _view(session: Session, row: Training, actor: Actor) -> TrainingView:
-    machine = session.get(Machine, row.machine_id) if row.machine_id else None
-    seats = session.execute(
-        select(TrainingSeat.person_id, Person.name, TrainingSeat.attended_at)
-        .join(Person, Person.id == TrainingSeat.person_id)
-        .where(TrainingSeat.training_id == row.id)
-        .order_by(func.lower(Person.name))
+def call_off(
+    session: Session,
+    workshop: Workshop,
+    row: Training,
+    why: CalledOff,
+    now: datetime,
+    by: str = "",
+) -> None:
+    """Call a training off, inside a transaction that has its turn."""
+    row.cancelled_at, row.cancelled_why = now, why.value
+    row.sequence += 1
+    code = "training-cancelled" if why is CalledOff.TRAINER else "training-too-few"
+    concerned = {seat.person_id for seat in _seats(session, row.id)} | teachers(session, row)
+    for person_id in sorted(concerned - {by}):
+        tell(session, workshop, person_id, code, seats.fields_of(row), now, seats.about(row))
+    for seat in _seats(session, row.id):
+        seat.held_at = seat.held_until = None
+        if seat.state == SeatState.HELD.value:
+            seat.state = SeatState.WAITING.value
+    let_go(session, workshop, row.id, now)
+
+
+def teachers(session: Session, row: Training) -> set[str]:
+    """Return who teaches a training."""
+    query = select(TrainingTrainer.person_id).where(TrainingTrainer.training_id == row.id)
+    return {row.trainer_id, *session.scalars(query)}
+
+
+def _seats(session: Session, training_id: str) -> Sequence[TrainingSeat]:
+    return session.scalars(
+        select(TrainingSeat).where(TrainingSeat.training_id == training_id)
     ).all()
-    own = [attended for person_id, _, attended in seats if person_id == actor.person_id]
-    sees_names = actor.is_at_least(Role.TRAINER)
-    return TrainingView(
-        id=row.id,
-        title=row.title,
-        kind=row.kind or "",
-        machine_slug=machine.slug if machine else "",
-        machine_name=machine.name if machine else "",
-        trainer=session.get_one(Person, row.trainer_id).name,
-        trainer_id=row.trainer_id,
-        start=row.start_at,
-        end=row.end_at,
-        seats=row.seats,
-        free=max(row.seats - len(seats), 0),
-        valid_days=row.valid_days,
-        note=row.note,
-        cancelled=row.cancelled_at is not None,
-        mine=bool(own),
-        attended=any(own),
-        people=[SeatView(*seat) for seat in seats] if sees_names else [],
-    )
-
-
-def _taken(session: Session, training_id: str) -> int:
-    query = select(func.count()).select_from(TrainingSeat)
-    return session.scalar(query.where(TrainingSeat.training_id == training_id)) or 0
 
 
 def _training(session: Session, training_id: str) -> Training:
-    row = session.get(Training, training_id)
+    row = session.get(Training, training_id, populate_existing=True)
     if row is None:
         raise NotFoundError("training.unknown")
     return row
 
 
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
+def _scoped(session: Session, scope: Scope) -> Machine | None:
+    if scope.level is not Level.MACHINE:
+        return None
+    machine = session.scalar(select(Machine).where(Machine.slug == scope.of))
     if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
+        raise NotFoundError("machine.unknown", machine=scope.of)
     return machine
+
+
+def _kind(scope: Scope) -> str:
+    return scope.of if scope.level is Level.KIND else ""
+
+
+def _trainers(session: Session, actor: Actor, ids: Sequence[str]) -> Sequence[Person]:
+    """Return who teaches as well; each may teach at all.
+
+    :raises NotFoundError: if one is no trainer.
+    """
+    wanted = set(ids) - {actor.person_id}
+    found = [
+        one
+        for one in session.scalars(
+            select(Person).where(Person.id.in_(wanted), Person.disabled_at.is_(None))
+        )
+        if Actor(one.id, one.name, Role(one.role)).is_at_least(Role.TRAINER)
+    ]
+    if len(found) < len(wanted):
+        raise NotFoundError("training.no-trainer")
+    return found
+
+
+def _must_be_member(actor: Actor) -> None:
+    if not actor.is_at_least(Role.MEMBER):
+        raise NotAllowedError("person.not-allowed", needed=Role.MEMBER.value)

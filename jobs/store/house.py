@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Date, ForeignKey, Index, Integer, String
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.store.base import Instant
@@ -29,7 +38,10 @@ class RuleChange(Base):
 
 
 class Training(Base):
-    """An event that qualifies whoever was there for a machine, or for all of a kind."""
+    """An event that qualifies whoever was there, by what `training_grant` names.
+
+    :param decide_at: until then *minimum* people must have a seat, or it is called off.
+    """
 
     __tablename__ = "training"
     __table_args__ = (
@@ -38,8 +50,6 @@ class Training(Base):
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     title: Mapped[str] = mapped_column(String(120))
-    kind: Mapped[str | None] = mapped_column(String(16))
-    machine_id: Mapped[str | None] = mapped_column(ForeignKey("machine.id"))
     trainer_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
     start_at: Mapped[datetime] = mapped_column(Instant)
     end_at: Mapped[datetime] = mapped_column(Instant)
@@ -48,20 +58,72 @@ class Training(Base):
     note: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[datetime] = mapped_column(Instant)
     cancelled_at: Mapped[datetime | None] = mapped_column(Instant)
+    cancelled_why: Mapped[str] = mapped_column(String(16), default="")  # by `CalledOff`
+    minimum: Mapped[int | None] = mapped_column(Integer)  # people with a seat; None: any number
+    decide_at: Mapped[datetime | None] = mapped_column(Instant)
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)  # enough had a seat then
+    series_id: Mapped[str | None] = mapped_column(Id, index=True)
+    sequence: Mapped[int] = mapped_column(Integer, default=0)  # grows with each change
+
+
+class TrainingGrant(Base):
+    """One machine, or one kind, that a training qualifies for."""
+
+    __tablename__ = "training_grant"
+    __table_args__ = (
+        CheckConstraint("(machine_id IS NULL) <> (kind IS NULL)", name="machine_or_kind"),
+    )
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    training_id: Mapped[str] = mapped_column(ForeignKey("training.id"), index=True)
+    machine_id: Mapped[str | None] = mapped_column(ForeignKey("machine.id"))
+    kind: Mapped[str | None] = mapped_column(String(16))
+
+
+class TrainingMachine(Base):
+    """A machine whose time is kept for a training, by a claim that the database guards."""
+
+    __tablename__ = "training_machine"
+    training_id: Mapped[str] = mapped_column(ForeignKey("training.id"), primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machine.id"), primary_key=True)
+    allocation_id: Mapped[str] = mapped_column(ForeignKey("allocation.id"), unique=True)
+
+
+class TrainingTrainer(Base):
+    """Somebody who teaches beside the trainer who announced it."""
+
+    __tablename__ = "training_trainer"
+    training_id: Mapped[str] = mapped_column(ForeignKey("training.id"), primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
 
 
 class TrainingSeat(Base):
-    """A person's seat in a training, and whether they were there."""
+    """A person's seat in a training, or their place in its line, and whether they were there.
+
+    :param state: by `SeatState`.
+    :param taken_at: since when it is theirs, or since when they wait.
+    """
 
     __tablename__ = "training_seat"
+    __table_args__ = (
+        Index("ix_training_seat_state", "state", "held_until"),
+        Index("ix_training_seat_person", "person_id"),
+    )
     training_id: Mapped[str] = mapped_column(ForeignKey("training.id"), primary_key=True)
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
     taken_at: Mapped[datetime] = mapped_column(Instant)
     attended_at: Mapped[datetime | None] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(String(16), default="taken")
+    held_at: Mapped[datetime | None] = mapped_column(Instant)
+    held_until: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Qualification(Base):
-    """Permission to use one machine or all of a kind; it is withdrawn, never deleted."""
+    """Permission to use one machine or all of a kind; it ends, and is never deleted.
+
+    :param withdrawn_at: when it ended, however it did; *withdrawn_by*: who ended it, nobody
+        where it ended by itself.
+    :param ended_how: by `Ended`; "" while it holds.
+    """
 
     __tablename__ = "qualification"
     __table_args__ = (
@@ -79,6 +141,8 @@ class Qualification(Base):
     note: Mapped[str] = mapped_column(String(200), default="")
     withdrawn_at: Mapped[datetime | None] = mapped_column(Instant)
     withdrawn_by: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
+    ended_how: Mapped[str] = mapped_column(String(16), default="")
+    ended_why: Mapped[str] = mapped_column(String(200), default="")
 
 
 class Approval(Base):

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from jobs.designs.library import Library
 from jobs.domain.care import Moment, Outcome, Severity
 from jobs.domain.did import did_key
+from jobs.domain.learning import TrainingWish
 from jobs.domain.people import Actor, LabMode, Role
 from jobs.domain.rules.values import LAB, Scope
 from jobs.domain.unattended import Terms, Unattended
@@ -28,7 +29,6 @@ from jobs.services import Services, build_services
 from jobs.services.asking import AskWish
 from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machine_specs import parse_machine
-from jobs.services.trainings import TrainingWish
 from jobs.services.views import HealthView
 from jobs.services.workers import WorkerLimits
 from jobs.services.workshop import Workshop
@@ -451,7 +451,7 @@ def add_house_rules(lab: Lab) -> None:
     services.house.set(ada, mill, "qualification_needed", True, "it bites", now)
     services.house.set(ada, saw, "approval_needed", True, "", now)
     start = now + timedelta(days=2)
-    wish = TrainingWish("Router for beginners", start, timedelta(hours=2), 3, kind="mill")
+    wish = TrainingWish("Router for beginners", start, timedelta(hours=2), 3, [mill])
     lab.jobs["training"] = services.trainings.create(ada, wish, now)
     services.trainings.sign_up(mia, lab.jobs["training"], now)
     services.qualifications.grant(ada, ada.person_id, kind="mill", days=365, now=now)

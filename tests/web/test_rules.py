@@ -233,7 +233,7 @@ def test_a_training_from_its_announcement_to_the_machine(browse, lab, read):
     start = (lab.now + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     form = {
         "title": "Router",
-        "what": "kind:mill",
+        "grants": "kind:mill",
         "start": start,
         "length_min": "90",
         "seats": "1",
@@ -255,7 +255,7 @@ def test_a_training_from_its_announcement_to_the_machine(browse, lab, read):
     assert "Mia" in read(ada.get("/machines/router/qualified").text)
     [held] = mia.api("GET", "/qualifications").json()
     assert (held["kind"], held["holds"]) == ("mill", True)
-    ada.post(f"/qualifications/{held['id']}/withdraw", {"machine": "router"})
+    ada.post(f"/qualifications/{held['id']}/withdraw", {"machine": "router", "why": "broke it"})
     assert mia.api("GET", "/qualifications").json() == []
     ada.post(
         "/machines/router/qualified",
@@ -268,7 +268,7 @@ def test_a_training_from_its_announcement_to_the_machine(browse, lab, read):
 def test_trainings_and_qualifications_in_the_api(browse, lab):
     ada, mia = browse("ada"), browse("mia")
     start = (lab.now + HOUR).isoformat()
-    wish = {"title": "Saw", "start": start, "length_min": 60, "seats": 2, "machine": "saw"}
+    wish = {"title": "Saw", "start": start, "length_min": 60, "seats": 2, "grants": ["machine:saw"]}
     path = f"/trainings/{ada.api('POST', '/trainings', json=wish).json()['id']}"
     assert mia.api("POST", f"{path}/seat").status_code == 204
     assert mia.api("GET", path).json()["people"] == []
@@ -280,7 +280,7 @@ def test_trainings_and_qualifications_in_the_api(browse, lab):
     made = ada.api("POST", "/qualifications", json=wish).json()["id"]
     assert mia.api("GET", "/qualifications").json()[0]["id"] == made
     assert ada.api("GET", "/qualifications?machine=saw").json()[0]["person"] == "Mia"
-    assert ada.api("DELETE", f"/qualifications/{made}").status_code == 204
+    assert ada.api("DELETE", f"/qualifications/{made}?why=left").status_code == 204
     assert ada.api("DELETE", path).status_code == 204
     assert mia.api("POST", f"{path}/seat").status_code == 409
 

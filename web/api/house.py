@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from jobs.domain.learning import TrainingWish
 from jobs.domain.rules.values import Scope
-from jobs.services.trainings import TrainingWish
 from web.api.house_json import (
     ApprovalIn,
     ApprovalOut,
@@ -154,14 +154,19 @@ def decide_approval(
 
 @router.get("/qualifications")
 def qualifications(
-    web: SharedWebDep, visitor: ApiVisitorDep, person: str = "", machine: str = ""
+    web: SharedWebDep,
+    visitor: ApiVisitorDep,
+    person: str = "",
+    machine: str = "",
+    ended: bool = False,
 ) -> list[QualificationOut]:
-    """Those of a person, or for a machine; without either one's own."""
+    """Those of a person, or for a machine; without either one's own. `ended`: the earlier ones."""
     service, actor, now = web.services.qualifications, visitor.actor, web.clock()
     if machine:
         found = service.of_machine(actor, machine, now)
     else:
-        found = service.of_person(actor, person or actor.person_id, now)
+        look = service.ended if ended else service.of_person
+        found = look(actor, person or actor.person_id, now)
     return [QualificationOut.of(one) for one in found]
 
 
@@ -181,9 +186,11 @@ def grant(web: SharedWebDep, visitor: ApiVisitorDep, wish: QualificationIn) -> M
 
 
 @router.delete("/qualifications/{qualification_id}", status_code=204)
-def withdraw(web: SharedWebDep, visitor: ApiVisitorDep, qualification_id: str) -> None:
-    """Take a qualification away."""
-    web.services.qualifications.withdraw(visitor.actor, qualification_id, web.clock())
+def withdraw(
+    web: SharedWebDep, visitor: ApiVisitorDep, qualification_id: str, why: str = ""
+) -> None:
+    """Take a qualification away; its person reads why."""
+    web.services.qualifications.withdraw(visitor.actor, qualification_id, why, web.clock())
 
 
 @router.get("/trainings")
@@ -203,10 +210,15 @@ def add_training(web: SharedWebDep, visitor: ApiVisitorDep, wish: TrainingIn) ->
             start=wish.start.astimezone(UTC),
             length=timedelta(minutes=wish.length_min),
             seats=wish.seats,
-            slug=wish.machine,
-            kind=wish.kind,
+            grants=[Scope.read(one) for one in wish.grants],
+            machines=wish.machines,
+            trainers=wish.trainers,
             valid_days=wish.valid_days,
             note=wish.note,
+            minimum=wish.minimum,
+            decide_before=timedelta(hours=wish.decide_h),
+            weeks=wish.weeks,
+            skip_conflicts=wish.skip_conflicts,
         ),
         web.clock(),
     )
@@ -225,9 +237,15 @@ def sign_up(web: SharedWebDep, visitor: ApiVisitorDep, training_id: str) -> None
     web.services.trainings.sign_up(visitor.actor, training_id, web.clock())
 
 
+@router.post("/trainings/{training_id}/line", status_code=204)
+def wait_for_seat(web: SharedWebDep, visitor: ApiVisitorDep, training_id: str) -> None:
+    """Wait for a seat; one that becomes free is held for a while."""
+    web.services.trainings.wait(visitor.actor, training_id, web.clock())
+
+
 @router.delete("/trainings/{training_id}/seat", status_code=204)
 def sign_off(web: SharedWebDep, visitor: ApiVisitorDep, training_id: str) -> None:
-    """Give one's seat back."""
+    """Give one's seat back, or wait no more."""
     web.services.trainings.sign_off(visitor.actor, training_id, web.clock())
 
 

@@ -12,7 +12,7 @@ from jobs.services.approvals import ApprovalView
 from jobs.services.house import ChangeView, RuleView
 from jobs.services.proposals import CommentView, ProposalView
 from jobs.services.qualifications import QualificationView
-from jobs.services.trainings import TrainingView
+from jobs.services.training_views import TrainingView
 from web.api.wishes import Instant, ShortText
 from web.context import Web
 
@@ -86,10 +86,15 @@ class TrainingIn(_In):
     start: Instant
     length_min: Annotated[int, Field(ge=1, le=7 * 24 * 60)]
     seats: Annotated[int, Field(ge=1, le=200)]
-    machine: ShortText = ""
-    kind: ShortText = ""
+    grants: Annotated[list[ShortText], Field(max_length=20)]  # `machine:<slug>`, `kind:<kind>`
+    machines: Annotated[list[ShortText], Field(max_length=20)] = []  # whose time is kept
+    trainers: Annotated[list[ShortText], Field(max_length=10)] = []  # ids of who teaches as well
     valid_days: Annotated[int, Field(ge=1, le=3660)] | None = None
     note: Reason = ""
+    minimum: Annotated[int, Field(ge=1, le=200)] | None = None
+    decide_h: Annotated[int, Field(ge=0, le=1440)] = 24
+    weeks: Annotated[int, Field(ge=1, le=52)] = 1
+    skip_conflicts: bool = False
 
 
 class AttendedIn(_In):
@@ -279,6 +284,11 @@ class QualificationOut(BaseModel):
     expires_at: datetime | None
     holds: bool
     note: str
+    disuse_at: datetime | None
+    ended_at: datetime | None
+    ended_how: str | None
+    ended_by: str
+    ended_why: str
 
     @classmethod
     def of(cls, one: QualificationView) -> QualificationOut:
@@ -294,6 +304,11 @@ class QualificationOut(BaseModel):
             expires_at=one.expires_at,
             holds=one.holds,
             note=one.note,
+            disuse_at=one.disuse_at,
+            ended_at=one.ended_at,
+            ended_how=one.ended_how,
+            ended_by=one.ended_by,
+            ended_why=one.ended_why,
         )
 
 
@@ -303,24 +318,32 @@ class SeatOut(BaseModel):
     person_id: str
     person: str
     attended_at: datetime | None
+    state: str
 
 
 class TrainingOut(BaseModel):
-    """A training with its free seats."""
+    """A training with its free seats; `lost`: machines whose time something else has taken."""
 
     id: str
     title: str
-    machine: str
-    kind: str
-    trainer: str
+    grants: list[str]
+    machines: list[str]
+    lost: list[str]
+    trainers: list[str]
     start: datetime
     end: datetime
     seats: int
     free: int
+    waiting: int
     valid_days: int | None
     note: str
+    minimum: int | None
+    decide_at: datetime | None
     cancelled: bool
+    called_off: str | None
     mine: bool
+    held_until: datetime | None
+    place: int
     attended: bool
     people: list[SeatOut]
 
@@ -330,20 +353,32 @@ class TrainingOut(BaseModel):
         return cls(
             id=one.id,
             title=one.title,
-            machine=one.machine_slug,
-            kind=one.kind,
-            trainer=one.trainer,
+            grants=[each.scope for each in one.grants],
+            machines=[each.slug for each in one.machines],
+            lost=[each.slug for each in one.machines if each.lost],
+            trainers=list(one.trainers),
             start=one.start,
             end=one.end,
             seats=one.seats,
             free=one.free,
+            waiting=one.waiting,
             valid_days=one.valid_days,
             note=one.note,
+            minimum=one.minimum,
+            decide_at=one.decide_at,
             cancelled=one.cancelled,
+            called_off=one.called_off,
             mine=one.mine,
+            held_until=one.held_until,
+            place=one.place,
             attended=one.attended,
             people=[
-                SeatOut(person_id=seat.person_id, person=seat.person, attended_at=seat.attended_at)
+                SeatOut(
+                    person_id=seat.person_id,
+                    person=seat.person,
+                    attended_at=seat.attended_at,
+                    state=seat.state,
+                )
                 for seat in one.people
             ],
         )

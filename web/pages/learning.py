@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from jobs.domain.errors import InvalidError, NotFoundError
+from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
+from jobs.domain.learning import TrainingWish
 from jobs.domain.people import Role
-from jobs.services.trainings import TrainingWish
+from jobs.domain.policy import Refusal
+from jobs.domain.rules.values import Scope
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.pages.calendar import instant
@@ -33,40 +36,60 @@ def add_training(
     """Announce one."""
     must_share(web)
     try:
-        slug, kind = what_of(form.text("what"))
-        wish = TrainingWish(
-            title=form.text("title"),
-            start=instant(web, form.text("start")),
-            length=timedelta(minutes=number(form, "length_min")),
-            seats=number(form, "seats"),
-            slug=slug,
-            kind=kind,
-            valid_days=days_of(form),
-            note=form.text("note"),
-        )
+        wish = _wish(web, form)
         made = web.services.trainings.create(visitor.actor, wish, web.clock())
     except InvalidError as error:
-        return _trainings(request, web, visitor, form.texts(), error)
+        return _trainings(request, web, visitor, form, error)
+    except RefusedError as error:
+        return _trainings(request, web, visitor, form, refusals=error.refusals)
     return go(f"/trainings/{made}", "created")
+
+
+def _wish(web: Web, form: Form) -> TrainingWish:
+    minimum = number(form, "minimum") if form.text("minimum") else None
+    return TrainingWish(
+        title=form.text("title"),
+        start=instant(web, form.text("start")),
+        length=timedelta(minutes=number(form, "length_min")),
+        seats=number(form, "seats"),
+        grants=[Scope.read(one) for one in form.many("grants")],
+        machines=form.many("machines"),
+        trainers=form.many("trainers"),
+        valid_days=days_of(form),
+        note=form.text("note"),
+        minimum=minimum,
+        decide_before=timedelta(hours=number(form, "decide_h") if minimum else 0),
+        weeks=number(form, "weeks") if form.text("weeks") else 1,
+        skip_conflicts=bool(form.text("skip")),
+    )
 
 
 def _trainings(
     request: Request,
     web: Web,
     visitor: Visitor,
-    values: dict[str, str] | None = None,
+    form: Form | None = None,
     error: InvalidError | None = None,
+    refusals: Sequence[Refusal] = (),
 ) -> HTMLResponse:
     must_share(web)
+    teaches = visitor.may(Role.TRAINER)
     return page(
         request,
         web,
         visitor,
         "trainings.html",
+        status=409 if refusals else None,
         trainings=web.services.trainings.list(visitor.actor, web.clock()),
-        teaches=visitor.may(Role.TRAINER),
+        teaches=teaches,
         scopes=web.services.house.scopes(),
-        values=values or {},
+        others=web.services.qualifications.trainers(visitor.actor) if teaches else [],
+        values=form.texts() if form else {},
+        chosen={
+            name: frozenset(form.many(name)) if form else frozenset()
+            for name in ("grants", "machines", "trainers")
+        },
+        refusals=refusals,
         error=error,
         bad=error.field if error else "",
     )
@@ -104,6 +127,8 @@ def act_on_training(
     match act:
         case "sign-up":
             service.sign_up(actor, training_id, now)
+        case "wait":
+            service.wait(actor, training_id, now)
         case "sign-off":
             service.sign_off(actor, training_id, now)
         case "attended":
@@ -136,12 +161,22 @@ def grant(
 
 @router.post("/qualifications/{qualification_id}/withdraw")
 def withdraw(
-    web: WebDep, visitor: VisitorDep, qualification_id: str, form: CheckedFormDep
-) -> RedirectResponse:
+    request: Request,
+    web: WebDep,
+    visitor: VisitorDep,
+    qualification_id: str,
+    form: CheckedFormDep,
+) -> Response:
     """Take a qualification away."""
     must_share(web)
-    web.services.qualifications.withdraw(visitor.actor, qualification_id, web.clock())
     slug, person_id = form.text("machine"), form.text("person")
+    service = web.services.qualifications
+    try:
+        service.withdraw(visitor.actor, qualification_id, form.text("why"), web.clock())
+    except InvalidError as error:
+        if slug:
+            return _qualified(request, web, visitor, slug, error)
+        return _person(request, web, visitor, person_id, error)
     return go(f"/machines/{slug}/qualified" if slug else f"/people/{person_id}", "changed")
 
 
@@ -161,6 +196,7 @@ def _person(
         "person.html",
         person=service.person(visitor.actor, person_id),
         found=service.of_person(visitor.actor, person_id, now),
+        ended=service.ended(visitor.actor, person_id, now),
         teaches=visitor.may(Role.TRAINER),
         scopes=web.services.house.scopes(),
         error=error,

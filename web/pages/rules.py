@@ -18,6 +18,7 @@ router = page_router()
 # Which values stand together on the page; each key once (a test says so).
 GROUPS = (
     ("who", ("qualification_needed", "approval_needed", "approval_hours", "people_needed")),
+    ("learn", ("disuse_days", "unused_days", "qualification_remind_days", "accept_binds")),
     ("when", ("opening", "opening_covers", "opening_binds_starts", "holidays")),
     ("ahead", ("horizon_days", "horizon_trainer_days", "horizon_staff_days")),
     ("long", ("shortest_min", "longest_min")),

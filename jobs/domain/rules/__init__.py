@@ -20,6 +20,7 @@ from jobs.domain.rules.facts import FOR_EVER as FOR_EVER
 from jobs.domain.rules.facts import Act as Act
 from jobs.domain.rules.facts import Facts as Facts
 from jobs.domain.rules.facts import OwnBooking as OwnBooking
+from jobs.domain.rules.facts import ToAccept as ToAccept
 from jobs.domain.rules.facts import TrainingOffer as TrainingOffer
 from jobs.domain.rules.rule import BOOKING, EITHER, STARTING, Rule
 from jobs.domain.rules.times import later_of
@@ -33,8 +34,14 @@ RULES: Final[Sequence[Rule]] = (
     Rule(Reason.MACHINE_NOT_NAMED, persons.machine_not_named, EITHER),
     Rule(Reason.NO_CONSENT, persons.no_consent, EITHER),
     Rule(Reason.NEEDS_SUPERVISOR, persons.needs_supervisor, STARTING),
-    Rule(Reason.NOT_QUALIFIED, persons.not_qualified, EITHER, ("qualification_needed",)),
+    Rule(
+        Reason.NOT_QUALIFIED,
+        persons.not_qualified,
+        EITHER,
+        ("qualification_needed", "disuse_days", "unused_days", "qualification_remind_days"),
+    ),
     Rule(Reason.QUALIFICATION_ENDS, persons.qualification_ends, EITHER, ("qualification_needed",)),
+    Rule(Reason.NOT_ACCEPTED, persons.not_accepted, EITHER, ("accept_binds",)),
     Rule(Reason.IN_THE_PAST, lengths.in_the_past, BOOKING, of_time=True),
     Rule(Reason.TOO_SHORT, lengths.too_short, BOOKING, ("shortest_min",), of_time=True),
     Rule(Reason.TOO_LONG, lengths.too_long, BOOKING, ("longest_min",), of_time=True),

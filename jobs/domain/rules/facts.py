@@ -42,6 +42,20 @@ class TrainingOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class ToAccept:
+    """A text that the person has not accepted as it stands now.
+
+    :param ref: where its page is: `<scope>/<sort>`.
+    :param sort: `rules` or `risks`.
+    :param of: what it is for, as people call it.
+    """
+
+    ref: str
+    sort: str
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One wish and everything that speaks for or against it. All instants are aware UTC.
 
@@ -75,6 +89,7 @@ class Facts:
     own: tuple[OwnBooking, ...] = ()
     qualified_until: datetime | None = None
     trainings: tuple[TrainingOffer, ...] = ()
+    to_accept: tuple[ToAccept, ...] = ()
     holidays: Mapping[date, str] = field(default_factory=dict)
     people_here: int = 0
     credits: int | None = None

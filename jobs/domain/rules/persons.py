@@ -85,6 +85,18 @@ def needs_supervisor(facts: Facts, values: Values) -> Iterator[Refusal]:
         yield Refusal(Reason.NEEDS_SUPERVISOR, ways=(Way(WayKind.SUPERVISOR),))
 
 
+def not_accepted(facts: Facts, values: Values) -> Iterator[Refusal]:
+    """Who has not read what can happen does not use it; nobody else reads it for them."""
+    if facts.act is Act.BOOK and values.accept_binds != "both":
+        return
+    for one in facts.to_accept:
+        yield Refusal(
+            Reason.NOT_ACCEPTED,
+            {"sort": one.sort, "of": one.of},
+            ways=(Way(WayKind.ACCEPT, ref=one.ref, name=one.of),),
+        )
+
+
 def needs_others(facts: Facts, values: Values) -> Iterator[Refusal]:
     """Nobody is alone with a dangerous machine."""
     if values.people_needed is not None and facts.people_here < values.people_needed:

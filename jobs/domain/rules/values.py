@@ -26,6 +26,7 @@ class Unit(StrEnum):
     YES_NO = "yes-no"
     OPENING = "opening"  # `Mo-Fr 09:00-21:00; Sa 10:00-16:00`
     COVERS = "covers"  # whole, start
+    BINDS = "binds"  # start, both
     PLACE = "place"  # `DE` or `DE-BY`: country and region, ISO 3166
 
 
@@ -87,6 +88,10 @@ class Spec:
 
 SPECS: Final[Sequence[Spec]] = (
     Spec("qualification_needed", Unit.YES_NO),
+    Spec("disuse_days", Unit.DAYS, 7, 3660, optional=True),
+    Spec("unused_days", Unit.DAYS, 1, 3660, optional=True),
+    Spec("qualification_remind_days", Unit.DAYS, 1, 90, optional=True),
+    Spec("accept_binds", Unit.BINDS),
     Spec("horizon_days", Unit.DAYS, 1, 366),
     Spec("horizon_trainer_days", Unit.DAYS, 1, 366),
     Spec("horizon_staff_days", Unit.DAYS, 1, 366),
@@ -118,6 +123,10 @@ class Values:
     """
 
     qualification_needed: bool = False
+    disuse_days: int | None = None
+    unused_days: int | None = None
+    qualification_remind_days: int | None = 14
+    accept_binds: str = "start"
     horizon_days: int = 60
     horizon_trainer_days: int = 60
     horizon_staff_days: int = 366
@@ -207,6 +216,10 @@ def checked(spec: Spec, value: object, scope: Scope = LAB) -> Value:
         case Unit.COVERS:
             if text not in ("whole", "start"):
                 raise InvalidError("rule.covers", field="value")
+            return str(text)
+        case Unit.BINDS:
+            if text not in ("start", "both"):
+                raise InvalidError("rule.binds", field="value")
             return str(text)
         case Unit.PLACE:
             place = _text(text).upper()

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from jobs.domain.calendar import AllocationKind, AllocationState
 from jobs.domain.clock import Source
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.learning import TrainingWish
 from jobs.domain.people import Actor, LabMode, Role
 from jobs.domain.policy import Reason, WayKind
 from jobs.domain.rules.values import LAB, Level, Scope
@@ -19,7 +20,7 @@ from jobs.services.bookings import Bookings
 from jobs.services.house import House
 from jobs.services.lab import Lab
 from jobs.services.qualifications import Qualifications
-from jobs.services.trainings import Trainings, TrainingWish
+from jobs.services.trainings import Trainings
 from jobs.services.wondering import Wondering
 from jobs.services.workshop import Workshop
 from jobs.store.house import Approval
@@ -349,10 +350,12 @@ def test_the_next_training_with_a_free_seat_opens_the_machine(
 ) -> None:
     trainings, qualifications = Trainings(workshop), Qualifications(workshop)
     house.set(admin, FDM, "qualification_needed", True, "", now)
-    wish = TrainingWish("Printing", now + DAY, HOUR, seats=1, kind="fdm", valid_days=30)
+    wish = TrainingWish("Printing", now + DAY, HOUR, seats=1, grants=[FDM], valid_days=30)
     full = trainings.create(admin, wish, now)
     free = trainings.create(
-        admin, TrainingWish("Again", now + 2 * DAY, HOUR, seats=1, slug="ender"), now
+        admin,
+        TrainingWish("Again", now + 2 * DAY, HOUR, seats=1, grants=[ENDER]),
+        now,
     )
     trainings.sign_up(other, full, now)
     start = now + 3 * DAY
@@ -419,10 +422,10 @@ def test_only_who_holds_it_grants_it(
     assert {one.person for one in qualifications.of_machine(tina, "ender", now)} == {"Mia", "Tina"}
     with pytest.raises(NotAllowedError):
         qualifications.of_person(member, tina.person_id, now)
-    qualifications.withdraw(tina, again, now)
+    qualifications.withdraw(tina, again, "broke it", now)
     assert qualifications.mine(member, "ender", now) is None
     with pytest.raises(NotFoundError):
-        qualifications.withdraw(tina, again, now)
+        qualifications.withdraw(tina, again, "broke it", now)
 
 
 def test_a_node_of_one_person_has_no_rules(

@@ -25,11 +25,11 @@ DATABASES = ["database", pytest.param("postgresql_database", marks=pytest.mark.p
 PROCESSES, EACH = 4, 50
 
 
-def crowd(wish: dict[str, object]) -> list[dict[str, object]]:
+def crowd(wish: dict[str, object], module: str = "many_at_once") -> list[dict[str, object]]:
     """Let all processes loose at once and return what came of every request."""
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.jobs.services.many_at_once"],
+            [sys.executable, "-m", f"tests.jobs.services.{module}"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

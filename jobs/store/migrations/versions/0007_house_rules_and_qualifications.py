@@ -34,8 +34,6 @@ def upgrade() -> None:
         "training",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("title", sa.String(length=120), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=True),
-        sa.Column("machine_id", sa.String(length=36), nullable=True),
         sa.Column("trainer_id", sa.String(length=36), nullable=False),
         sa.Column("start_at", sa.BigInteger(), nullable=False),
         sa.Column("end_at", sa.BigInteger(), nullable=False),
@@ -44,22 +42,78 @@ def upgrade() -> None:
         sa.Column("note", sa.String(length=500), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("cancelled_at", sa.BigInteger(), nullable=True),
+        sa.Column("cancelled_why", sa.String(length=16), nullable=False),
+        sa.Column("minimum", sa.Integer(), nullable=True),
+        sa.Column("decide_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("series_id", sa.String(length=36), nullable=True),
+        sa.Column("sequence", sa.Integer(), nullable=False),
         sa.CheckConstraint("start_at < end_at", name=op.f("ck_training_grows")),
-        sa.ForeignKeyConstraint(
-            ["machine_id"], ["machine.id"], name=op.f("fk_training_machine_id_machine")
-        ),
         sa.ForeignKeyConstraint(
             ["trainer_id"], ["person.id"], name=op.f("fk_training_trainer_id_person")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_training")),
     )
     op.create_index(op.f("ix_training_start_at"), "training", ["start_at"])
+    op.create_index(op.f("ix_training_series_id"), "training", ["series_id"])
+    op.create_table(
+        "training_grant",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("training_id", sa.String(length=36), nullable=False),
+        sa.Column("machine_id", sa.String(length=36), nullable=True),
+        sa.Column("kind", sa.String(length=16), nullable=True),
+        sa.CheckConstraint(
+            "(machine_id IS NULL) <> (kind IS NULL)", name=op.f("ck_training_grant_machine_or_kind")
+        ),
+        sa.ForeignKeyConstraint(
+            ["machine_id"], ["machine.id"], name=op.f("fk_training_grant_machine_id_machine")
+        ),
+        sa.ForeignKeyConstraint(
+            ["training_id"], ["training.id"], name=op.f("fk_training_grant_training_id_training")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_training_grant")),
+    )
+    op.create_index(op.f("ix_training_grant_training_id"), "training_grant", ["training_id"])
+    op.create_table(
+        "training_machine",
+        sa.Column("training_id", sa.String(length=36), nullable=False),
+        sa.Column("machine_id", sa.String(length=36), nullable=False),
+        sa.Column("allocation_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["allocation_id"],
+            ["allocation.id"],
+            name=op.f("fk_training_machine_allocation_id_allocation"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["machine_id"], ["machine.id"], name=op.f("fk_training_machine_machine_id_machine")
+        ),
+        sa.ForeignKeyConstraint(
+            ["training_id"], ["training.id"], name=op.f("fk_training_machine_training_id_training")
+        ),
+        sa.PrimaryKeyConstraint("training_id", "machine_id", name=op.f("pk_training_machine")),
+        sa.UniqueConstraint("allocation_id", name=op.f("uq_training_machine_allocation_id")),
+    )
+    op.create_table(
+        "training_trainer",
+        sa.Column("training_id", sa.String(length=36), nullable=False),
+        sa.Column("person_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_training_trainer_person_id_person")
+        ),
+        sa.ForeignKeyConstraint(
+            ["training_id"], ["training.id"], name=op.f("fk_training_trainer_training_id_training")
+        ),
+        sa.PrimaryKeyConstraint("training_id", "person_id", name=op.f("pk_training_trainer")),
+    )
     op.create_table(
         "training_seat",
         sa.Column("training_id", sa.String(length=36), nullable=False),
         sa.Column("person_id", sa.String(length=36), nullable=False),
         sa.Column("taken_at", sa.BigInteger(), nullable=False),
         sa.Column("attended_at", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("held_at", sa.BigInteger(), nullable=True),
+        sa.Column("held_until", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["person_id"], ["person.id"], name=op.f("fk_training_seat_person_id_person")
         ),
@@ -68,6 +122,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("training_id", "person_id", name=op.f("pk_training_seat")),
     )
+    op.create_index("ix_training_seat_state", "training_seat", ["state", "held_until"])
+    op.create_index("ix_training_seat_person", "training_seat", ["person_id"])
     op.create_table(
         "qualification",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -81,6 +137,8 @@ def upgrade() -> None:
         sa.Column("note", sa.String(length=200), nullable=False),
         sa.Column("withdrawn_at", sa.BigInteger(), nullable=True),
         sa.Column("withdrawn_by", sa.String(length=36), nullable=True),
+        sa.Column("ended_how", sa.String(length=16), nullable=False),
+        sa.Column("ended_why", sa.String(length=200), nullable=False),
         sa.CheckConstraint(
             "(machine_id IS NULL) <> (kind IS NULL)", name=op.f("ck_qualification_machine_or_kind")
         ),

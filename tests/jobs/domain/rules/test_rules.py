@@ -48,6 +48,9 @@ def taken_way(way: Way, facts: Facts) -> Facts | None:
             return replace(facts, qualified_until=FOR_EVER)
         case WayKind.GIVE_BACK:
             return replace(facts, own=tuple(one for one in facts.own if one.id != way.ref))
+        case WayKind.ACCEPT:
+            left = tuple(one for one in facts.to_accept if one.ref != way.ref)
+            return replace(facts, to_accept=left)
         case WayKind.COME_TOGETHER:
             return replace(facts, people_here=way.count)
         case WayKind.TOP_UP:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.domain.calendar import Interval
 from jobs.domain.people import Role
-from jobs.domain.rules import FOR_EVER, Act, Facts, OwnBooking, TrainingOffer, Values
+from jobs.domain.rules import FOR_EVER, Act, Facts, OwnBooking, ToAccept, TrainingOffer, Values
 from jobs.domain.rules.times import LOOK_AHEAD_DAYS
 from jobs.domain.rules.values import Level
 
@@ -103,6 +103,7 @@ def wishes(draw: st.DrawFn) -> tuple[Facts, Values]:
         own=own,
         qualified_until=draw(st.sampled_from((None, FOR_EVER, start + HOUR, now + DAY))),
         trainings=draw(st.sampled_from(((), (TrainingOffer("t", "Saw", now + DAY, 2),)))),
+        to_accept=draw(st.sampled_from(((), (ToAccept("lab/rules", "rules", ""),)))),
         holidays=holidays,
         people_here=draw(st.integers(0, 3)),
         credits=draw(st.sampled_from((None, -1, 0, 2, 50))),
@@ -132,6 +133,7 @@ def wishes(draw: st.DrawFn) -> tuple[Facts, Values]:
         people_needed=draw(st.sampled_from((None, 2))),
         credits_per_hour=draw(st.sampled_from((None, 1, 7))),
         approval_needed=draw(st.booleans()),
+        accept_binds=draw(st.sampled_from(("start", "both"))),
         levels={key: draw(st.sampled_from(Level)) for key in keys},
     )
     return facts, values
