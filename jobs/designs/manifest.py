@@ -21,7 +21,7 @@ from jobs.designs.problems import ManifestProblem, ProblemCode, Problems
 
 _TEXT_CHARS: Final = 10_000
 _LIST_ITEMS: Final = 500
-_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _READINESS: Final = {
     "technology-readiness-level": re.compile(r"OTRL-[1-6]"),
     "documentation-readiness-level": re.compile(r"ODRL-[1-4]\*?"),
@@ -31,6 +31,20 @@ _REQUIRED: Final = {
     "losh": ("name", "version", "license", "licensor", "function", "repo"),
     "okh-2": ("name", "version", "license", "licensor", "function", "repo"),
     "ohm": ("title", "version", "license", "licensor", "function"),
+}
+# What a file is for, and how the dialects spell it.
+_ROLES: Final = {
+    "manufacturing-files": ("manufacturing-files",),
+    "design-files": ("design-files",),
+    "making-instructions": ("making-instructions", "manufacturing-instructions"),
+    "operating-instructions": ("operating-instructions", "user-manual"),
+    "bom": ("bom",),
+    "readme": ("readme",),
+}
+_RELATIONS: Final = {
+    "derivative-of": ("derivative-of",),
+    "variant-of": ("variant-of",),
+    "sub-parts": ("sub-parts", "sub"),
 }
 _DIMENSIONS: Final = ("width", "height", "depth")
 
@@ -70,6 +84,18 @@ class NamedFile(_Value):
     title: str = ""
 
 
+class Relation(_Value):
+    """Another design that this one comes from or is made of.
+
+    :param kind: `fork-of`, `derivative-of`, `variant-of` or `sub-parts`, as the manifests say.
+    """
+
+    kind: str
+    title: str = ""
+    manifest: str = ""
+    web: str = ""
+
+
 class Design(_Value):
     """A design of the commons, from whichever manifest.
 
@@ -84,12 +110,15 @@ class Design(_Value):
     licence: str = ""
     licences: Mapping[str, str] = {}  # hardware, documentation, software: OKH v1's three
     licensor: str = ""
+    organization: str = ""
     repo: str = ""
     language: str = ""
     keywords: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
     files: tuple[NamedFile, ...] = ()
     images: tuple[str, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    readiness: Mapping[str, str] = {}  # `technology` and `documentation`: OTRL-n, ODRL-n
     problems: tuple[ManifestProblem, ...] = ()
 
 
@@ -145,12 +174,15 @@ class _Reader:
             licence=licence,
             licences={key: value for key, value in licences.items() if key},
             licensor=self._person("licensor"),
+            organization=self._person("organization") or self._person("organisation"),
             repo=self.path("repo", "project-link", "documentation-home"),
             language=self.text("documentation-language", "manifest-language"),
             keywords=self.texts("keywords"),
             parts=tuple(self._parts()),
             files=tuple(self._files()),
             images=self._images(),
+            relations=tuple(self._relations()),
+            readiness=self._readiness(),
             problems=self._problems.all(),
         )
 
@@ -237,26 +269,48 @@ class _Reader:
     def _check_words(self) -> None:
         for key in ("documentation-language", "manifest-language"):
             value = self.text(key)
-            if value and not _LANGUAGE.fullmatch(value):
+            if value and not LANGUAGE.fullmatch(value):
                 self._note(key, ProblemCode.BAD_LANGUAGE, value)
-        for key, pattern in _READINESS.items():
-            value = self.text(key)
-            if value and not pattern.fullmatch(value):
-                self._note(key, ProblemCode.BAD_READINESS, value)
         for key in ("archive-download", "documentation-home", "bom"):
             self.path(key)
+
+    def _readiness(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for key, pattern in _READINESS.items():
+            if not (value := self.text(key)):
+                continue
+            if pattern.fullmatch(value):
+                found[key.partition("-")[0]] = value
+            else:
+                self._note(key, ProblemCode.BAD_READINESS, value)
+        return found
+
+    def _relations(self) -> Iterator[Relation]:
+        if web := self.path("fork-of"):
+            yield Relation(kind="fork-of", web=web)
+        # `sub` is how the first manifests spelt it.
+        for kind, keys in _RELATIONS.items():
+            for _, below in self._mappings(*keys):
+                title, manifest = below.text("title", "name"), below.path("manifest", "path")
+                if title or manifest or below.text("web"):
+                    yield Relation(
+                        kind=kind, title=title, manifest=manifest, web=below.path("web", "url")
+                    )
+
+    def _has_parts(self) -> bool:
+        return any(self._tree.get(key) for key in ("part", "parts"))
 
     def _parts(self) -> Iterator[Part]:
         for _, below in self._mappings("part", "parts"):
             yield below.part()
         # A part in a manifest of its own has its export at the top.
-        if "export" in self._tree or "source" in self._tree:
+        if not self._has_parts() and ("export" in self._tree or "source" in self._tree):
             yield self.part()
 
     def part(self) -> Part:
         return Part(
             name=self.text("name", "title", "path"),
-            process=self.text("tsdc"),
+            process=next(iter(self.texts("tsdc")), ""),
             material=self.text("material"),
             exports=self.texts("export"),
             sources=self.texts("source"),
@@ -305,9 +359,15 @@ class _Reader:
         return self.texts("image")
 
     def _files(self) -> Iterator[NamedFile]:
-        for role in ("manufacturing-files", "design-files", "making-instructions", "bom", "readme"):
-            for key, below in self._mappings(role) if role not in ("bom", "readme") else ():
+        for role, key in ((role, key) for role, keys in _ROLES.items() for key in keys):
+            if isinstance(self._tree.get(key), str):
+                if path := self.path(key):
+                    yield NamedFile(role=role, path=path)
+                continue
+            for _, below in self._mappings(key):
                 if path := below.path("path", "location"):
-                    yield NamedFile(role=key, path=path, title=below.text("title"))
-            if role in ("bom", "readme") and (path := self.path(role)):
+                    yield NamedFile(role=role, path=path, title=below.text("title"))
+        # Of the whole thing, beside the files of its parts.
+        for role, key in (("design-files", "source"), ("manufacturing-files", "export")):
+            for path in self.texts(key) if self._has_parts() else ():
                 yield NamedFile(role=role, path=path)
