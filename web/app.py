@@ -28,6 +28,7 @@ from web.api import machines as api_machines
 from web.api import modules as api_modules
 from web.api import notices as api_notices
 from web.api import ports as api_ports
+from web.api import presence as api_presence
 from web.api import queueing as api_queueing
 from web.api import sharing as api_sharing
 from web.api import upkeep as api_upkeep
@@ -45,6 +46,8 @@ from web.pages import (
     cycle,
     day_sheet,
     designs,
+    devices,
+    display,
     feeds,
     hand_form,
     house,
@@ -145,6 +148,8 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         learning,
         loading,
         queueing,
+        devices,
+        display,
     )
     for routes in pages:
         add(app, routes.router)
@@ -163,6 +168,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_upkeep,
         api_lab,
         api_ports,
+        api_presence,
     ):
         add(app, resource.router)
     add(app, live.router(_who))

@@ -72,6 +72,7 @@ MENU: Final = (
             Entry("/day-sheet", "day-sheet", Role.OPERATOR),
             Entry("/machines/new", "machine-new", Role.OPERATOR),
             Entry("/people", "people", Role.ADMIN),
+            Entry("/devices", "devices", Role.ADMIN),
             Entry("/modules", "modules", Role.ADMIN),
             Entry("/import", "import", Role.ADMIN),
         ),

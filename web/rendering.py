@@ -32,6 +32,7 @@ FAR = timedelta(days=365)  # "free until" beyond this is "free"
 _HEATERS = {"T": "nozzle", "B": "bed", "C": "chamber", "P": "probe", "A": "air"}  # as Marlin says
 _HEATER_ORDER = ("nozzle", "bed", "chamber", "probe", "air")
 _MINUTES = Spec("", Unit.MINUTES)
+_WORDS = (Unit.COVERS, Unit.BINDS, Unit.PRESENCE)  # whose value is one of a few words
 _CODE_WITH_FIELDS = re.compile(r"([a-z][\w.-]*)(?: \((.*)\))?", re.DOTALL)
 
 
@@ -147,7 +148,7 @@ class Sentences:
         """Return what holds in a sentence; its value as people say it."""
         if value is None:
             return self.text(f"rule.off.{spec.key}")
-        if spec.unit in (Unit.YES_NO, Unit.COVERS, Unit.BINDS):
+        if spec.unit in (Unit.YES_NO, *_WORDS):
             word = value if isinstance(value, str) else "yes" if value else "no"
             return self.text(f"rule.{word}.{spec.key}")
         return self.text(f"rule.is.{spec.key}", value=self.rule_value(spec, value))
@@ -164,7 +165,7 @@ class Sentences:
                 return self._days(days) if whole else self.duration(minutes * 60)
             case Unit.YES_NO:
                 return self.text("page.rules.yes" if value else "page.rules.no")
-            case Unit.COVERS | Unit.BINDS:
+            case Unit.COVERS | Unit.BINDS | Unit.PRESENCE:
                 return self.text(f"page.rules.{spec.unit.value}-{value}")
             case Unit.DAYS:
                 return self._days(int(value))

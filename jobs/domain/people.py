@@ -83,12 +83,15 @@ class Actor:
     """The named person whose intent a use case carries out.
 
     :param simulated: a seeded person of the demo; said in every arming and record.
+    :param seat: the sign-in, or the visit at a kiosk, that they act through, and to which proof of
+        presence is bound; "" for a program with a key, which is never at a machine.
     """
 
     person_id: str
     name: str
     role: Role
     simulated: bool = False
+    seat: str = ""
 
     def is_at_least(self, needed: Role) -> bool:
         """Return whether this person's role includes *needed*."""

@@ -82,6 +82,8 @@ class Reason(StrEnum):
     RESERVED_FOR_ANOTHER = "reserved-for-another"
     IN_USE_BY_HAND = "in-use-by-hand"  # why
     LOOK_FIRST = "look-first"
+    NOT_PRESENT = "not-present"  # machine
+    KEY_NOT_PRESENT = "key-not-present"
     OTHER_BOARD = "other-board"
     UNPROTECTED_HEAT = "unprotected-heat"
     SUPPLY_LOW = "supply-low"
@@ -125,6 +127,9 @@ class WayKind(StrEnum):
     NAME_MACHINE = "name-machine"
     CONSENT = "consent"
     SUPERVISOR = "supervisor"
+    TYPE_CODE = "type-code"  # ref: slug, name: of the machine
+    USE_KIOSK = "use-kiosk"  # name: of the device
+    SET_UP_DISPLAY = "set-up-display"  # name: of the machine
 
 
 @dataclass(frozen=True, slots=True)

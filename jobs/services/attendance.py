@@ -9,10 +9,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.errors import NotAllowedError, NotFoundError, UnavailableError
+from jobs.domain.errors import NotAllowedError, NotFoundError, RefusedError, UnavailableError
 from jobs.domain.people import Actor, Role
 from jobs.services import logbook
 from jobs.services.logbook import Happening
+from jobs.services.presence import presence_refusals
 from jobs.services.views import MachineEventView
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Machine
@@ -29,7 +30,9 @@ class Attendance:
     def free(self, actor: Actor, slug: str, now: datetime) -> None:
         """Take a person's word that nobody uses the machine by hand; it is written down."""
         _must_be(actor, Role.MEMBER)
-        self._known(slug)
+        with self._workshop.database.read() as session:
+            if found := presence_refusals(session, actor, _machine(session, slug), now):
+                raise RefusedError(found)
         _demand(self._workshop.gateway.release(slug, actor.name), slug)
         self._write(slug, Happening.FREED, actor, now, {})
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
 from jobs.domain.job import AttemptState, JobState
 from jobs.domain.machine import Control, MachineState
+from jobs.domain.people import Actor
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.preflight import Verdict
 from jobs.kinds import KINDS
@@ -19,6 +20,7 @@ from jobs.services.attempts import Attempts, End
 from jobs.services.house_rules import without_passed
 from jobs.services.planned import program_path
 from jobs.services.plans import plans_of
+from jobs.services.presence import cuts, presence_refusals
 from jobs.services.starting import (
     Standing,
     agreed_refusals,
@@ -48,14 +50,20 @@ class ByHand:
         self._attempts = Attempts(workshop)
 
     def say(
-        self, session: Session, job: Job, what: str, machine_slug: str | None, now: datetime
+        self,
+        session: Session,
+        actor: Actor,
+        job: Job,
+        what: str,
+        machine_slug: str | None,
+        now: datetime,
     ) -> None:
         """Take in *what*: started, finished or failed.
 
         :raises RefusedError: with the reason, if that cannot be now.
         """
         if what == "started":
-            self._start(session, job, machine_slug, now)
+            self._start(session, actor, job, machine_slug, now)
         elif what in _ENDS:
             reason = "by-hand" if what == "failed" else None
             self.end(session, job, _ENDS[what], reason, now)
@@ -109,7 +117,9 @@ class ByHand:
             size_bytes=path.stat().st_size,
         )
 
-    def _start(self, session: Session, job: Job, slug: str | None, now: datetime) -> None:
+    def _start(
+        self, session: Session, actor: Actor, job: Job, slug: str | None, now: datetime
+    ) -> None:
         if job.state != JobState.WAITING:
             fields = {"state": job.state, "wanted": JobState.WAITING.value}
             raise RefusedError([Refusal(Reason.WRONG_STATE, fields)])
@@ -119,7 +129,9 @@ class ByHand:
             raise RefusedError([Refusal(Reason.NO_CAPABLE_MACHINE)])
         standing = standing_of(session, self._workshop, machine, now)
         found = preflight_for(session, job.id, machine.id)
-        if reasons := _refusals(session, job, standing, found, now):
+        # Of a printer it tells only what a person does; what cuts is begun by nobody from afar.
+        there = presence_refusals(session, actor, machine, now) if cuts(machine.kind) else []
+        if reasons := [*there, *_refusals(session, job, standing, found, now)]:
             raise RefusedError(reasons)
         preflight = _examined(session, found, standing.target)
         machine.to_check_since = None  # who says "started" stands in front of it

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from jobs.domain.care import CAUSES, Moment, Outcome, checked_lines, one_line
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
 from jobs.domain.job import AttemptState
-from jobs.domain.machine import MachineState
+from jobs.domain.machine import Control, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services.checking import keep_answer, list_of
@@ -25,6 +25,7 @@ from jobs.services.logbook import Happening, write
 from jobs.services.notices import tell
 from jobs.services.people import alias_of
 from jobs.services.photos import keep_photo, photo_path
+from jobs.services.presence import presence_refusals
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Attempt, Job, Machine, Person, Record, Setting
 from jobs.store.upkeep import Checklist
@@ -142,7 +143,9 @@ class Clearing:
         if outcome is Outcome.FAILED and not cause:
             raise InvalidError("clearing.cause", field="cause")
         with self._database.read() as session:  # before the photo is worked on
-            _refuse_running(session, machine_of(session, slug))
+            machine = machine_of(session, slug)
+            _refuse_running(session, machine)
+            _refuse_away(session, actor, machine, now)
         photo_sha256 = keep_photo(self._workshop, photo)
         with self._database.write() as session:
             machine = machine_of(session, slug)
@@ -317,6 +320,14 @@ def _refuse_running(session: Session, machine: Machine) -> None:
     if session.scalar(query) is not None:
         state = MachineState.RUNNING.value
         raise RefusedError([Refusal(Reason.MACHINE_BUSY, {"state": state})])
+
+
+def _refuse_away(session: Session, actor: Actor, machine: Machine, now: datetime) -> None:
+    """What node and queue go by is said at the machine; what a person carries, by who carried."""
+    if machine.control == Control.SERIAL and (
+        found := presence_refusals(session, actor, machine, now)
+    ):
+        raise RefusedError(found)
 
 
 def _of_attempt(session: Session, attempt: Attempt) -> list[ClearingView]:

@@ -19,6 +19,7 @@ from jobs.kinds import KINDS, MILL, Item
 from jobs.services.checking import before_use_refusals
 from jobs.services.dispatch import Dispatch
 from jobs.services.pathways import SYSTEMS, Pathways, clear
+from jobs.services.presence import presence_refusals
 from jobs.services.starting import preflight_for
 from jobs.services.workshop import LiveOffsets, Workshop
 from jobs.store.tables import Job, Machine, Preflight
@@ -67,8 +68,10 @@ class CycleStart:
         self._pathways = Pathways(workshop)
 
     def check(self, actor: Actor, slug: str, job_id: str, now: datetime) -> StartCheck:
-        """Read the controller's offsets now, and say how the start stands; nothing moves."""
-        del actor  # everybody may look
+        """Read the controller's offsets now, and say how the start stands; nothing moves.
+
+        Everybody may look; that *actor* is not at the machine is among the reasons.
+        """
         told = self._workshop.gateway.offsets(slug)
         with self._workshop.database.read() as session:
             machine = session.scalar(select(Machine).where(Machine.slug == slug))
@@ -78,7 +81,8 @@ class CycleStart:
             preflight = preflight_for(session, job_id, machine.id)
             stands = self._stands(machine, job, preflight, told)
             unchecked = before_use_refusals(session, machine, now)
-            return replace(stands, reasons=[*unchecked, *stands.reasons])
+            there = presence_refusals(session, actor, machine, now)
+            return replace(stands, reasons=[*there, *unchecked, *stands.reasons])
 
     def start(
         self,

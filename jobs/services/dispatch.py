@@ -31,7 +31,12 @@ from jobs.services.footing import must_use, person_refusals
 from jobs.services.logbook import Happening, write
 from jobs.services.modules import is_on
 from jobs.services.planned import program_path
-from jobs.services.presence import motion_refusals, run_owner, steering_refusals
+from jobs.services.presence import (
+    going_on_refusals,
+    motion_refusals,
+    presence_refusals,
+    run_owner,
+)
 from jobs.services.runs import Runs
 from jobs.services.starting import (
     Standing,
@@ -91,7 +96,8 @@ class Dispatch:
             must_use(session, actor, machine)
             standing = standing_of(session, self._workshop, machine, now)
             person = person_refusals(session, actor, machine, now)
-            _refuse([*person, *_arming_refusals(standing)])
+            there = presence_refusals(session, actor, machine, now)
+            _refuse([*person, *_arming_refusals(standing), *there])
             arming = self._take_word(session, actor, machine, now)
         log.info("%s: armed by %s", slug, actor.person_id)
         self._workshop.live.touch()
@@ -117,7 +123,8 @@ class Dispatch:
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
             must_use(session, actor, machine)
-            _refuse(person_refusals(session, actor, machine, now))
+            person = person_refusals(session, actor, machine, now)
+            _refuse([*person, *going_on_refusals(session, actor, machine, now)])
         _demand(self._workshop.gateway.keep_heat(slug, actor.name, 60 * minutes), slug)
         with self._workshop.database.write() as session:
             machine = _machine(session, slug)
@@ -132,7 +139,7 @@ class Dispatch:
             if on:
                 # Its owner's fingers may be in it; to let it drop is anybody's right.
                 person = person_refusals(session, actor, machine, now)
-                _refuse([*person, *steering_refusals(session, actor, machine)])
+                _refuse([*person, *going_on_refusals(session, actor, machine, now)])
         _demand(self._workshop.gateway.power(slug, actor.name, on=on), slug)
         if on:
             with self._workshop.database.write() as session:
@@ -189,11 +196,12 @@ class Dispatch:
                 _must_be(actor, Role.OPERATOR)
             if not checked and _asks_checklist(machine):
                 raise RefusedError([Refusal(Reason.CHECKLIST_FIRST)])
-            if (checked or is_clear) and not _arming_refusals(
-                standing_of(session, self._workshop, machine, now)
+            there = presence_refusals(session, actor, machine, now)
+            if (checked or is_clear) and not (
+                there or _arming_refusals(standing_of(session, self._workshop, machine, now))
             ):
                 self._take_word(session, actor, machine, now)
-            start = self._try(session, job, machine, now, started_by_person=True)
+            start = self._try(session, job, machine, now, there)
         code = self._hand_over(start, now)
         if code is not None:
             raise UnavailableError(code, machine=slug)
@@ -205,8 +213,8 @@ class Dispatch:
         _demand(self._workshop.gateway.pause(slug, actor.name), slug)
 
     def resume(self, actor: Actor, slug: str, now: datetime) -> None:
-        """Go on after a pause."""
-        self._may_steer(actor, slug, now)
+        """Go on after a pause; whoever says so stands there."""
+        self._may_go_on(actor, slug, now)
         _demand(self._workshop.gateway.resume(slug, actor.name), slug)
 
     def cancel(self, actor: Actor, slug: str, now: datetime) -> None:
@@ -220,7 +228,7 @@ class Dispatch:
         :param prompt: the number of the prompt that was read: one that is over is not answered.
         :param choice: which of its choices, from 0; 0 is *go on* where it offers none.
         """
-        self._may_steer(actor, slug, now)
+        self._may_go_on(actor, slug, now)
         _demand(self._workshop.gateway.answer(slug, prompt, choice, actor.name), slug)
 
     def inspected(self, actor: Actor, slug: str, now: datetime) -> None:
@@ -231,12 +239,16 @@ class Dispatch:
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
             must_use(session, actor, machine)
-            _refuse(person_refusals(session, actor, machine, now))
+            there = [
+                *person_refusals(session, actor, machine, now),
+                *presence_refusals(session, actor, machine, now),
+            ]
             standing = standing_of(session, self._workshop, machine, now)
         # A board that came back by itself reads otherwise than one that is still halted.
         if not needs_look(self._workshop.live.get(slug)):
             fields = {"state": standing.state.value, "wanted": MachineState.ERROR.value}
             _refuse([Refusal(Reason.WRONG_STATE, fields)])
+        _refuse(there)
         _demand(self._workshop.gateway.reconnect(slug), slug)
         log.info("%s: inspected by %s", slug, actor.person_id)
 
@@ -280,7 +292,7 @@ class Dispatch:
         try:
             with self._workshop.database.write() as session:
                 job, machine = _both(session, job_id, slug)
-                return self._try(session, job, machine, now, started_by_person=False)
+                return self._try(session, job, machine, now, None)
         except RefusedError as error:
             # Somebody was quicker between the look and the write; the next tick looks again.
             log.info("%s: job %s does not start: %s", slug, job_id, error)
@@ -292,10 +304,13 @@ class Dispatch:
         job: Job,
         machine: Machine,
         now: datetime,
-        *,
-        started_by_person: bool,
+        by_person: list[Refusal] | None,
     ) -> _Start:
-        """Open the attempt, or raise every reason against it."""
+        """Open the attempt, or raise every reason against it.
+
+        :param by_person: why the person who starts it does not count as standing there; None: the
+            queue starts it.
+        """
         if job.state != JobState.WAITING:
             state = {"state": job.state, "wanted": JobState.WAITING.value}
             raise RefusedError([Refusal(Reason.WRONG_STATE, state)])
@@ -303,9 +318,9 @@ class Dispatch:
             raise RefusedError([Refusal(Reason.NO_CAPABLE_MACHINE)])
         standing = standing_of(session, self._workshop, machine, now)
         preflight = preflight_for(session, job.id, machine.id)
-        _refuse(
-            refusals(session, job, standing, preflight, now, started_by_person=started_by_person)
-        )
+        by_hand = by_person is not None
+        found = refusals(session, job, standing, preflight, now, started_by_person=by_hand)
+        _refuse([*(by_person or ()), *found])
         assert preflight is not None  # else the rules above had said no
         assert standing.arming is not None
         attempt = self._attempts.begin(session, job, machine, preflight, standing.arming, now)
@@ -370,6 +385,11 @@ class Dispatch:
                 # Not even into a run of one's own: its moves would come between the program's.
                 found = [Refusal(Reason.MACHINE_BUSY, {"state": MachineState.RUNNING.value})]
             _refuse(found)
+
+    def _may_go_on(self, actor: Actor, slug: str, now: datetime) -> None:
+        self._may_steer(actor, slug, now)
+        with self._workshop.database.read() as session:
+            _refuse(going_on_refusals(session, actor, _machine(session, slug), now))
 
     def _may_steer(self, actor: Actor, slug: str, now: datetime) -> None:
         del now  # what happens is dated by the host

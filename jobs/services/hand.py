@@ -24,6 +24,8 @@ from jobs.domain.policy import Reason, Refusal
 from jobs.services.footing import must_use
 from jobs.services.live import LiveState
 from jobs.services.presence import (
+    OF_PRESENCE,
+    going_on_refusals,
     motion_refusals,
     reach_refusals,
     run_owner,
@@ -40,6 +42,7 @@ STEERS: Final = frozenset(
         *(Act.FEED, Act.RAPID, Act.SPINDLE, Act.FLOW),
     }
 )
+_NOT_FOR_CALMING: Final = OF_PRESENCE | {Reason.LOOK_FIRST}
 _ON_ITS_WAY: Final = timedelta(seconds=3)  # from a wish until the machine shows it
 SHOWN: Final = 8  # acts on a machine's page
 
@@ -158,11 +161,13 @@ def _refusals(
     if act in ENDS_MOTION:
         return []
     if act in STEERS and run_owner(session, machine) is not None:
-        return steering_refusals(session, actor, machine)
+        if act in CALMING:
+            return steering_refusals(session, actor, machine)
+        return going_on_refusals(session, actor, machine, now)
     found = motion_refusals(session, actor, machine, live, now)
     if act in CALMING:
-        # Heat and spindle may go off before anybody has looked.
-        found = [one for one in found if one.reason is not Reason.LOOK_FIRST]
+        # Heat and spindle may go off before anybody has looked, and from anywhere.
+        found = [one for one in found if one.reason not in _NOT_FOR_CALMING]
     return found
 
 

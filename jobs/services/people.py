@@ -247,8 +247,9 @@ class People:
 
     def actor_of(self, view: SignInView | PersonView) -> Actor:
         """Return who acts under a sign-in."""
+        seat = view.seat if isinstance(view, SignInView) else ""
         person = view.person if isinstance(view, SignInView) else view
-        return Actor(person.id, person.name, person.role, person.simulated)
+        return Actor(person.id, person.name, person.role, person.simulated, seat)
 
     def make_api_key(self, actor: Actor, name: str, now: datetime) -> tuple[str, str]:
         """Return the id and the secret of a key that acts for *actor*; the secret only once."""

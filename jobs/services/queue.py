@@ -254,7 +254,7 @@ class Queue:
     ) -> None:
         """Take a person's word about a machine without a host: started, finished, failed."""
         with self._workshop.database.write() as session:
-            self._by_hand.say(session, _own(session, actor, job_id), what, machine_slug, now)
+            self._by_hand.say(session, actor, _own(session, actor, job_id), what, machine_slug, now)
         self._workshop.live.touch()
 
     def program(self, actor: Actor, job_id: str, machine_slug: str) -> CarriedProgram:

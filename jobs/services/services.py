@@ -19,6 +19,7 @@ from jobs.services.copies import Copies
 from jobs.services.cycle_start import CycleStart
 from jobs.services.day_sheet import DaySheet
 from jobs.services.designs import Designs
+from jobs.services.devices import Devices
 from jobs.services.dispatch import Dispatch
 from jobs.services.faults import Faults
 from jobs.services.feeds import Feeds
@@ -49,6 +50,7 @@ from jobs.services.preparation import Preparation
 from jobs.services.prices import Prices
 from jobs.services.programs import Programs
 from jobs.services.proposals import Proposals
+from jobs.services.proving import Proving
 from jobs.services.qualifications import Qualifications
 from jobs.services.queue import Queue
 from jobs.services.repeating import Repeating
@@ -123,6 +125,8 @@ class Services:
     waiving: Waiving
     dispatch: Dispatch
     cycle: CycleStart
+    proving: Proving
+    devices: Devices
     attendance: Attendance
     ports: Ports
     runs: Runs
@@ -193,6 +197,8 @@ def build_services(workshop: Workshop) -> Services:
         waiving=Waiving(workshop),
         dispatch=dispatch,
         cycle=CycleStart(workshop, dispatch),
+        proving=Proving(workshop),
+        devices=Devices(workshop),
         attendance=Attendance(workshop),
         ports=Ports(workshop),
         runs=runs,

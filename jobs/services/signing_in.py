@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -114,7 +115,7 @@ class SigningIn:
                 .where(SignIn.token_sha256 == key)
                 .values(seen_at=now, expires_at=expires_at)
             )
-        return SignInView(view.person, view.csrf, expires_at)
+        return replace(view, expires_at=expires_at)
 
     def sign_out(self, token: str) -> None:
         """End one sign-in; ending it twice is no error."""
@@ -190,4 +191,4 @@ def fold_login(login: str) -> str:
 
 
 def _view(row: SignIn, person: Person) -> SignInView:
-    return SignInView(person_view(person), row.csrf, row.expires_at)
+    return SignInView(person_view(person), row.csrf, row.expires_at, row.token_sha256)

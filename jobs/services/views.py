@@ -33,11 +33,12 @@ class PersonView:
 
 @dataclass(frozen=True, slots=True)
 class SignInView:
-    """A valid sign-in: who, and the token that forms must carry."""
+    """A valid sign-in: who, and the token that forms must carry; `seat` is what it is kept as."""
 
     person: PersonView
     csrf: str
     expires_at: datetime
+    seat: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ What is asked for there is asked for by that person, with their rights and no ot
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from node.config import read_config
 from node.home import find_home
 
 KEY = "FABNODE_KEY"  # no argument: those are seen by everybody on the computer
+_TOKEN = "x-csrf-token"
 _PATIENCE_S = 300.0  # a plan of a long program takes its time
 
 
@@ -59,8 +61,31 @@ class Caller:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, and leave no sign-in behind."""
+        if token := self._http.headers.get(_TOKEN):
+            with suppress(httpx.HTTPError):
+                self._http.post(f"{self.address}/sign-out", data={"csrf": token})
         self._http.close()
+
+    def sign_in(self, login: str, password: str) -> None:
+        """Go on as a person who is here, and no longer as a program: a key is at no machine.
+
+        :raises InvalidError: `call.not-signed-in`.
+        """
+        self._send("/sign-in", {"login": login, "password": password})
+        self._http.headers.pop("authorization", None)
+        try:
+            self._http.headers[_TOKEN] = str(self.get("/people/me")["csrf"])
+        except RefusedByNodeError as error:
+            raise InvalidError("call.not-signed-in") from error
+
+    def _send(self, path: str, fields: dict[str, str]) -> str:
+        """Send a form as a page does, and return what comes back."""
+        try:
+            answer = self._http.post(f"{self.address}{path}", data=fields)
+        except httpx.HTTPError as error:
+            raise UnavailableError("call.unreachable", address=self.address) from error
+        return answer.text
 
     def get(self, path: str, **query: str) -> Any:
         """Return what is there; *query* goes behind one that the path may have.

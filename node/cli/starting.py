@@ -7,6 +7,7 @@ typed word, and the node is asked in that person's own name. No option answers f
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -102,6 +103,7 @@ def _show_plan(plan: Mapping[str, Any]) -> None:
 
 def _start(caller: Caller, job: Mapping[str, Any], slug: str) -> int:
     machine = caller.get(f"/machines/{slug}")
+    _prove(caller, slug, str(machine["name"]))
     wish: dict[str, object] = {"job_id": job["id"]}
     if machine["kind"] not in ("mill", "laser"):
         if not _confirmed([text("cli.start-clear", machine=machine["name"])]):
@@ -119,6 +121,22 @@ def _start(caller: Caller, job: Mapping[str, Any], slug: str) -> int:
     caller.post(f"/machines/{slug}/start", wish)
     say("cli.started", job=job["title"], machine=machine["name"])
     return 0
+
+
+def _prove(caller: Caller, slug: str, name: str) -> None:
+    """Have the person say who they are and that they stand there, where the machine asks for it.
+
+    A key alone is never at a machine.
+    """
+    asked = caller.get(f"/machines/{slug}/presence")
+    if not asked["asked"] and not asked["word_will_do"]:
+        return
+    say("cli.prove", machine=name)
+    login = str(caller.get("/people/me")["login"])
+    caller.sign_in(login, getpass.getpass(plain(text("cli.password", login=login)) + " "))
+    if asked["asked"]:
+        code = input(plain(text("cli.code", machine=name)) + " ")
+        caller.post(f"/machines/{slug}/presence", {"code": code[:40]})
 
 
 def _show_check(check: Mapping[str, Any]) -> None:

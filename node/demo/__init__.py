@@ -75,6 +75,8 @@ def _stay_open(lab: DemoLab) -> None:
 
     :raises DemoError: if the node ends by itself.
     """
+    codes = ", ".join(f"{slug} {code}" for slug, code in sorted(lab.keys.spare.items()))
+    out(text("demo.displays", address=f"{lab.address}/display", codes=codes))
     out(text("demo.stays-open", address=lab.address))
     with suppress(KeyboardInterrupt):
         while lab.node is not None and lab.node.poll() is None:

@@ -9,17 +9,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
-from jobs.domain.people import LabMode, Role
-from jobs.services import build_services
+from jobs.domain.people import Actor, LabMode, Role
+from jobs.services import Services, build_services
+from jobs.services.at_kiosk import DeviceKind
 from jobs.services.live import LiveBoard
 from node.config import NodeConfig, read_config
-from node.demo.api import DemoError
+from node.demo.api import LOGIN, DemoError, Keys
 from node.demo.broker import Broker, free_port
 from node.demo.ending import undisturbed
 from node.demo.machines import MACHINES, Simulators
@@ -35,18 +37,6 @@ def commons_folder() -> Path | None:
     """Return the folder of real designs beside the project, where there is one."""
     folder = Path(__file__).parents[3] / "shared" / "commons"
     return folder if folder.is_dir() else None
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What lets people in.
-
-    :param operator: API key of the simulated operator.
-    :param admin_link: token of the one-time link for the person who watches.
-    """
-
-    operator: str
-    admin_link: str
 
 
 class DemoLab:
@@ -169,21 +159,18 @@ class DemoLab:
         (self.home / "node.toml").write_text(text, encoding="utf-8")
         config: NodeConfig = read_config(self.home)
         prepare_home(self.home, config)
-        live = LiveBoard()
-        layout = Layout(self.home, f"fabnode {version()}", spawn=False)
-        workshop = build_workshop(self.home, config, live, Supervisor(layout, live, list))
-        try:
-            services = build_services(workshop)
+        with self._console() as services:
             now = datetime.now(UTC)
             people = services.people
             admin = people.create("admin", "Admin", Role.ADMIN, password=None, actor=None, now=now)
             chief = people.actor_of(admin)
             services.lab.set_mode(chief, LabMode.SHARED_LAB, now)
+            password = services.workshop.new_token()
             made = people.create(
-                "simulated",
+                LOGIN,
                 "Simulated operator",
                 Role.OPERATOR,
-                password=None,
+                password=password,
                 simulated=True,
                 actor=chief,
                 now=now,
@@ -194,9 +181,37 @@ class DemoLab:
             for machine in MACHINES:
                 port = self.simulators.port(machine.slug)
                 services.machines.add(chief, machine.spec(port), now)
-            return Keys(key, people.make_link(admin.id, now))
+            displays, spare = (
+                {one.slug: _display(services, chief, name, one.slug, now) for one in MACHINES}
+                for name in ("Simulated display", "Display to look at")
+            )
+            return Keys(key, password, people.make_link(admin.id, now), displays, spare)
+
+    def add_display(self, slug: str) -> None:
+        """Set a display up at a machine that came later; the operator can then stand there."""
+        with self._console() as services:
+            first = services.people.first_admin()
+            assert first is not None
+            chief, now = services.people.actor_of(first), datetime.now(UTC)
+            self.keys.displays[slug] = _display(services, chief, "Simulated display", slug, now)
+
+    @contextmanager
+    def _console(self) -> Iterator[Services]:
+        """Every use case, on the lab's own database, as at the console of its computer."""
+        live = LiveBoard()
+        layout = Layout(self.home, f"fabnode {version()}", spawn=False)
+        supervisor = Supervisor(layout, live, list)
+        workshop = build_workshop(self.home, read_config(self.home), live, supervisor)
+        try:
+            yield build_services(workshop)
         finally:
             workshop.database.close()
+
+
+def _display(services: Services, chief: Actor, name: str, slug: str, now: datetime) -> str:
+    """Return the code of a new display at a machine."""
+    at_console = replace(chief, seat="console")
+    return services.devices.make(at_console, DeviceKind.DISPLAY, name, [slug], now)[1]
 
 
 def _is_failure(error: BaseException | None) -> bool:

@@ -71,7 +71,7 @@ def tell(
 
     :raises DemoError: if something does not come about in time.
     """
-    operator = Operator(lab.address, lab.keys.operator)
+    operator = Operator(lab.address, lab.keys)
     hearer = None if lab.broker is None else Hearer(lab.broker.port, SITE)
     try:
         made = [_queue(operator, wish, say) for wish in wishes]
@@ -162,6 +162,7 @@ def _clear_a_bed(operator: Operator, say: Say) -> None:
         is_free = machine["state"] in {"idle", "to-check"} and machine["run"] is None
         is_printer = machine["kind"] == "fdm" and machine["control"] == "serial"
         if is_printer and is_free and machine["armed"] is None:
+            operator.stand_at(str(machine["slug"]))
             operator.post(f"/machines/{machine['slug']}/arm")
             say("  " + text("demo.armed", machine=machine["name"]))
 

@@ -50,10 +50,17 @@ class Lab:
         self.wait_for_job(job["id"], "waiting", "held")
         return str(job["id"])
 
+    def stand_at(self, machine: str = "printer-1") -> None:
+        """Have the operator read the code on the machine's display and type it."""
+        if machine not in self.demo.keys.displays:
+            self.demo.add_display(machine)
+        self.operator.stand_at(machine)
+
     def arm(self, machine: str = "printer-1") -> None:
         """Say that the bed is clear."""
         path = f"/machines/{machine}"
         self.operator.wait(path, lambda one: one["state"] in {"idle", "to-check"}, 20)
+        self.stand_at(machine)
         self.operator.post(f"{path}/arm")
 
     def job(self, job_id: str) -> dict[str, Any]:
@@ -90,6 +97,7 @@ class Lab:
         for machine in self.operator.get("/machines"):
             path = f"/machines/{machine['slug']}"
             if machine["stopped"] or machine["state"] == "error":
+                self.stand_at(machine["slug"])
                 self.operator.post(f"{path}/inspected")
                 self.operator.wait(path, lambda one: one["state"] in {"idle", "to-check"}, 30)
             if machine["armed"] is not None:
@@ -103,7 +111,7 @@ def opened(folder: Path) -> Iterator[Lab]:
     demo = DemoLab(SPEED, folder=folder)
     try:
         demo.start_node()
-        operator = Operator(demo.address, demo.keys.operator)
+        operator = Operator(demo.address, demo.keys)
         yield Lab(demo, operator)
         operator.close()
     finally:

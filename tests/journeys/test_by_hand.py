@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.broker, pytest.mark.timeout(180)]
 def test_an_operator_jogs_and_overrides_a_router(lab):
     path = "/machines/router"
     lab.operator.wait(path, lambda one: "jog" in one["acts"], 30)
+    lab.stand_at("router")
     jog = {"act": "jog", "axes_mm": {"X": 8.0}, "feedrate_mm_s": 20.0}
     lab.operator.post(f"{path}/act", jog)
     lab.operator.wait(path, lambda one: one["position_mm"][0] == 8.0, 30)
@@ -29,6 +30,7 @@ def test_an_operator_jogs_and_overrides_a_router(lab):
 def test_an_operator_heats_a_printer_and_switches_it_off_again(lab):
     path = "/machines/printer-1"
     lab.operator.wait(path, lambda one: "heat" in one["acts"], 30)
+    lab.stand_at()
     lab.operator.post(f"{path}/act", {"act": "heat", "heater": "bed", "target_c": 50})
     lab.operator.wait(path, lambda one: one["temperatures"]["B"]["target_c"] == 50, 30)
     lab.operator.post(f"{path}/act", {"act": "off"})

@@ -46,6 +46,7 @@ def test_a_robot_is_moved_by_hand_and_waters_once_an_operator_has_allowed_it(
         machine |= {"port": str(board.port), "envelope_mm": [2500, 1200, 400], "simulated": True}
         lab.operator.post("/machines", machine | {"origin_mm": [0, 0, -400]})
         lab.operator.wait(HERE, lambda one: "jog" in one["acts"], 60)
+        lab.stand_at("farm")
         jog = {"act": "jog", "axes_mm": {"X": 8.0}, "feedrate_mm_s": 20.0}
         lab.operator.post(f"{HERE}/act", jog)
         lab.operator.wait(HERE, lambda one: one["position_mm"][0] == 8.0, 60)

@@ -84,6 +84,7 @@ def test_a_laser_is_started_by_a_person_dark_in_a_pause_and_without_power_after_
             lab.operator.post(f"{HERE}/start", {"job_id": spot, "confirmed": TICKED})
 
         job = lab.submit(program(400), machine="laser", name="sign.nc", material="birch")
+        lab.stand_at("laser")
         check = lab.operator.get(f"{HERE}/start-check", job_id=job)
         assert (check["items"], check["reasons"], check["can_trace"]) == (TICKED, [], True)
         with pytest.raises(DemoError, match="cannot be done now"):

@@ -146,6 +146,7 @@ def test_after_a_stop_a_person_makes_the_machine_ready_again(lab: Lab, program: 
     lab.operator.post("/machines/printer-1/stop")
     lab.wait_for_job(job, "failed", "cancelled", "held")
     second = lab.submit(program(5))
+    lab.stand_at()
     lab.operator.post("/machines/printer-1/inspected")
     lab.arm()
     lab.wait_for_job(second, "done")

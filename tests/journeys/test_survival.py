@@ -220,6 +220,7 @@ def test_a_printer_that_somebody_heats_at_its_display_gets_no_job_until_it_is_sa
     told = lab.operator.wait("/machines/printer-1", lambda one: one["in_use"] == "heat", 20)
     assert told["state"] == "attention"
     job = lab.submit(program(5))
+    lab.stand_at()
     with pytest.raises(DemoError, match="cannot be done now"):
         lab.operator.post("/machines/printer-1/arm")
     assert lab.job(job)["job"]["state"] == "waiting"

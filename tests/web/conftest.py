@@ -34,7 +34,9 @@ from jobs.services.workers import WorkerLimits
 from jobs.services.workshop import Workshop
 from jobs.store.database import Database
 from jobs.store.migrate import upgrade
+from jobs.store.tables import Setting
 from tests.fake_gateway import FakeGateway
+from tests.there import display_at, seated
 from web.app import create_app
 from web.context import WebSettings
 
@@ -198,13 +200,16 @@ def furnish(lab: Lab) -> Lab:
     services, now = lab.services, lab.now
     ada = services.people.create("ada", "Ada", Role.ADMIN, password=PASSWORD, actor=None, now=now)
     admin = services.people.actor_of(ada)
-    lab.people["ada"] = admin
+    lab.people["ada"] = admin = seated(lab.workshop, admin, now)
     for login, role in (("otto", Role.OPERATOR), ("mia", Role.MEMBER), ("gus", Role.GUEST)):
         person = services.people.create(
             login, login.title(), role, password=PASSWORD, actor=admin, now=now
         )
-        lab.people[login] = services.people.actor_of(person)
+        lab.people[login] = seated(lab.workshop, services.people.actor_of(person), now)
     services.lab.set_mode(admin, LabMode.SHARED_LAB, now)
+    # As in a lab that shared its printers before there were displays; what cuts asks for proof.
+    with lab.workshop.database.write() as session:
+        session.add(Setting(key="rules.kind.fdm", value='{"presence_by": "word"}'))
     for values in MACHINES:
         services.machines.add(admin, parse_machine(values), now)
     return lab
@@ -276,6 +281,18 @@ class Browser:
             answer = self.http.post(f"/sign-in/link/{token}")
         assert answer.status_code == 303, answer.text
         self.csrf = self.http.get("/api/v1/people/me").json()["csrf"]
+        return self
+
+    def stand_at(self, slug: str) -> Browser:
+        """Read the code on the machine's display, and type it here."""
+        services, now = self.lab.services, self.lab.now
+        chief = self.lab.people["ada"]
+        here = [one for one in services.devices.list(chief) if one.name == f"Display {slug}"]
+        shown = services.devices.shown(
+            here[0] if here else display_at(services, chief, slug, now), now
+        )
+        answer = self.post(f"/machines/{slug}/presence", {"code": shown.code})
+        assert answer.status_code == 303, answer.text
         return self
 
     def get(self, path: str, **kwargs):
@@ -598,6 +615,7 @@ PAGES = (
     "/people/{mia}",
     "/machines/router/qualified",
     "/people",
+    "/devices",
     "/modules",
     "/upkeep",
     "/import",

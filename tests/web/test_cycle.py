@@ -34,7 +34,7 @@ def job(lab) -> str:
 
 
 def test_a_person_ticks_the_list_and_starts(browse, lab, read, job):
-    mia = browse("mia")
+    mia = browse("mia").stand_at("router")
     path = f"/machines/router/cycle?job={job}"
     assert path.replace("&", "&amp;") in mia.get("/machines/router").text
     page = read(mia.get(path).text)
@@ -59,7 +59,7 @@ def test_without_the_list_a_mill_does_not_start(browse, lab, job):
 
 
 def test_the_outline_moves_only_if_the_way_is_said_to_be_free(browse, lab, job):
-    mia = browse("mia")
+    mia = browse("mia").stand_at("router")
     assert mia.post("/machines/router/cycle/trace", {"job": job}).status_code == 409
     assert not [verb for verb, _ in lab.gateway.calls if verb.startswith("trace")]
     answer = mia.post("/machines/router/cycle/trace", {"job": job, "free": "yes"})
@@ -69,7 +69,7 @@ def test_the_outline_moves_only_if_the_way_is_said_to_be_free(browse, lab, job):
 
 def test_the_api_says_what_speaks_against_it_now(browse, lab, job):
     lab.gateway.told = told((-5.0, -350.0, -40.0))
-    mia = browse("mia")
+    mia = browse("mia").stand_at("router")
     check = mia.api("GET", f"/machines/router/start-check?job_id={job}").json()
     assert [one["reason"] for one in check["reasons"]] == ["outside-now"]
     everything = ["stock", "tool", "offset", "extraction"]
@@ -80,7 +80,7 @@ def test_the_api_says_what_speaks_against_it_now(browse, lab, job):
 
 
 def test_a_laser_is_asked_for_its_own_things_and_speaks_of_a_beam(browse, lab, read):
-    otto = browse("otto")
+    otto = browse("otto").stand_at("router")
     given = {"name": "Router", "kind": "laser", "control": "serial", "profile": "grbl-1.1"}
     assert otto.post("/machines/router/edit", given | {"port": "/dev/router"}).status_code == 303
     live = lab.workshop.live.get("router")

@@ -18,7 +18,7 @@ def buttons(page: str) -> dict[str, bool]:
 
 
 def test_a_jog_by_form_reaches_the_machine_and_keeps_step_and_feed(browse, lab):
-    mia = browse("mia")
+    mia = browse("mia").stand_at("router")
     given = {"way": "X-", "step": "10", "feed": "1200"}
     answer = mia.post("/machines/router/hand", given)
     assert answer.status_code == 303
@@ -33,7 +33,7 @@ def test_a_jog_by_form_reaches_the_machine_and_keeps_step_and_feed(browse, lab):
 def test_the_button_in_the_middle_of_the_pad_ends_the_jog(browse, lab):
     live = lab.workshop.live.get("router")
     lab.workshop.live.put("router", replace(live, controller="Jog", acts=("jog", "jog-cancel")))
-    mia = browse("mia")
+    mia = browse("mia").stand_at("router")
     assert buttons(mia.get("/machines/router").text)["hand-way-end"]
     given = {"act": "jog-cancel", "step": "10", "feed": "1200"}
     assert mia.post("/machines/router/hand", given).status_code == 303
@@ -61,7 +61,7 @@ def test_each_form_becomes_its_order(browse, lab, given, order):
 def test_only_what_is_legal_now_can_be_pressed(browse, lab):
     live = lab.workshop.live.get("router")
     lab.workshop.live.put("router", replace(live, controller="Hold:0", acts=("reset", "resume")))
-    shown = buttons(browse("mia").get("/machines/router").text)
+    shown = buttons(browse("mia").stand_at("router").get("/machines/router").text)
     assert shown["hand-resume-"]
     assert shown["hand-reset-"]
     assert not shown["hand-home-"]
@@ -83,19 +83,19 @@ def test_only_what_is_legal_now_can_be_pressed(browse, lab):
 def test_the_panel_is_folded_until_something_is_only_done_there(browse, lab, state, query, is_open):
     live = lab.workshop.live.get("router")
     lab.workshop.live.put("router", replace(live, **state))
-    page = browse("mia").get(f"/machines/router{query}").text
+    page = browse("mia").stand_at("router").get(f"/machines/router{query}").text
     fold = re.search(r'<details[^>]*id="by-hand"([^>]*)>', page)[1]
     assert fold.rstrip().endswith("open") == is_open
 
 
 def test_what_was_done_by_hand_leaves_the_panel_open_without_javascript(browse, lab):
-    answer = browse("mia").post("/machines/router/hand", {"act": "home"})
+    answer = browse("mia").stand_at("router").post("/machines/router/hand", {"act": "home"})
     assert answer.headers["location"] == "/machines/router?hand=open#hand"
 
 
 def test_a_refusal_is_a_sentence_in_the_panel_with_and_without_htmx(browse, lab, read):
     lab.gateway.refuses[("act", "router")] = "host.out_of_reach"
-    mia = browse("mia")
+    mia = browse("mia").stand_at("router")
     given = {"act": "jog", "way": "Z+", "step": "1", "feed": "600"}
     plain = mia.post("/machines/router/hand", given)
     assert plain.status_code == 503
@@ -106,7 +106,9 @@ def test_a_refusal_is_a_sentence_in_the_panel_with_and_without_htmx(browse, lab,
 
 
 def test_what_was_done_is_listed_with_the_name(browse, lab, read):
-    browse("mia").post("/machines/router/hand", {"act": "spindle", "percent": "90"})
+    browse("mia").stand_at("router").post(
+        "/machines/router/hand", {"act": "spindle", "percent": "90"}
+    )
     assert "Mia Spindle speed 90 %" in read(browse("otto").get("/machines/router").text)
 
 
@@ -126,7 +128,7 @@ def test_a_form_that_makes_no_sense_is_answered_with_a_sentence(browse, lab, bad
 
 
 def test_the_api_acts_and_tells_what_is_possible(browse, lab):
-    mia = browse("mia")
+    mia = browse("mia").stand_at("router")
     seen = mia.api("GET", "/machines/router/acts").json()
     assert "jog" in seen["acts"]
     assert seen["reasons"] == []

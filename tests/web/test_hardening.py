@@ -14,6 +14,8 @@ from fastapi.routing import APIRoute
 from tests.web.conftest import PASSWORD, PROGRAM, Browser, words
 
 SAFE_FOR_STRANGERS = {
+    "/display",  # asks for the code of a device, and has nothing else for a stranger
+    "/display/pair",
     "/feeds/{token}/bookings.ics",  # its address is the secret
     "/feeds/{token}/machines/{slug}.ics",
     "/sign-in",
@@ -52,6 +54,7 @@ def test_nothing_but_the_way_in_is_there_for_strangers(lab):
 FILES = {
     "/clearings/{clearing_id}/photo",
     "/day-sheet/{day}.pdf",
+    "/display",  # a screen without the frame of the pages
     "/events",
     "/faults/{fault_id}/photo",
     "/feeds/{token}/bookings.ics",
@@ -81,6 +84,7 @@ def test_a_guest_changes_nothing_of_the_house(browse, lab):
     allowed = {"/stop", "/machines/{slug}/stop", "/api/v1/stop", "/api/v1/machines/{slug}/stop"}
     own = {"/me/keys", "/me/password", "/first-run", "/sign-out", "/sign-in"}
     own |= {"/bookings/link", "/bookings/link/end", "/api/v1/bookings/link"}
+    own |= {"/machines/{slug}/presence", "/api/v1/machines/{slug}/presence"}
     own |= {"/bookings/choices", "/api/v1/bookings/choices"}
     told = ("read", "{notice_id}/read", "choices", "addresses")  # what they are told, and where
     own |= {f"{front}/notices/{one}" for front in ("", "/api/v1") for one in told}

@@ -12,6 +12,7 @@ import pytest
 from jobs.domain.job import JobState
 from jobs.domain.modules import Module
 from jobs.store.waiting import JobAsk
+from tests.there import stand_at
 from tests.web.conftest import PROGRAM
 
 LASER = {"slug": "beam", "name": "Laser", "kind": "laser", "profile": "grbl-1.1"}
@@ -225,6 +226,7 @@ def test_mill_and_laser_jobs_are_only_made_ready_and_never_start_by_themselves(b
     while lab.services.preparation.prepare_next(lab.clock):
         pass
     lab.services.foresight.tick(lab.now)
+    stand_at(lab.services, lab.people["otto"], "router", lab.now)
     lab.services.dispatch.arm(lab.people["otto"], "router", lab.now)
     assert lab.services.dispatch.tick(lab.now) == []
     assert job_of(lab, job.id).state is JobState.WAITING

@@ -158,7 +158,7 @@ def test_a_run_says_how_good_its_link_was_and_so_do_its_record_and_the_api(ran, 
 
 
 def test_a_relay_that_has_dropped_is_switched_on_by_a_person_who_looked(browse, lab, read):
-    mia = browse("mia")
+    mia = browse("mia").stand_at("router")
     assert "/power" not in mia.get("/machines/router").text
     show(lab, "router", power=False)
     page = mia.get("/machines/router").text

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import uvicorn
@@ -16,6 +18,8 @@ from jobs.services.live import LiveState
 from jobs.services.workshop import LiveOffsets
 from node.cli import main
 from node.cli.calling import Caller
+from tests.there import display_at
+from tests.web.conftest import PASSWORD
 
 PROGRAM = b"G28\nM109 S210\nG90\nM82\nG92 E0\nG1 X60 Y60 Z0.2 F6000\n" + b"".join(
     b"G1 X%d Y60 E%d F1800\n" % (60 + n, n + 1) for n in range(40)
@@ -53,6 +57,7 @@ def typed(lab, address, monkeypatch):
     def run(login: str, words: str, *answers: str) -> tuple[int, str, str]:
         _, key = lab.services.people.make_api_key(lab.people[login], "terminal", lab.now)
         monkeypatch.setenv("FABNODE_KEY", key)
+        monkeypatch.setattr(getpass, "getpass", lambda _prompt: PASSWORD)
         screens = Screen("".join(f"{one}\n" for one in answers)), Screen(), Screen()
         for name, screen in zip(("stdin", "stdout", "stderr"), screens, strict=True):
             monkeypatch.setattr(sys, name, screen)
@@ -74,6 +79,17 @@ def queued(lab, login="mia", machine="ender", data=PROGRAM):
     return job
 
 
+def code_of(lab, slug):
+    """Return what reads a machine's display, half a minute later each time."""
+    display = display_at(lab.services, lab.people["ada"], slug, lab.now)
+
+    def read() -> str:
+        lab.now += timedelta(seconds=30)
+        return lab.services.devices.shown(display, lab.now).code
+
+    return read
+
+
 def state_of(lab, job) -> str:
     return lab.services.queue.get(job.id, lab.now, lab.people["ada"]).job.state.value
 
@@ -92,6 +108,16 @@ def test_a_person_starts_a_job_by_its_number_and_their_word(lab, typed):
     assert state_of(lab, job) == "running"
     assert lab.gateway.calls == [("start", "ender")]
     assert armed(lab, "ender") is None, "used up"
+
+
+def test_who_cannot_sign_in_starts_nothing_though_the_key_is_good(lab, typed, monkeypatch):
+    job = queued(lab)
+    lab.services.people.set_password(
+        lab.people["mia"].person_id, "another password", lab.now, old=PASSWORD
+    )
+    code, _, err = typed("mia", f"start {job.id} --machine ender", "yes")
+    assert (code, lab.gateway.calls) == (1, [])
+    assert "nothing was started" in err
 
 
 def test_anything_but_the_whole_word_starts_nothing(lab, typed):
@@ -129,11 +155,12 @@ def test_a_mill_asks_for_its_whole_checklist(lab, typed):
     reach = {"X": (-300.0, 0.0), "Y": (-200.0, 0.0), "Z": (-60.0, 0.0)}
     lab.gateway.told = LiveOffsets(zero, ("G54",), reach, homed=True, can_home=True)
     words = f"start {job.id} --machine router"
+    code_at = code_of(lab, "router")
     for given in range(CHECKED):
-        code, out, _ = typed("mia", words, *["yes"] * given, "no")
+        code, out, _ = typed("mia", words, code_at(), *["yes"] * given, "no")
         assert (code, out.count("Type yes")) == (1, given + 1)
     assert not lab.gateway.orders
-    code, out, err = typed("mia", words, *["yes"] * CHECKED)
+    code, out, err = typed("mia", words, code_at(), *["yes"] * CHECKED)
     assert (code, err) == (0, "")
     assert "X -250.00 Y -150.00 Z -30.00 mm" in out
     assert state_of(lab, job) == "running"
@@ -142,7 +169,8 @@ def test_a_mill_asks_for_its_whole_checklist(lab, typed):
 def test_a_mill_whose_offsets_do_not_fit_is_not_even_asked_about(lab, typed):
     job = queued(lab, machine="router", data=MILLED)
     lab.gateway.told = "host.not_now"
-    code, out, err = typed("mia", f"start {job.id} --machine router", *["yes"] * CHECKED)
+    read = code_of(lab, "router")()
+    code, out, err = typed("mia", f"start {job.id} --machine router", read, *["yes"] * CHECKED)
     assert code == 1
     assert "Type yes" not in out
     assert err.startswith("fabnode: ")

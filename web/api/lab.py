@@ -34,10 +34,11 @@ def design(web: WebDep, _visitor: ApiVisitorDep, design_id: str) -> DesignOut:
 
 
 @router.get("/people/me")
-def me(visitor: ApiVisitorDep) -> MeOut:
+def me(web: WebDep, visitor: ApiVisitorDep) -> MeOut:
     """Who is asking."""
     return MeOut(
         person_id=visitor.actor.person_id,
+        login=web.services.people.get(visitor.actor.person_id).login,
         name=visitor.actor.name,
         role=visitor.actor.role,
         csrf=visitor.sign_in.csrf if visitor.sign_in else None,

@@ -89,6 +89,7 @@ class MeOut(BaseModel):
     """Who is asking, and the token that a browser's changes must carry."""
 
     person_id: str
+    login: str
     name: str
     role: Role
     csrf: str | None

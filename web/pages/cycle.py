@@ -66,6 +66,7 @@ def _page(
         "cycle.html",
         status=409 if refusals else 200,
         check=check,
+        there=web.services.proving.view(visitor.actor, check.machine_slug, web.clock()),
         items=[item.value for item in check.items],
         ticked=ticked,
         refusals=refusals,

@@ -80,11 +80,13 @@ def machine_page(
     length: int = 60,
     *,
     problem: str = "",
+    wrong_code: str = "",
     status: int = 200,
 ) -> HTMLResponse:
     """Return a machine's page.
 
     :param problem: why what was asked for by hand was not done.
+    :param wrong_code: what is wrong with the code that was typed.
     """
     machine = web.services.machines.get(slug, web.clock(), visitor.actor)
     return page(
@@ -107,6 +109,8 @@ def machine_page(
         calendar=calendar_part(web, visitor, machine, date, length_of(length)),
         loads=web.services.loading.view(slug),
         terms=web.services.terms.get(slug),
+        there=web.services.proving.view(visitor.actor, slug, web.clock()),
+        wrong_code=wrong_code,
         hand=panel(web, visitor, machine, request.query_params, problem),
     )
 

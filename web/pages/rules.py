@@ -24,6 +24,7 @@ GROUPS = (
     ("long", ("shortest_min", "longest_min")),
     ("fair", ("day_quota_min", "week_quota_min", "most_bookings", "gap_min")),
     ("means", ("material_needed", "credits_per_hour")),
+    ("there", ("presence_by", "presence_min")),
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.people import Role, is_at_least
+from jobs.domain.presence import PresenceBy
 from jobs.domain.rules.opening import ALWAYS, Opening
 
 Value = int | bool | str | None
@@ -27,6 +28,7 @@ class Unit(StrEnum):
     OPENING = "opening"  # `Mo-Fr 09:00-21:00; Sa 10:00-16:00`
     COVERS = "covers"  # whole, start
     BINDS = "binds"  # start, both
+    PRESENCE = "presence"  # a word of `PresenceBy`
     PLACE = "place"  # `DE` or `DE-BY`: country and region, ISO 3166
 
 
@@ -110,6 +112,8 @@ SPECS: Final[Sequence[Spec]] = (
     Spec("material_needed", Unit.YES_NO),
     Spec("approval_needed", Unit.YES_NO),
     Spec("approval_hours", Unit.HOURS, 1, 28 * 24),
+    Spec("presence_by", Unit.PRESENCE, optional=True),
+    Spec("presence_min", Unit.MINUTES, 1, 30),
 )
 _BY_KEY: Final = {spec.key: spec for spec in SPECS}
 
@@ -145,6 +149,8 @@ class Values:
     material_needed: bool = True
     approval_needed: bool = False
     approval_hours: int = 48
+    presence_by: str | None = None
+    presence_min: int = 10
     levels: Mapping[str, Level] = field(default_factory=dict)
 
     @property
@@ -220,6 +226,10 @@ def checked(spec: Spec, value: object, scope: Scope = LAB) -> Value:
         case Unit.BINDS:
             if text not in ("start", "both"):
                 raise InvalidError("rule.binds", field="value")
+            return str(text)
+        case Unit.PRESENCE:
+            if text not in [one.value for one in PresenceBy]:
+                raise InvalidError("rule.presence", field="value")
             return str(text)
         case Unit.PLACE:
             place = _text(text).upper()

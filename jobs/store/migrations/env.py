@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, pool
 import jobs.store.house
 import jobs.store.instructions
 import jobs.store.persons
+import jobs.store.presence
 import jobs.store.sharing
 import jobs.store.upkeep
 import jobs.store.visits

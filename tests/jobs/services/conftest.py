@@ -21,6 +21,7 @@ from jobs.services.workshop import Workshop
 from jobs.store.database import Database
 from jobs.store.tables import Machine, Person
 from tests.fake_gateway import FakeGateway
+from tests.there import seated
 
 NOW = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)  # a Wednesday, 10:00 in Berlin
 
@@ -112,7 +113,7 @@ def add_person() -> Callable[..., Actor]:
                     created_at=NOW,
                 )
             )
-        return Actor(person_id, login.title(), role, simulated)
+        return seated(workshop, Actor(person_id, login.title(), role, simulated), NOW)
 
     return add
 

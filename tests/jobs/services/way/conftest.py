@@ -18,6 +18,7 @@ from jobs.domain.people import Actor, Role
 from jobs.services.live import LiveState
 from jobs.services.targets import target_of
 from jobs.store.tables import Attempt, Job, Machine, OutboxMessage, Preflight
+from tests.there import stand_at
 
 if TYPE_CHECKING:
     from jobs.services import Services
@@ -43,6 +44,10 @@ class House:
     services: Services
     workshop: Workshop
     now: datetime
+
+    def at(self, actor: Actor, slug: str) -> None:
+        """Have *actor* prove that they are at a machine, by the code on its display."""
+        stand_at(self.services, actor, slug, self.now)
 
     def later(self, **by: float) -> datetime:
         self.now += timedelta(**by)

@@ -138,6 +138,7 @@ def test_what_is_begun_by_hand_hears_all_the_reasons_of_any_start(
     )
     house.services.asking.say(member, job_id, AskWish([(0, "PVC", "")]), house.now)
     house.services.loading.say_slot(member, "old-laser", 0, house.now, material="birch")
+    house.at(member, "old-laser")
     with pytest.raises(RefusedError) as error:
         house.services.queue.by_hand(member, job_id, "started", "old-laser", house.now)
     assert {one.reason for one in error.value.refusals} == {

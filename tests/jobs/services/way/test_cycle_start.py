@@ -37,6 +37,7 @@ def job_id(house, add_waiting, mill, member, gateway):
     with house.workshop.database.write() as session:
         session.get_one(Preflight, house.row(Preflight, job_id=job).id).report = REPORT
     gateway.told = told()
+    house.at(member, "router")
     return job
 
 

@@ -118,6 +118,7 @@ def test_new_limits_need_a_new_preflight(house, add_waiting, printer, member, op
 
 def test_a_mill_waits_for_a_person_who_starts_it(house, add_waiting, mill, member, other):
     job_id = add_waiting(member, mill)
+    house.at(member, "router")
     house.services.dispatch.arm(member, "router", house.now)
     assert house.services.dispatch.tick(house.now) == []
     with pytest.raises(NotAllowedError):
@@ -128,6 +129,7 @@ def test_a_mill_waits_for_a_person_who_starts_it(house, add_waiting, mill, membe
 
 def test_a_person_at_the_machine_hears_every_reason_at_once(house, add_waiting, mill, member):
     job_id = add_waiting(member, mill, verdict="block")
+    house.at(member, "router")
     house.workshop.live.offline("router")
     with pytest.raises(RefusedError) as error:
         house.services.dispatch.start(member, job_id, "router", house.now, checked=True)
@@ -206,6 +208,7 @@ def test_after_silence_the_job_waits_and_the_machine_must_be_looked_at(
 def test_a_person_who_starts_hears_the_hosts_no(house, add_waiting, mill, member, gateway):
     job_id = add_waiting(member, mill)
     gateway.refuses["start", "router"] = "host.busy"
+    house.at(member, "router")
     house.services.dispatch.arm(member, "router", house.now)
     with pytest.raises(UnavailableError) as error:
         house.services.dispatch.start(member, job_id, "router", house.now, checked=True)

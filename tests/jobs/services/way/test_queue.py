@@ -228,6 +228,7 @@ def test_only_owner_and_operator_change_a_job(house, add_waiting, printer, membe
 def by_hand(house, add_machine, add_waiting, member):
     """A job that waits for `laser`, which has no host."""
     machine_id = add_machine(house.workshop, "laser", kind="mill", control=Control.BY_HAND)
+    house.at(member, "laser")
     return add_waiting(member, machine_id)
 
 
@@ -388,6 +389,7 @@ def test_by_hand_too_nothing_blocked_or_out_of_date_begins(
     house, add_machine, add_waiting, member, verdict, target, reason
 ):
     laser = add_machine(house.workshop, "laser", kind="mill", control=Control.BY_HAND)
+    house.at(member, "laser")
     job_id = add_waiting(member, laser, verdict=verdict)
     if target is not None:
         with house.workshop.database.write() as session:

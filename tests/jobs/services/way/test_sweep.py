@@ -220,7 +220,8 @@ def test_sign_ins_links_and_wrong_passwords_go_when_they_are_over(house, member)
     assert people.signed_in(token, house.now + DAY / 2) is not None
     people.redeem(link, house.now + DAY / 2)
     house.services.sweep.tick(house.now + 31 * DAY)
-    for table in (SignIn, SignInLink, SignInFailure):
+    assert [row.token_sha256 for row in house.rows(SignIn)] == [member.seat]
+    for table in (SignInLink, SignInFailure):
         assert house.rows(table) == []
 
 
