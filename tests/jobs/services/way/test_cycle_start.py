@@ -230,7 +230,7 @@ def test_no_outline_is_traced_between_the_lines_of_a_run_and_no_other_member_pow
     assert Reason.MACHINE_BUSY in reasons(error)
     with pytest.raises(RefusedError) as error:
         house.services.dispatch.power(other, "router", house.now, on=True)
-    assert reasons(error) == [Reason.NOT_YOURS]
+    assert reasons(error) == [Reason.NOT_YOURS, Reason.NOT_PRESENT]
     assert [verb for verb, _ in gateway.calls[len(before) :]] == []
     house.services.dispatch.power(other, "router", house.now, on=False)
     house.services.dispatch.power(member, "router", house.now, on=True)
