@@ -16,6 +16,7 @@ from typing import Self
 
 from drivers.dialects import DIALECTS, Dialect, suspect
 from drivers.errors import PortError, ProgramError
+from drivers.gcode import tight
 from drivers.heat import HeatAlarm, MachineHeat, Readings
 from drivers.profile import FirmwareProfile
 from drivers.session import Session
@@ -81,6 +82,7 @@ class FileProgram(AbstractContextManager["FileProgram"]):
 
     def __init__(self, path: Path, dialect: Dialect = DIALECTS["marlin"]) -> None:
         self._bare, self._first_of = dialect.bare, dialect.first_of
+        self._is_gcode = dialect.is_gcode
         try:
             with path.open("rb") as file:
                 self._size = path.stat().st_size
@@ -135,12 +137,16 @@ class FileProgram(AbstractContextManager["FileProgram"]):
         return len(self._starts)
 
     def line(self, index: int) -> bytes:
-        """Return a bare line without newline; *index* counts from 0."""
+        """Return a bare line without newline; *index* counts from 0.
+
+        A move has lost its blanks, as in a node's stream: a twentieth of what a cable carries.
+        """
         if self._map is None:
             return b""
         start = self._starts[index]
         end = self._map.find(b"\n", start)
-        return self._bare(self._map[start : end if end >= 0 else self._size])
+        line = self._bare(self._map[start : end if end >= 0 else self._size])
+        return tight(line) if self._is_gcode else line
 
     def source_line(self, index: int) -> int:
         """Return the 1-based line of the file."""

@@ -12,6 +12,7 @@ from drivers.gcode.lexer import (
     dwell,
     is_move,
     numbered,
+    tight,
     words,
 )
 from drivers.gcode.modal import ModalState
@@ -26,5 +27,6 @@ __all__ = [
     "dwell",
     "is_move",
     "numbered",
+    "tight",
     "words",
 ]

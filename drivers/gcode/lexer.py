@@ -104,6 +104,20 @@ def is_move(line: bytes) -> bool:
     return _MOVE.fullmatch(line) is not None
 
 
+def tight(line: bytes) -> bytes:
+    """Return a bare move without the blanks that no firmware needs; any other line as it is.
+
+    One stays before an E, and before an X behind a zero: some firmwares read the number before
+    it with C's strtod, to which `X1E3` is a thousand and `Y0X10` a hexadecimal sixteen.
+
+    >>> tight(b"G1 X10 Y.5 E3"), tight(b"G0 Y0 X3"), tight(b"M117 G1 X5")
+    (b'G1X10Y.5 E3', b'G0Y0 X3', b'M117 G1 X5')
+    """
+    if not is_move(line):
+        return line
+    return line.replace(b" ", b"").replace(b"E", b" E").replace(b"0X", b"0 X")
+
+
 def dwell(line: bytes, unit_of_p: float) -> float:
     """Return how long a bare line waits by a G4 of its own [s]; S is seconds everywhere.
 

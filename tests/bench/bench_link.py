@@ -4,7 +4,8 @@ Run: python tests/bench/bench_link.py [--no-peers] [--seconds N] [--baud N]
 
 Each case is one cable (baud, one-way latency) with a board that costs no time; see
 `link/model.py`. The limit is min(baud / 10 L, ⌊127 / L⌋ / RTT) with L the bytes of a line on the
-wire and RTT = 10 (L + 3) / baud + 2 latency. Prints one JSON object.
+wire and RTT = 10 (L + 3) / baud + 2 latency. `share_of_limit` takes the bytes that were sent,
+`share_as_written` those of the lines as they stand in the file. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -48,10 +49,12 @@ def measure(speed: Speed, lines: int, send: Send, *, advanced: bool = False) -> 
             said = send(program, link.port)
         seen = link.report()
     rate, size = float(str(seen["lines_per_s"])), float(str(seen["line_bytes"]))
+    written = size + float(str(seen["blanks_left_out"]))
     return {
         "result": said["result"],
         "lines_per_s": round(rate, 1),
         "share_of_limit": round(rate / speed.limit(size), 3) if speed.baud and size else None,
+        "share_as_written": round(rate / speed.limit(written), 3) if speed.baud and size else None,
         "processor_us_per_line": round(float(str(said.get("processor_us_per_line", 0.0))), 1),
         "each_line_once": seen["each_line_once"] and seen["lines"] == lines,
         "resends": seen["resends"],

@@ -21,6 +21,7 @@ from drivers.gcode import (
     dwell,
     is_move,
     numbered,
+    tight,
     words,
 )
 
@@ -63,6 +64,29 @@ def test_what_is_a_move_has_no_other_command_and_no_wait(parts):
     if is_move(line):
         assert commands(line) in (["G0"], ["G1"])
         assert dwell(line, 1.0) == 0.0
+
+
+_MOVE_WORDS = st.tuples(
+    st.sampled_from("XYZEF"),
+    st.sampled_from(["0", "10", "-.5", "1.", "3.250", "+7", "0.0"]),
+    st.sampled_from(["", " ", "  "]),
+)
+
+
+@given(st.sampled_from(["G0", "G1"]), st.lists(_MOVE_WORDS, min_size=1, max_size=5))
+def test_a_move_without_its_blanks_says_the_same_to_every_firmware(command, parts):
+    line = (command + "".join(blank + letter + text for letter, text, blank in parts)).encode()
+    short = tight(line)
+    assert words(short) == words(line)
+    assert re.search(rb"[0-9.]E|0X|^ |  | $", short) is None, "strtod would read more"
+    assert len(short) <= len(line) + line.count(b"E") + line.count(b"0X")
+    assert tight(short) == short
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_move_keeps_its_blanks(line):
+    line = bare(line)
+    assert is_move(line) or tight(line) == line
 
 
 @given(st.text(max_size=120))

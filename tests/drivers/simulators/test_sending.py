@@ -20,12 +20,11 @@ def sent(
     folder: Path, profile: str, *arguments: str, seed: int = 1, speed: float = 30.0
 ) -> tuple[SendResult, list[dict[str, object]], list[str]]:
     """Send a program; how it ended, what really happened, and what should have."""
-    wanted = [f"G1 X{i * 0.1:.1f} F6000" for i in range(LINES)]
-    if load_profile(profile).dialect == "grbl":
-        wanted = [line.replace(" ", "") for line in wanted]
+    wanted = [f"G1X{i * 0.1:.1f}F6000" for i in range(LINES)]
     path = folder / "program.gcode"
     first = ["G28"] if profile in PRINTERS else []  # a Klipper moves only when it has homed
-    path.write_text("\n".join([*first, *wanted]) + "\n")
+    written = [line.replace("X", " X").replace("F", " F") for line in wanted]
+    path.write_text("\n".join([*first, *written]) + "\n")
     words = [word for fault in arguments for word in ("--fault", fault)]
     words += ["--seed", str(seed)]
     with PtyMachine(profile, speed=speed, arguments=words) as machine:
@@ -36,9 +35,12 @@ def sent(
 
 
 def moves(facts: list[dict[str, object]], *, torn: bool = False) -> list[object]:
-    """The moves that were executed: those that a host sent, or those left of a torn line."""
+    """The moves that were executed: those that a host sent, or those left of a torn line.
+
+    Without their blanks, with which some firmwares say them again.
+    """
     done = [f for f in facts if f["kind"] == "executed" and str(f["line"]).startswith("G1")]
-    return [f["line"] for f in done if (f.get("number", 0) is None) is torn]
+    return [str(f["line"]).replace(" ", "") for f in done if (f.get("number", 0) is None) is torn]
 
 
 @pytest.mark.parametrize("profile", BY_SERIAL)
@@ -91,7 +93,7 @@ def test_a_cancel_ends_with_heaters_off_and_no_further_move(profile: str, tmp_pa
             path,
             str(machine.port),
             load_profile(profile),
-            should_stop=lambda: b"G1 X9" in machine.log.read_bytes(),
+            should_stop=lambda: b"X9" in machine.log.read_bytes(),
         )
         machine.stop()
         facts = [json.loads(line) for line in machine.log.read_text().splitlines()]
@@ -99,5 +101,5 @@ def test_a_cancel_ends_with_heaters_off_and_no_further_move(profile: str, tmp_pa
     lines = [str(fact["line"]) for fact in facts if fact["kind"] == "executed"]
     at = lines.index("M104 S0")
     assert "M140 S0" in lines[at:]
-    assert not [line for line in lines[at:] if line.startswith("G1 X")]
+    assert not [line for line in lines[at:] if line.startswith("G1")]
     assert result.lines < 5000
