@@ -193,7 +193,7 @@ class Form:
 
 async def read_form(request: Request) -> AsyncIterator[Form]:
     """Read a form; how many bytes it may have, `web.security.BodyLimit` decides."""
-    async with request.form(max_files=1, max_fields=50, max_part_size=64 * 1024) as data:
+    async with request.form(max_files=1, max_fields=250, max_part_size=64 * 1024) as data:
         yield Form(data)
 
 

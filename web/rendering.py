@@ -72,6 +72,14 @@ class Clockwork:
         text = format_date(day, "d MMM y", locale=self.locale)
         return Markup('<time datetime="{}">{}</time>').format(day.isoformat(), text)
 
+    def last_day(self, at: datetime) -> Markup:
+        """Return the last day of what ends as that day does, at the next midnight."""
+        return self.far_day(at - timedelta(microseconds=1))
+
+    def last_day_iso(self, at: datetime) -> str:
+        """Return that day as a form's field has it."""
+        return self.day_of(at - timedelta(microseconds=1)).isoformat()
+
     def span(self, interval: Interval) -> Markup:
         """Return an interval; the day is said again only where it changes."""
         same = self.day_of(interval.start) == self.day_of(interval.end - timedelta(microseconds=1))
@@ -401,6 +409,8 @@ class Renderer:
             span=self.clockwork.span,
             hours=self.clockwork.hours,
             date=self.clockwork.far_day,
+            last_day=self.clockwork.last_day,
+            last_day_iso=self.clockwork.last_day_iso,
             day=self.clockwork.day,
             short_day=self.clockwork.short_day,
             number=self.clockwork.number,

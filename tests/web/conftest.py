@@ -22,13 +22,15 @@ from jobs.designs.library import Library
 from jobs.domain.care import Moment, Outcome, Severity
 from jobs.domain.did import did_key
 from jobs.domain.learning import TrainingWish
-from jobs.domain.people import Actor, LabMode, Role
+from jobs.domain.people import Actor, LabMode, Role, SignUp
 from jobs.domain.rules.values import LAB, Scope
 from jobs.domain.unattended import Terms, Unattended
 from jobs.services import Services, build_services
 from jobs.services.asking import AskWish
+from jobs.services.joining import InviteWish
 from jobs.services.live import LiveBoard, LivePrompt, LiveState
 from jobs.services.machine_specs import parse_machine
+from jobs.services.standings import TermsWish
 from jobs.services.views import HealthView
 from jobs.services.workers import WorkerLimits
 from jobs.services.workshop import Workshop
@@ -525,6 +527,28 @@ def add_queue(lab: Lab) -> None:
     services.foresight.tick(now)
 
 
+def add_people(lab: Lab) -> None:
+    """Leave an invitation open, somebody at the door, a badge with Mia, and terms for Gus."""
+    services, otto, now = lab.services, lab.people["otto"], lab.now
+    wish = InviteWish(Role.MEMBER, "Noa")
+    lab.jobs["invite"] = services.joining.invite(otto, wish, now)
+    services.joining.set_sign_up(lab.people["ada"], SignUp.ASKED)
+    services.joining.apply("Ben Door", "ben", PASSWORD, now)
+    services.badges.give(otto, lab.people["mia"].person_id, "04A32F91", now)
+    gus = lab.people["gus"].person_id
+    terms = TermsWish(
+        ends_at=now + timedelta(days=30),
+        sponsor="mia",
+        machines=["ender", "saw"],
+        is_minor=True,
+        guardian="Ilse Roth",
+        guardian_reach="next door",
+        has_consent=True,
+    )
+    services.standings.set(otto, gus, terms, now)
+    lab.jobs["gus"] = gus
+
+
 @pytest.fixture(scope="session")
 def day(
     furnished: tuple[Path, dict[str, Actor]], tmp_path_factory: pytest.TempPathFactory
@@ -545,6 +569,7 @@ def day(
         lab.jobs["design"] = design.fetch(lab.people["otto"], source, listed[0].id, lab.now).id
         add_house_rules(lab)
         add_upkeep(lab)
+        add_people(lab)
         yield lab
 
 
@@ -613,9 +638,11 @@ PAGES = (
     "/trainings",
     "/trainings/{training}",
     "/people/{mia}",
+    "/people/{gus}",
     "/machines/router/qualified",
     "/people",
     "/devices",
+    "/people?q=mia",
     "/modules",
     "/upkeep",
     "/import",

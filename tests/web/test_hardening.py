@@ -20,6 +20,8 @@ SAFE_FOR_STRANGERS = {
     "/feeds/{token}/machines/{slug}.ics",
     "/sign-in",
     "/sign-in/link/{token}",
+    "/join",
+    "/join/{token}",
     "/healthz",
     "/api/v1/openapi.json",
 }
@@ -69,7 +71,10 @@ FILES = {
 
 def test_every_page_is_among_those_that_are_looked_at(day, pages):
     """What is tested of every page (axe, a phone's width, the catalogue) is tested of each."""
-    looked_at = [path.partition("?")[0] for path in [*pages, "/sign-in", "/sign-in/link/x"]]
+    looked_at = [
+        path.partition("?")[0]
+        for path in [*pages, "/sign-in", "/sign-in/link/x", "/join", "/join/x"]
+    ]
     for method, route in routes(day.app()):
         if method != "GET" or route in FILES or route.startswith(("/api/", "/metrics")):
             continue
@@ -104,25 +109,45 @@ def test_a_guest_changes_nothing_of_the_house(browse, lab):
 # Climbing by roles
 
 
-@pytest.mark.parametrize("who", ["mia", "otto"])
-def test_only_an_admin_touches_people_and_hands_out_links(browse, lab, who):
-    browser = browse(who)
-    ada = lab.people["ada"].person_id
+def test_only_staff_touch_people_and_hand_out_links(browse, lab):
+    mia, gus = browse("mia"), lab.people["gus"].person_id
     before = lab.services.people.list(lab.people["ada"])
     tries = [
-        browser.get("/people"),
-        browser.post("/people", {"login": "eve", "name": "Eve", "role": "guest"}),
-        browser.post(f"/people/{ada}/link"),
-        browser.post(f"/people/{lab.people['gus'].person_id}/link"),
-        browser.post(f"/people/{browser.lab.people[who].person_id}/role", {"role": "admin"}),
-        browser.post(f"/people/{lab.people['gus'].person_id}/role", {"role": "member"}),
-        browser.post(f"/people/{lab.people['gus'].person_id}/disable"),
-        browser.api("GET", "/people"),
-        browser.api("POST", "/people", json={"login": "eve", "name": "Eve", "role": "guest"}),
+        mia.get("/people"),
+        mia.post("/people", {"login": "eve", "name": "Eve", "role": "guest"}),
+        mia.post("/invites", {"role": "member"}),
+        mia.post("/sign-up", {"how": "open"}),
+        *(
+            mia.post(f"/people/{gus}/{act}", {"role": "guest", "number": "04A32F91"})
+            for act in ("link", "role", "disable", "enable", "terms", "badge", "pin", "let-in")
+        ),
+        mia.api("GET", "/people"),
+        mia.api("POST", "/people", json={"login": "eve", "name": "Eve", "role": "guest"}),
     ]
     assert [one.status_code for one in tries] == [403] * len(tries)
     assert not any("/sign-in/link/" in one.text for one in tries)
     assert not any("gus" in one.text for one in tries)
+    assert lab.services.people.list(lab.people["ada"]) == before
+
+
+def test_an_operator_changes_nobody_who_holds_more_and_gives_no_more(browse, lab):
+    otto, ada = browse("otto"), lab.people["ada"].person_id
+    before = lab.services.people.list(lab.people["ada"])
+    tries = [
+        *(
+            otto.post(f"/people/{ada}/{act}", {"role": "member", "number": "04A32F91"})
+            for act in ("link", "role", "disable", "enable", "terms", "badge", "pin")
+        ),
+        otto.post(f"/people/{lab.people['otto'].person_id}/role", {"role": "admin"}),
+        otto.post(f"/people/{lab.people['gus'].person_id}/role", {"role": "admin"}),
+        otto.post("/invites", {"role": "admin"}),
+        otto.post("/people", {"login": "eve", "name": "Eve", "role": "admin"}),
+        otto.post("/sign-up", {"how": "open"}),
+        otto.api("POST", "/people", json={"login": "eve", "name": "Eve", "role": "admin"}),
+    ]
+    assert [one.status_code for one in tries] == [403] * len(tries)
+    assert not any("/sign-in/link/" in one.text for one in tries)
+    assert not any("/join/" in one.text for one in tries)
     assert lab.services.people.list(lab.people["ada"]) == before
 
 
@@ -154,13 +179,13 @@ def test_who_is_locked_out_is_out_at_once(browse, lab):
 
 def test_who_was_locked_out_is_let_in_again(browse, lab, read):
     ada, gus = browse("ada"), lab.people["gus"].person_id
-    page = ada.get("/people").text
-    assert f"/people/{lab.people['ada'].person_id}/disable" not in page  # not oneself
+    own = lab.people["ada"].person_id
+    assert f"/people/{own}/disable" not in ada.get(f"/people/{own}").text  # not oneself
     ada.post(f"/people/{gus}/disable")
-    assert f"/people/{gus}/enable" in ada.get("/people").text
+    assert f"/people/{gus}/enable" in ada.get(f"/people/{gus}").text
     assert browse("mia").post(f"/people/{gus}/enable").status_code == 403
     answer = ada.post(f"/people/{gus}/enable")
-    assert answer.headers["location"] == "/people?said=enabled"
+    assert answer.headers["location"] == f"/people/{gus}?said=enabled"
     assert browse("gus").get("/").status_code == 200
 
 

@@ -71,7 +71,13 @@ def test_pages_for_strangers_speak_only_sentences_of_the_catalogue(day):
     from fastapi.testclient import TestClient
 
     with TestClient(day.app(locale="pseudo")) as http:
-        for path in ("/sign-in", "/sign-in/link/x", "/nowhere"):
+        for path in (
+            "/sign-in",
+            "/sign-in/link/x",
+            "/join",
+            f"/join/{day.jobs['invite']}",
+            "/nowhere",
+        ):
             assert untranslated(http.get(path).text) == [], path
         wrong = http.post("/sign-in", data={"login": "x", "password": "x"})
         assert untranslated(wrong.text) == []

@@ -17,6 +17,7 @@ from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.pages.calendar import instant
 from web.pages.page import go, page
+from web.pages.people import show_person
 from web.pages.rules import must_share
 from web.routing import page_router
 
@@ -140,12 +141,6 @@ def act_on_training(
     return go(f"/trainings/{training_id}", "signed-up" if act == "sign-up" else "changed")
 
 
-@router.get("/people/{person_id}")
-def person(request: Request, web: WebDep, visitor: VisitorDep, person_id: str) -> HTMLResponse:
-    """Show what a person has learned: to themselves and to those who teach."""
-    return _person(request, web, visitor, person_id)
-
-
 @router.post("/people/{person_id}/qualifications")
 def grant(
     request: Request, web: WebDep, visitor: VisitorDep, person_id: str, form: CheckedFormDep
@@ -155,7 +150,7 @@ def grant(
     try:
         _grant(web, visitor, person_id, form.text("what"), form)
     except InvalidError as error:
-        return _person(request, web, visitor, person_id, error)
+        return show_person(request, web, visitor, person_id, error)
     return go(f"/people/{person_id}", "changed")
 
 
@@ -176,31 +171,8 @@ def withdraw(
     except InvalidError as error:
         if slug:
             return _qualified(request, web, visitor, slug, error)
-        return _person(request, web, visitor, person_id, error)
+        return show_person(request, web, visitor, person_id, error)
     return go(f"/machines/{slug}/qualified" if slug else f"/people/{person_id}", "changed")
-
-
-def _person(
-    request: Request,
-    web: Web,
-    visitor: Visitor,
-    person_id: str,
-    error: InvalidError | None = None,
-) -> HTMLResponse:
-    must_share(web)
-    service, now = web.services.qualifications, web.clock()
-    return page(
-        request,
-        web,
-        visitor,
-        "person.html",
-        person=service.person(visitor.actor, person_id),
-        found=service.of_person(visitor.actor, person_id, now),
-        ended=service.ended(visitor.actor, person_id, now),
-        teaches=visitor.may(Role.TRAINER),
-        scopes=web.services.house.scopes(),
-        error=error,
-    )
 
 
 @router.get("/machines/{slug}/qualified")

@@ -44,6 +44,7 @@ SAID = frozenset(
         "held",
         "identified",
         "inspected",
+        "joined",
         "kept",
         "left",
         "loaded",

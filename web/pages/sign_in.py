@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import InvalidError, JobsError
-from jobs.domain.people import LabMode, Role
+from jobs.domain.people import LabMode, Role, SignUp
 from web.auth import (
     CheckedFormDep,
     FormDep,
@@ -67,6 +67,7 @@ def _form(
         next_path=next_path,
         login=login,
         error=error,
+        joins=web.services.joining.sign_up() is not SignUp.OFF,
     )
 
 
@@ -214,6 +215,19 @@ def make_key(
     return _me(request, web, visitor, secret=secret)
 
 
+@router.post("/me/pin")
+def set_pin(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> Response:
+    """Set one's own PIN; the password is asked for again, as for a key."""
+    now = web.clock()
+    try:
+        if visitor.sign_in is not None and not web.by_link.is_fresh(visitor.token, now):
+            web.services.people.prove(visitor.sign_in.person.login, form.secret("old"), now)
+        web.services.badges.set_pin(visitor.actor.person_id, form.secret("pin"))
+    except InvalidError as error:
+        return _me(request, web, visitor, problem=sentence_of(web, error), status=status_of(error))
+    return go("/me", "changed")
+
+
 @router.post("/me/keys/{key_id}/revoke")
 def revoke_key(
     web: WebDep, visitor: VisitorDep, key_id: str, _form: CheckedFormDep
@@ -240,6 +254,7 @@ def _me(
         status=status,
         problem=problem,
         secret=secret,
+        carried=web.services.badges.of(visitor.actor, visitor.actor.person_id),
         keys=web.services.people.api_keys(visitor.actor),
         notices=web.services.notices.list(visitor.actor, 5, unread=True),
         place_of=place_of,

@@ -91,7 +91,7 @@ def look(driver, axe, address, screen_px, rules=WCAG):
 @pytest.mark.timeout(240)
 def test_every_page_is_accessible_and_fits_a_phone(phone, serve, day, pages, axe):
     url = serve(day.app())
-    for path in ("/sign-in", "/sign-in/link/x"):
+    for path in ("/sign-in", "/sign-in/link/x", "/join"):
         look(phone, axe, url + path, 390)
     sign_in(phone, url, day)
     for path in pages:

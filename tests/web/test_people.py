@@ -1,0 +1,112 @@
+"""Pages of people: invitations, sign-up, terms, badges, as they are clicked through."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from jobs.domain.people import Role
+from tests.web.conftest import PASSWORD
+
+
+def link_of(page: str, kind: str) -> str:
+    return re.search(rf"http://testserver(/{kind}/[\w-]+)", page)[1]
+
+
+def test_from_the_invitation_to_the_first_booking(browse, lab, read):
+    otto = browse("otto")
+    path = link_of(otto.post("/invites", {"name": "Noa", "role": "member"}).text, "join")
+    assert "Noa" in otto.get("/people").text
+    noa = browse()
+    page = read(noa.get(path).text)
+    assert "You are invited by Otto" in page
+    wrong = noa.http.post(path, data={"name": "Noa", "login": "mia", "password": PASSWORD})
+    assert wrong.status_code == 422
+    assert "Somebody has the login" in read(wrong.text)
+    assert PASSWORD not in wrong.text
+    answer = noa.http.post(path, data={"name": "Noa", "login": "noa", "password": PASSWORD})
+    assert answer.headers["location"] == "/?said=joined"
+    noa.csrf = noa.api("GET", "/people/me").json()["csrf"]
+    start = (lab.now.replace(minute=0) + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    wish = {"machine": "ender", "start": start, "end": start.replace("11:00", "12:00")}
+    made = noa.api("POST", "/bookings", json=wish)
+    assert made.status_code == 201, made.text
+    assert browse().get(path).status_code == 422
+    assert "Noa" in otto.get("/people?q=noa").text
+
+
+def test_sign_up_shows_only_where_the_lab_wants_it(browse, lab, read):
+    stranger, ada = browse(), browse("ada")
+    assert stranger.get("/join").status_code == 404
+    assert 'href="/join"' not in stranger.get("/sign-in").text
+    ada.post("/sign-up", {"how": "asked"})
+    assert 'href="/join"' in stranger.get("/sign-in").text
+    form = {"name": "Ben", "login": "ben", "password": PASSWORD}
+    assert "will let you in" in read(stranger.http.post("/join", data=form).text)
+    assert stranger.post("/sign-in", {"login": "ben", "password": PASSWORD}).status_code == 401
+    ben = lab.services.people.by_login("ben").id
+    assert "Ben" in ada.get("/people").text
+    ada.post(f"/people/{ben}/let-in")
+    stranger.sign_in("ben", PASSWORD)
+    ada.post("/sign-up", {"how": "open"})
+    answer = browse().http.post("/join", data={**form, "login": "cat"})
+    assert answer.headers["location"] == "/?said=joined"
+    assert ada.post("/sign-up", {"how": "nonsense"}).status_code == 422
+
+
+def test_a_child_by_name_badge_and_guardian(browse, lab, read):
+    otto, mia = browse("otto"), browse("mia")
+    otto.post("/people", {"name": "Kim Rossi", "role": "member"})
+    kim = lab.services.people.by_login("kim-rossi")
+    assert kim is not None
+    path = f"/people/{kim.id}"
+    form = {"ends_at": "2026-06-30", "is_minor": "1", "machine-ender": "1", "consent": "1"}
+    answer = otto.post(f"{path}/terms", form)
+    assert answer.status_code == 422
+    assert "guardian" in read(answer.text)
+    form |= {"guardian": "Ilse Rossi", "guardian_reach": "0123"}
+    assert otto.post(f"{path}/terms", form).status_code == 303
+    assert otto.post(f"{path}/badge", {"number": "04 a3 2f 91"}).status_code == 303
+    page = read(otto.get(path).text)
+    assert "Kim Rossi" in page
+    assert "30 Jun 2026" in page
+    assert "PIN is set when the badge is first used" in page
+    assert "04A32F91" not in page.upper().replace(" ", "")
+    assert "Kim Rossi" not in otto.get("/people").text
+    assert mia.get(path).status_code == 403
+    shown = lab.services.people.get(kim.id).name
+    assert shown != "Kim Rossi"
+    assert shown in otto.get("/people").text
+
+
+def test_a_badge_is_given_lost_and_its_pin_set_by_its_person(browse, lab, read):
+    otto, mia = browse("otto"), browse("mia")
+    own = f"/people/{lab.people['mia'].person_id}"
+    assert "/me/pin" not in mia.get("/me").text
+    otto.post(f"{own}/badge", {"number": "AAAA1111"})
+    taken = otto.post(f"/people/{lab.people['gus'].person_id}/badge", {"number": "AAAA1111"})
+    assert taken.status_code == 422
+    assert "carries this badge already" in read(taken.text)
+    page = mia.get("/me").text
+    assert "/me/pin" in page
+    assert mia.post("/me/pin", {"pin": "123456"}).status_code == 422
+    assert mia.post("/me/pin", {"pin": "403917"}).headers["location"] == "/me?said=changed"
+    by_password = browse().sign_in("mia", PASSWORD)
+    assert by_password.post("/me/pin", {"pin": "403918", "old": "wrong"}).status_code in (401, 422)
+    badge = re.search(r'name="badge" value="([\w-]+)"', mia.get(own).text)[1]
+    assert mia.post(f"{own}/badge-end", {"badge": badge}).status_code == 303
+    assert 'name="badge"' not in mia.get(own).text
+    assert mia.post(f"{own}/badge", {"number": "AAAA1111"}).status_code == 403
+
+
+def test_an_admin_of_one_persons_node_still_adds_people(browse, lab, read):
+    from jobs.domain.people import LabMode
+
+    ada = browse("ada")
+    lab.services.lab.set_mode(lab.people["ada"], LabMode.ONLY_ME, lab.now)
+    page = ada.post("/people", {"login": "eve", "name": "Eve", "role": "member"})
+    assert page.status_code == 200
+    assert "/sign-in/link/" in page.text
+    eve = lab.services.people.by_login("eve")
+    assert ada.post(f"/people/{eve.id}/role", {"role": "trainer"}).status_code == 303
+    assert lab.services.people.get(eve.id).role is Role.TRAINER
