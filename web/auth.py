@@ -107,6 +107,13 @@ def signed_in(visitor: MaybeVisitorDep) -> Visitor:
 VisitorDep = Annotated[Visitor, Depends(signed_in)]
 
 
+def actor_for(web: Web, visitor: Visitor, person_id: str) -> Actor:
+    """Return who acts: the visitor, or the person whom they name and for whom they do it."""
+    if not person_id:
+        return visitor.actor
+    return web.services.behalf.actor_for(visitor.actor, person_id)
+
+
 def needs(visitor: Visitor, role: Role) -> None:
     """Refuse a visitor whose role is lower.
 

@@ -85,6 +85,7 @@ class Actor:
     :param simulated: a seeded person of the demo; said in every arming and record.
     :param seat: the sign-in, or the visit at a kiosk, that they act through, and to which proof of
         presence is bound; "" for a program with a key, which is never at a machine.
+    :param by: who of the staff does this for the person; None: they do it themselves.
     """
 
     person_id: str
@@ -92,6 +93,7 @@ class Actor:
     role: Role
     simulated: bool = False
     seat: str = ""
+    by: Actor | None = None
 
     def is_at_least(self, needed: Role) -> bool:
         """Return whether this person's role includes *needed*."""

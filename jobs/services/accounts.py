@@ -10,6 +10,7 @@ from jobs.domain.job import AttemptState
 from jobs.domain.loading import Asks
 from jobs.domain.usage import Json
 from jobs.services.asking import asks_of
+from jobs.services.behalf import helpers
 from jobs.services.loaded import loads_of
 from jobs.services.people import alias_of
 from jobs.services.planned import planned_share, program_path
@@ -152,4 +153,7 @@ def _events(session: Session, workshop: Workshop, account: Account) -> list[Json
     if account.arming is not None:
         agent = alias_of(session, account.arming.person_id, workshop)
         events.append({"action": "work", "agent": agent, "what": "arming", "count": 1})
+    for person_id, count in helpers(session, account.job.id):
+        agent = alias_of(session, person_id, workshop)
+        events.append({"action": "work", "agent": agent, "what": "on-behalf", "count": count})
     return events

@@ -23,6 +23,7 @@ from jobs.domain.job import JobState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services.approvals import NO_PLEA, Plea, keep
+from jobs.services.behalf import note as note_behalf
 from jobs.services.calendars import (
     APPROVAL,
     SHOW_NAME,
@@ -228,6 +229,7 @@ class Bookings:
                     session, self._workshop, actor, machine, interval, consent, now, note,
                     shows_name=shows_name,
                 )  # fmt: skip
+                note_behalf(session, self._workshop, actor, "booked", f"booking:{row.id}", now)
                 view = view_of(session, row, actor)
         except IntegrityError as error:
             raise self._lost(error, machine_id, actor, interval) from error
@@ -264,6 +266,7 @@ class Bookings:
                 if consent.granted and not is_asked:
                     announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
                 serve(session, self._workshop, machine_id, now)
+                self._note(session, actor, "moved", row, now)
                 view = view_of(session, row, actor)
         except IntegrityError as error:
             raise self._lost(error, machine_id, actor, interval) from error
@@ -284,8 +287,15 @@ class Bookings:
             else:
                 row, _ = own_reservation(session, actor, allocation_id, now)
                 cancel_row(session, self._workshop, row, actor, now)
+                self._note(session, actor, "cancelled", row, now)
             serve(session, self._workshop, row.machine_id, now)
         self._workshop.live.touch()
+
+    def _note(
+        self, session: Session, actor: Actor, what: str, row: Allocation, now: datetime
+    ) -> None:
+        about = f"booking:{row.id}"
+        note_behalf(session, self._workshop, actor, what, about, now, row.person_id)
 
     def show_name(self, actor: Actor, allocation_id: str, *, shows: bool, now: datetime) -> None:
         """Let others see whose a reservation is, or not: a word for its person alone.

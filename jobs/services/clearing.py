@@ -19,6 +19,7 @@ from jobs.domain.job import AttemptState
 from jobs.domain.machine import Control, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
+from jobs.services.behalf import note as note_behalf
 from jobs.services.checking import keep_answer, list_of
 from jobs.services.ledger import Ledger
 from jobs.services.logbook import Happening, write
@@ -170,6 +171,7 @@ class Clearing:
             detail = {"outcome": outcome.value, "shelf": shelf}
             write(session, self._workshop, machine, Happening.CLEARED, now, actor.person_id, detail)
             session.flush()
+            note_behalf(session, self._workshop, actor, "cleared", f"clearing:{row.id}", now)
             if attempt is not None:
                 self._account(session, attempt, row, actor, now)
                 self._tell_owner(session, attempt, machine, row, now)
@@ -325,7 +327,7 @@ def _refuse_running(session: Session, machine: Machine) -> None:
 def _refuse_away(session: Session, actor: Actor, machine: Machine, now: datetime) -> None:
     """What node and queue go by is said at the machine; what a person carries, by who carried."""
     if machine.control == Control.SERIAL and (
-        found := presence_refusals(session, actor, machine, now)
+        found := presence_refusals(session, actor.by or actor, machine, now)
     ):
         raise RefusedError(found)
 

@@ -19,6 +19,7 @@ from jobs.domain.policy import Reason, Refusal
 from jobs.domain.preflight import Finding, FindingCode, Severity
 from jobs.kinds import KINDS, kind_named
 from jobs.services.asking import AskWish
+from jobs.services.behalf import note as note_behalf
 from jobs.services.footing import footing_of, must_use
 from jobs.services.sniff import Sniffed, sniff
 from jobs.services.steps import begin_steps
@@ -165,6 +166,7 @@ class Intake:
             begin_steps(session, job.id, now, was_fetched=job.design_id is not None)
             if ask is not None:
                 ask.keep(session, job.id)
+            note_behalf(session, self._workshop, actor, "queued", f"job:{job.id}", now)
         self._workshop.live.touch()
         return job.id
 

@@ -26,6 +26,7 @@ from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services import outbox
 from jobs.services.asking import AskWish, note_retry
+from jobs.services.behalf import note as note_behalf
 from jobs.services.byhand import ByHand
 from jobs.services.details import job_detail
 from jobs.services.intake import Intake, wished_machine
@@ -163,7 +164,7 @@ class Queue:
         It is checked again for those. A job that goes on where it broke off stays where it is.
         """
         with self._workshop.database.write() as session:
-            job = _own(session, actor, job_id)
+            job = self._own(session, actor, job_id, "moved", now)
             _demand(job, JobState.WAITING, JobState.PREPARING, JobState.HELD)
             found = preflights_of(session, [job.id]).values()
             machine = wished_machine(session, machine_slug)
@@ -178,13 +179,13 @@ class Queue:
     def hold(self, actor: Actor, job_id: str, now: datetime) -> None:
         """Keep a job from starting until somebody releases it."""
         with self._workshop.database.write() as session:
-            _hold(_own(session, actor, job_id), now)
+            _hold(self._own(session, actor, job_id, "held", now), now)
         self._workshop.live.touch()
 
     def release(self, actor: Actor, job_id: str, now: datetime) -> None:
         """Let a held job go on: to the queue, or once more through preparation."""
         with self._workshop.database.write() as session:
-            self._release(session, _own(session, actor, job_id), now)
+            self._release(session, self._own(session, actor, job_id, "released", now), now)
         self._workshop.live.touch()
 
     def hold_group(self, actor: Actor, group_id: str, now: datetime) -> int:
@@ -222,7 +223,7 @@ class Queue:
         """
         cause = one_line(cause, _LONGEST_CAUSE, "cause")
         with self._workshop.database.write() as session:
-            job = _own(session, actor, job_id)
+            job = self._own(session, actor, job_id, "retried", now)
             _demand(job, JobState.FAILED, JobState.HELD)
             prepare_again(session, job, now)
             job.queued_at = None
@@ -235,7 +236,7 @@ class Queue:
         :raises UnavailableError: with the host's code, if it did not take the cancel.
         """
         with self._workshop.database.write() as session:
-            job = _own(session, actor, job_id)
+            job = self._own(session, actor, job_id, "cancelled", now)
             slug = _slug_of_host(session, job)
             if job.state == JobState.RUNNING and slug is None:
                 self._by_hand.end(session, job, AttemptState.CANCELLED, None, now)
@@ -254,7 +255,14 @@ class Queue:
     ) -> None:
         """Take a person's word about a machine without a host: started, finished, failed."""
         with self._workshop.database.write() as session:
-            self._by_hand.say(session, actor, _own(session, actor, job_id), what, machine_slug, now)
+            self._by_hand.say(
+                session,
+                actor,
+                self._own(session, actor, job_id, what, now),
+                what,
+                machine_slug,
+                now,
+            )
         self._workshop.live.touch()
 
     def program(self, actor: Actor, job_id: str, machine_slug: str) -> CarriedProgram:
@@ -283,6 +291,13 @@ class Queue:
     def recipes(self, kind: str) -> builtins.list[str]:
         """Return the recipes for a kind of machine."""
         return [name for name in recipe_names() if load_recipe(name).kind == kind]
+
+    def _own(self, session: Session, actor: Actor, job_id: str, what: str, now: datetime) -> Job:
+        """Return a job that *actor* may change; who does so for another is written down."""
+        job = _own(session, actor, job_id)
+        about = f"job:{job.id}"
+        note_behalf(session, self._workshop, actor, what[:32], about, now, job.person_id)
+        return job
 
     def _tell(self, session: Session, kind: EventType, job: Job, now: datetime) -> None:
         data = {"job": job.id, "simulated": job.simulated}

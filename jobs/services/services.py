@@ -9,6 +9,7 @@ from jobs.services.asking import Asking
 from jobs.services.attendance import Attendance
 from jobs.services.badges import Badges
 from jobs.services.batches import Batches
+from jobs.services.behalf import Behalf
 from jobs.services.being_there import BeingThere
 from jobs.services.bookings import Bookings
 from jobs.services.checklists import Checklists
@@ -88,6 +89,7 @@ class Services:
     faults: Faults
     checklists: Checklists
     people: People
+    behalf: Behalf
     standings: Standings
     joining: Joining
     badges: Badges
@@ -160,6 +162,7 @@ def build_services(workshop: Workshop) -> Services:
         faults=Faults(workshop),
         checklists=Checklists(workshop),
         people=People(workshop),
+        behalf=Behalf(workshop),
         standings=Standings(workshop),
         joining=Joining(workshop),
         badges=Badges(workshop),

@@ -110,3 +110,38 @@ def test_an_admin_of_one_persons_node_still_adds_people(browse, lab, read):
     eve = lab.services.people.by_login("eve")
     assert ada.post(f"/people/{eve.id}/role", {"role": "trainer"}).status_code == 303
     assert lab.services.people.get(eve.id).role is Role.TRAINER
+
+
+def test_staff_book_queue_and_clear_for_who_has_no_phone(browse, lab, read):
+    otto, mia = browse("otto"), browse("mia")
+    person = lab.people["mia"].person_id
+    page = otto.get(f"/book?for={person}").text
+    assert "You do this for Mia" in read(page)
+    confirm = re.search(r'href="(/machines/saw/book\?[^"]+)"', page)[1].replace("&amp;", "&")
+    assert f"for={person}" in confirm
+    page = otto.get(confirm).text
+    start = re.search(r'name="start" value="([^"]+)"', page)[1]
+    form = {"start": start, "length": "60", "for": person}
+    answer = otto.post("/machines/saw/book", form)
+    assert answer.headers["location"] == f"/people/{person}?said=booked"
+    assert "Booked by Otto" in read(mia.get("/bookings").text)
+    program = ("a.gcode", b"G28\nG1 X1 F600\n")
+    page = otto.get(f"/jobs/new?for={person}").text
+    assert "You do this for Mia" in read(page)
+    made = otto.post(
+        "/jobs/new", {"machine": "ender", "for": person}, files={"file": program}
+    ).headers["location"]
+    assert "Queued by Otto" in read(mia.get(made).text)
+    assert "Booked by Otto" in read(otto.get(f"/people/{person}").text)
+    form = {"outcome": "good", "by": "mia"}
+    assert otto.post("/machines/old-printer/clear", form).status_code == 303
+    assert "Cleared, said by Otto" in read(mia.get(f"/people/{person}").text)
+    assert otto.post("/machines/old-printer/clear", {**form, "by": "x"}).status_code == 422
+    other = lab.people["otto"].person_id
+    for path in (f"/book?for={other}", f"/jobs/new?for={other}"):
+        assert mia.get(path).status_code == 403
+    assert otto.get(f"/book?for={lab.people['ada'].person_id}").status_code == 403
+    wish = {"machine": "saw", "start": "2026-03-06T09:00:00Z", "end": "2026-03-06T10:00:00Z"}
+    assert mia.api("POST", "/bookings", json={**wish, "for_person": other}).status_code == 403
+    assert otto.api("POST", "/bookings", json={**wish, "for_person": person}).status_code == 201
+    assert len(mia.api("GET", "/bookings").json()) == 2

@@ -6,7 +6,7 @@ from datetime import UTC
 
 from web.api.machines_json import AllocationOut
 from web.api.wishes import BookIn, MoveIn, ReasonsOut
-from web.auth import ApiVisitorDep
+from web.auth import ApiVisitorDep, actor_for
 from web.context import WebDep
 from web.errors import reason_json
 from web.routing import api_router
@@ -23,9 +23,12 @@ def mine(web: WebDep, visitor: ApiVisitorDep) -> list[AllocationOut]:
 
 @router.post("/bookings", status_code=201)
 def book(web: WebDep, visitor: ApiVisitorDep, wish: BookIn) -> AllocationOut:
-    """Book an interval; refused with every reason at once."""
+    """Book an interval; refused with every reason at once.
+
+    Staff may do so `for_person`, by id: it is then that person's, and both are recorded.
+    """
     made = web.services.bookings.book(
-        visitor.actor,
+        actor_for(web, visitor, wish.for_person),
         wish.machine,
         wish.start.astimezone(UTC),
         wish.end.astimezone(UTC),

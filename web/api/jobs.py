@@ -22,7 +22,7 @@ from web.api.wishes import (
     RetryIn,
     WaiveIn,
 )
-from web.auth import ApiVisitorDep, FormDep, Visitor
+from web.auth import ApiVisitorDep, FormDep, Visitor, actor_for
 from web.context import Web, WebDep
 from web.pages.asks import ask_wish
 from web.pages.jobs import PURPOSES, carried, packed_log, picture_file
@@ -53,6 +53,7 @@ _UPLOAD_SCHEMA = {
                         "size_x_mm": {"type": "number"},
                         "size_y_mm": {"type": "number"},
                         "size_z_mm": {"type": "number"},
+                        "for_person": {"type": "string", "description": "by id; for staff"},
                         "deadline": {"type": "string", "description": "on the lab's clock"},
                     },
                 }
@@ -87,7 +88,7 @@ def submit(web: WebDep, visitor: ApiVisitorDep, form: FormDep) -> JobOut:
     if purpose not in PURPOSES:
         raise InvalidError("form.choice", field="purpose", key="purpose")
     job = web.services.queue.submit(
-        visitor.actor,
+        actor_for(web, visitor, form.text("for_person")),
         name=name,
         data=data,
         kind=form.text("kind") or None,

@@ -14,7 +14,7 @@ from jobs.services.faults import FaultView, NearMissView
 from jobs.services.history import Past
 from jobs.services.servicing import CounterView
 from web.api.wishes import Instant, ShortText
-from web.auth import ApiVisitorDep
+from web.auth import ApiVisitorDep, actor_for
 from web.context import WebDep
 from web.routing import api_router
 
@@ -36,6 +36,7 @@ class ClearingIn(_In):
     note: ShortText = ""
     list_id: ShortText = ""  # of the machine's list after use, as it was shown
     ticked: Annotated[list[int], Field(max_length=100)] = []
+    for_person: ShortText = ""  # by id; for staff
 
 
 class ContestIn(_In):
@@ -125,7 +126,7 @@ def to_clear(web: WebDep, visitor: ApiVisitorDep, slug: str) -> ToClear:
 def clear(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: ClearingIn) -> MadeOut:
     """A person's word that a machine is cleared, and how it went."""
     made = web.services.clearing.clear(
-        visitor.actor,
+        actor_for(web, visitor, wish.for_person),
         slug,
         wish.outcome,
         web.clock(),

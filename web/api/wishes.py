@@ -116,6 +116,7 @@ class BookIn(_PleaIn):
     start: Instant
     end: Instant
     note: ShortText = ""
+    for_person: ShortText = ""
 
 
 class MoveIn(_PleaIn):

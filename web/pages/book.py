@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date as date_type
 from datetime import timedelta
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Query, Request
 from starlette.responses import HTMLResponse
 
 from jobs.domain.calendar import Interval
 from jobs.services.bookings import MachineName
 from jobs.services.views import CalendarDay
-from web.auth import Visitor, VisitorDep
+from web.auth import Visitor, VisitorDep, actor_for
 from web.context import Web, WebDep
 from web.pages.calendar import (
     LENGTHS_MIN,
@@ -61,6 +61,7 @@ def everything(
     job: str = "",
     view: str = "free",
     date: str = "",
+    of: Annotated[str, Query(alias="for")] = "",
 ) -> HTMLResponse:
     """Show what is free next on every machine, or all of them through a day or a week."""
     shown = view if view in VIEWS else VIEWS[0]
@@ -77,6 +78,7 @@ def everything(
         visitor,
         "book.html",
         view=shown,
+        behalf=actor_for(web, visitor, of) if of else None,
         views=VIEWS,
         date=day.isoformat(),
         first=first.isoformat(),

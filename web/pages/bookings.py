@@ -36,12 +36,14 @@ def show_bookings(request: Request, web: Web, visitor: Visitor, feed: str = "") 
     """
     now, services = web.clock(), web.services
     names = {one.slug: one.name for one in services.bookings.machines()}
+    mine = services.bookings.mine(visitor.actor, now)
     return page(
         request,
         web,
         visitor,
         "bookings.html",
-        bookings=services.bookings.mine(visitor.actor, now),
+        bookings=mine,
+        done_for=services.behalf.about([f"booking:{one.id}" for one in mine]),
         offers=services.offers.mine(visitor.actor, now),
         waits=services.waiting.mine(visitor.actor),
         swaps=services.swapping.open(visitor.actor, now),

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from jobs.domain.calendar import AllocationKind, Interval
@@ -17,7 +18,7 @@ from jobs.domain.sharing import MOST_WEEKS
 from jobs.services.approvals import Plea
 from jobs.services.repeating import SeriesReport
 from jobs.services.views import CalendarDay, JobDetail, MachineView
-from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
+from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, actor_for
 from web.context import Web, WebDep
 from web.pages.page import go, page
 from web.routing import page_router
@@ -194,12 +195,13 @@ def confirm(
     slug: str,
     start: str = "",
     length: int = 60,
+    of: Annotated[str, Query(alias="for")] = "",
 ) -> HTMLResponse:
     """Show the interval once more; the second tap books it."""
     machine = web.services.machines.get(slug, web.clock(), visitor.actor)
     begin = instant(web, start)
     return _confirm(
-        request, web, visitor, machine, Interval(begin, begin + length_of(length)), refusals=()
+        request, web, visitor, machine, Interval(begin, begin + length_of(length)), (), of
     )
 
 
@@ -215,7 +217,7 @@ def book(
         raise InvalidError("form.number", field="length", key="length") from None
     now = web.clock()
     shows = form.text("show") == "1" if form.text("asks-name") else None
-    if weeks := weeks_of(form):
+    if weeks := 0 if form.text("for") else weeks_of(form):
         report = web.services.repeating.repeat(
             visitor.actor,
             slug,
@@ -232,7 +234,7 @@ def book(
         return _series(request, web, visitor, slug, form, report)
     try:
         made = web.services.bookings.book(
-            visitor.actor,
+            actor_for(web, visitor, form.text("for")),
             slug,
             begin,
             begin + length,
@@ -244,7 +246,10 @@ def book(
     except RefusedError as error:
         machine = web.services.machines.get(slug, now, visitor.actor)
         interval = Interval(begin, begin + length)
-        return _confirm(request, web, visitor, machine, interval, refusals=error.refusals)
+        of = form.text("for")
+        return _confirm(request, web, visitor, machine, interval, error.refusals, of)
+    if form.text("for"):
+        return go(f"/people/{form.text('for')}", "booked")
     return go("/bookings", "asked" if made.kind is AllocationKind.HOLD else "booked")
 
 
@@ -286,6 +291,7 @@ def _confirm(
     machine: MachineView,
     interval: Interval,
     refusals: Sequence[Refusal],
+    of: str = "",
 ) -> HTMLResponse:
     local = interval.start.astimezone(web.settings.zone)
     return page(
@@ -293,6 +299,7 @@ def _confirm(
         web,
         visitor,
         "book_confirm.html",
+        behalf=actor_for(web, visitor, of) if of else None,
         status=409 if refusals else 200,
         machine=machine,
         interval=interval,

@@ -9,7 +9,8 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 
 from jobs.domain.care import Outcome
 from jobs.domain.errors import InvalidError
-from web.auth import CheckedFormDep, Form, Visitor, VisitorDep
+from jobs.domain.people import Actor
+from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, actor_for
 from web.context import Web, WebDep
 from web.pages.page import go, page
 from web.routing import page_router
@@ -51,7 +52,7 @@ def clear(
     """Take the word; where the person also says so, the machine is armed."""
     try:
         web.services.clearing.clear(
-            visitor.actor,
+            cleared_by(web, visitor, form.text("by")),
             slug,
             outcome_of(form.text("outcome")),
             web.clock(),
@@ -65,6 +66,16 @@ def clear(
     except InvalidError as error:
         return _ask(request, web, visitor, slug, form.texts(), error)
     return go(f"/machines/{slug}", "cleared")
+
+
+def cleared_by(web: Web, visitor: Visitor, login: str) -> Actor:
+    """Return who took it off: the visitor, or for whom they say so, by login."""
+    if not login:
+        return visitor.actor
+    found = web.services.people.by_login(login)
+    if found is None:
+        raise InvalidError("clearing.by", field="by", login=login[:64])
+    return actor_for(web, visitor, found.id)
 
 
 def outcome_of(text: str) -> Outcome:

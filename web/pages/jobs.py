@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Query, Request
 from starlette.responses import (
     FileResponse,
     HTMLResponse,
@@ -22,7 +23,7 @@ from jobs.domain.people import Role
 from jobs.domain.preflight import Verdict
 from jobs.services.copies import OFFERS_COPIES, Origin, all_changes, offers_of, origin_from
 from jobs.services.views import CarriedProgram, JobDetail, MachineView, PreflightView, Thumbnail
-from web.auth import CheckedFormDep, Visitor, VisitorDep
+from web.auth import CheckedFormDep, Visitor, VisitorDep, actor_for
 from web.context import Web, WebDep
 from web.errors import status_of
 from web.live import machine_json
@@ -57,10 +58,15 @@ def queue(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
 
 @router.get("/jobs/new")
 def new(
-    request: Request, web: WebDep, visitor: VisitorDep, machine: str = "", design: str = ""
+    request: Request,
+    web: WebDep,
+    visitor: VisitorDep,
+    machine: str = "",
+    design: str = "",
+    of: Annotated[str, Query(alias="for")] = "",
 ) -> HTMLResponse:
     """Ask for the file, or for which part of a design."""
-    return _new(request, web, visitor, {"machine": machine, "design": design})
+    return _new(request, web, visitor, {"machine": machine, "design": design, "for": of})
 
 
 @router.post("/jobs/new")
@@ -71,9 +77,10 @@ def submit(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedForm
     purpose = form.text("purpose", "own")
     try:
         ask = ask_wish(web, form)
+        actor = actor_for(web, visitor, form.text("for"))
         if form.text("design"):
             job = web.services.queue.submit_design(
-                visitor.actor,
+                actor,
                 form.text("design"),
                 form.text("part") or None,
                 machine_slug=machine_slug,
@@ -85,7 +92,7 @@ def submit(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedForm
         else:
             name, data = form.file("file")
             job = web.services.queue.submit(
-                visitor.actor,
+                actor,
                 name=name,
                 data=data,
                 kind=form.text("kind") or None,
@@ -123,6 +130,7 @@ def _new(
         purposes=PURPOSES,
         materials=_materials(machines),
         values=values,
+        behalf=actor_for(web, visitor, values["for"]) if values.get("for") else None,
         design=design,
         limit_bytes=web.services.workshop.upload_limit_bytes,
         error=error,
@@ -167,6 +175,7 @@ def job_page(
         web,
         visitor,
         "job.html",
+        done_for=web.services.behalf.about([f"job:{job_id}"]).get(f"job:{job_id}", ()),
         error=error,
         detail=detail,
         asked=web.services.asking.view(job_id),

@@ -262,6 +262,7 @@ def show_person(
         roles=[role.value for role in Role if visitor.may(role)],
         scopes=services.house.scopes(),
         machines=services.bookings.machines(),
+        done_for=services.behalf.of_person(actor, person_id) if is_self or is_staff else (),
         values=values or {},
         link=address_of(request, link),
         error=error,
