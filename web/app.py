@@ -17,6 +17,7 @@ from jobs.domain.sentences import Catalogue
 from jobs.services import Services
 from jobs.services.views import HealthView
 from web import errors, live
+from web.api import attending as api_attending
 from web.api import bookings as api_bookings
 from web.api import day_sheet as api_day_sheet
 from web.api import house as api_house
@@ -52,6 +53,7 @@ from web.pages import (
     hand_form,
     house,
     importing,
+    instructions,
     jobs,
     joining,
     lab,
@@ -70,6 +72,7 @@ from web.pages import (
     sharing,
     sign_in,
     upkeep,
+    visits,
 )
 from web.rendering import Renderer
 from web.routing import add, describe
@@ -154,6 +157,8 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         queueing,
         devices,
         display,
+        instructions,
+        visits,
     )
     for routes in pages:
         add(app, routes.router)
@@ -166,6 +171,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_bookings,
         api_notices,
         api_house,
+        api_attending,
         api_modules,
         api_importing,
         api_day_sheet,

@@ -160,8 +160,9 @@ class Form:
         return value if isinstance(value, str) else ""
 
     def many(self, name: str) -> list[str]:
-        """Return every value of a field that may be sent more than once."""
-        return [one.strip() for one in self._data.getlist(name) if isinstance(one, str)]
+        """Return every value that is not empty of a field that may be sent more than once."""
+        sent = self._data.getlist(name)
+        return [one.strip() for one in sent if isinstance(one, str) and one.strip()]
 
     def texts(self) -> dict[str, str]:
         """Return every text field that is not empty, without the token."""

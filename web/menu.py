@@ -40,7 +40,8 @@ MENU: Final = (
         (
             Entry("/bookings", "bookings", module=Module.BOOKING, shared=True),
             Entry("/notices", "notices"),
-            Entry("/trainings", "trainings", shared=True),
+            Entry("/house/in", "who-is-in", module=Module.HOUSE, shared=True),
+            Entry("/trainings", "trainings", module=Module.TRAININGS, shared=True),
             Entry("/contests", "contests", Role.MEMBER),
             Entry("/me", "me"),
         ),
@@ -49,6 +50,7 @@ MENU: Final = (
         "together",
         (
             Entry("/rules", "rules", shared=True),
+            Entry("/instructions", "instructions", shared=True),
             Entry("/proposals", "proposals", shared=True),
             Entry("/queue/order", "order", module=Module.QUEUE),
             Entry("/designs", "designs", module=Module.COMMONS),

@@ -23,6 +23,8 @@ _PATHS: Final = {
     ),
     Module.QUEUE: r"/queue(?:/|$)",
     Module.STOCK: r"/stock(?:/|$)",
+    Module.TRAININGS: r"/trainings(?:/|$)",
+    Module.HOUSE: r"/house/(?:in|visitors)(?:/|$)",
     Module.MONEY: r"/(?:money|prices|charges|credits)(?:/|$)",
     Module.COMMONS: r"/designs(?:/|$)|/jobs/from-design(?:/|$)",
     Module.NETWORK: r"/network(?:/|$)",

@@ -14,6 +14,8 @@ class Module(StrEnum):
     QUEUE = "queue"  # nothing starts by itself: a person at the machine starts each job
     STOCK = "stock"
     MONEY = "money"
+    TRAININGS = "trainings"  # events that qualify; qualifications are given by word alone
+    HOUSE = "house"  # nobody checks in at the door
     COMMONS = "commons"  # designs from outside, and the library of them
     NETWORK = "network"  # nothing is published
 

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NOT_QUALIFIED = "not-qualified"
     QUALIFICATION_ENDS = "qualification-ends"  # at
     NOT_ACCEPTED = "not-accepted"  # sort, of
+    TEXT_CHANGED = "text-changed"
     DAY_QUOTA = "day-quota"  # day, used_min, quota_min
     WEEK_QUOTA = "week-quota"  # day, used_min, quota_min
     TOO_MANY_BOOKINGS = "too-many-bookings"  # count

@@ -32,6 +32,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "new": ("setting-value",),
     "listed": ("burn-list",),
     "sort": ("instruction",),
+    "of": ("instruction-of", "page.kind"),
 }
 _FIELD: Final = re.compile(r"(%\([a-z0-9_]+\)s|%%)")
 _ACCENTS: Final = str.maketrans("aceginorsuyzACEINOSUYZ", "áçéĝíñóŕšúýžÁÇÉÍÑÓŠÚÝŽ")

@@ -21,6 +21,7 @@ from jobs.domain.policy import Refusal
 from jobs.domain.rules import Act, Facts, OwnBooking, Values, refusals_of
 from jobs.domain.rules.times import LOOK_AHEAD_DAYS, local_date, local_week
 from jobs.domain.rules.values import DEFAULTS, LAB, Level, Scope, resolved
+from jobs.services.accepting import to_accept
 from jobs.services.claims import conflicts
 from jobs.services.footing import with_footing
 from jobs.services.house_attendance import buddies
@@ -129,6 +130,8 @@ def booking_facts(
         own = _own(session, workshop, asker.person_id, interval, now, moved_id)
         facts = replace(facts, own=own)
     facts = with_footing(session, facts, asker.person_id, machine)
+    if values.accept_binds == "both":
+        facts = replace(facts, to_accept=to_accept(session, asker.person_id, machine))
     if values.qualification_needed:
         facts = with_qualification(session, facts, asker.person_id, machine)
     return facts
@@ -165,6 +168,7 @@ def start_refusals(
     if values.holidays is not None and values.opening_binds_starts:
         facts = replace(facts, holidays=holidays_of(session, values.holidays))
     facts = with_footing(session, facts, job.person_id, machine)
+    facts = replace(facts, to_accept=to_accept(session, job.person_id, machine))
     if values.qualification_needed:
         facts = with_qualification(session, facts, job.person_id, machine)
     return refusals_of(facts, values)

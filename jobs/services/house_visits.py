@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -154,6 +154,12 @@ class HouseVisits:
             names=names,
         )
 
+    def display(self, now: datetime) -> InHouse:
+        """Return what a wall may show: counts, and adults' names where the lab chose so."""
+        names = self.times().display_names
+        seen = self.look(Actor("", "", Role.MEMBER if names else Role.GUEST), now)
+        return replace(seen, unsaid=())
+
     def times(self) -> HouseTimes:
         """Return the lab's choices."""
         with self._database.read() as session:
@@ -261,6 +267,7 @@ def _own_or_staff(actor: Actor, person_id: str) -> None:
 
 def _may_read(actor: Actor, one: Present) -> bool:
     """Tell whether a viewer reads that name: minors' are for staff, their host and themselves."""
-    if actor.is_at_least(Role.TRAINER) or actor.person_id in (one.person_id, one.host_id):
+    is_own = actor.person_id != "" and actor.person_id in (one.person_id, one.host_id)
+    if is_own or actor.is_at_least(Role.TRAINER):
         return True
     return actor.is_at_least(Role.MEMBER) and not one.is_minor

@@ -69,18 +69,18 @@ class Qualifications:
     def of_person(self, actor: Actor, person_id: str, now: datetime) -> Sequence[QualificationView]:
         """Return what a person is qualified for, and was."""
         if actor.person_id != person_id:
-            _must_be_trainer(actor)
+            must_be_trainer(actor)
         return self._found(now, Qualification.person_id == person_id)
 
     def ended(self, actor: Actor, person_id: str, now: datetime) -> Sequence[QualificationView]:
         """Return what a person was qualified for, and how each ended; the newest first."""
         if actor.person_id != person_id:
-            _must_be_trainer(actor)
+            must_be_trainer(actor)
         return self._found(now, Qualification.person_id == person_id, ended=True)
 
     def of_machine(self, actor: Actor, slug: str, now: datetime) -> Sequence[QualificationView]:
         """Return who is qualified for a machine, by its kind too."""
-        _must_be_trainer(actor)
+        must_be_trainer(actor)
         with self._database.read() as session:
             machine = _machine(session, slug)
         for_it = is_for(Qualification.machine_id, Qualification.kind, machine)
@@ -93,7 +93,7 @@ class Qualifications:
 
     def people(self, actor: Actor) -> Sequence[PersonName]:
         """Return whom a trainer may choose."""
-        _must_be_trainer(actor)
+        must_be_trainer(actor)
         with self._database.read() as session:
             rows = session.execute(
                 select(Person.id, Person.name, Person.login)
@@ -104,7 +104,7 @@ class Qualifications:
 
     def trainers(self, actor: Actor) -> Sequence[PersonName]:
         """Return who may teach beside a trainer."""
-        _must_be_trainer(actor)
+        must_be_trainer(actor)
         teach = [role.value for role in Role if is_at_least(role, Role.TRAINER)]
         with self._database.read() as session:
             rows = session.execute(
@@ -121,7 +121,7 @@ class Qualifications:
     def person(self, actor: Actor, person_id: str) -> PersonName:
         """Return one person by name, for a page about what they have learned."""
         if actor.person_id != person_id:
-            _must_be_trainer(actor)
+            must_be_trainer(actor)
         with self._database.read() as session:
             found = session.get(Person, person_id)
             if found is None:
@@ -269,7 +269,7 @@ def may_grant(
     :raises NotAllowedError: who is no trainer, or does not hold it.
     :raises InvalidError: if neither a machine nor a known kind is meant.
     """
-    _must_be_trainer(actor)
+    must_be_trainer(actor)
     if machine is None:
         known = select(Machine.id).where(Machine.kind == kind).limit(1)
         if not kind or session.scalar(known) is None:
@@ -302,6 +302,7 @@ def _machine(session: Session, slug: str) -> Machine:
     return machine
 
 
-def _must_be_trainer(actor: Actor) -> None:
+def must_be_trainer(actor: Actor) -> None:
+    """Refuse who teaches nothing."""
     if not actor.is_at_least(Role.TRAINER):
         raise NotAllowedError("person.not-allowed", needed=Role.TRAINER.value)

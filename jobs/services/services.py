@@ -30,6 +30,7 @@ from jobs.services.history import History
 from jobs.services.house import House
 from jobs.services.house_visits import HouseVisits
 from jobs.services.importing import Importing
+from jobs.services.instructions import Instructions
 from jobs.services.joining import Joining
 from jobs.services.lab import Lab
 from jobs.services.lab_sharing import LabSharing
@@ -111,6 +112,7 @@ class Services:
     proposals: Proposals
     qualifications: Qualifications
     trainings: Trainings
+    instructions: Instructions
     learning: Learning
     wondering: Wondering
     there: BeingThere
@@ -184,6 +186,7 @@ def build_services(workshop: Workshop) -> Services:
         proposals=Proposals(workshop, house),
         qualifications=Qualifications(workshop),
         trainings=Trainings(workshop),
+        instructions=Instructions(workshop),
         learning=Learning(workshop),
         wondering=Wondering(workshop),
         there=BeingThere(workshop),

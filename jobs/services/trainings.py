@@ -20,7 +20,7 @@ from jobs.domain.rules.values import Level, Scope
 from jobs.domain.sharing import weekly
 from jobs.services import training_seats as seats
 from jobs.services.notices import read_about, tell
-from jobs.services.qualifications import expiry, grant_in, may_grant
+from jobs.services.qualifications import expiry, grant_in, may_grant, must_be_trainer
 from jobs.services.training_machines import conflicts_of, keep, let_go, machines_of
 from jobs.services.training_views import TrainingView, views_of
 from jobs.services.turns import take_turn
@@ -63,6 +63,7 @@ class Trainings:
 
         :raises RefusedError: with every machine and time that is taken; nothing is announced then.
         """
+        must_be_trainer(actor)
         title, note = checked_wish(wish, now)
         wish = replace(wish, title=title, note=note)
         local = wish.start.astimezone(self._workshop.zone)

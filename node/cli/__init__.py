@@ -78,6 +78,8 @@ def _act(args: argparse.Namespace) -> int:
             from node.cli.house import init as act
         case "admin":
             from node.cli.house import reset as act
+        case "house":
+            from node.cli.evacuating import who as act
         case "ledger":
             from node.cli.lab import verify as act
         case "import":

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from jobs.designs.library import Library
 from jobs.domain.care import Moment, Outcome, Severity
 from jobs.domain.did import did_key
+from jobs.domain.instructions import Sort
 from jobs.domain.learning import TrainingWish
 from jobs.domain.people import Actor, LabMode, Role, SignUp
 from jobs.domain.rules.values import LAB, Scope
@@ -473,6 +474,28 @@ def add_house_rules(lab: Lab) -> None:
     wish = TrainingWish("Router for beginners", start, timedelta(hours=2), 3, [mill])
     lab.jobs["training"] = services.trainings.create(ada, wish, now)
     services.trainings.sign_up(mia, lab.jobs["training"], now)
+    later = start + timedelta(days=1)
+    full = TrainingWish(
+        "Saw", later, timedelta(hours=1), 1, [saw], ["saw"], minimum=1, weeks=2, note="Goggles"
+    )
+    lab.jobs["full"] = services.trainings.create(ada, full, now)
+    services.trainings.sign_up(lab.people["otto"], lab.jobs["full"], now)
+    services.trainings.wait(mia, lab.jobs["full"], now)
+    services.visits.check_in(mia, now - timedelta(hours=1))
+    lab.jobs["visit"] = services.visits.visitor_in(mia, "Jo Doe", now)
+    services.visits.visitor_in(mia, "Kim", now, is_minor=True)
+    for text in ("# Saw\n\n- goggles\n- no gloves", "# Saw\n\n- goggles\n- hood on"):
+        services.instructions.write(
+            lab.people["otto"], saw, Sort.RISKS, text, "the hood", now, must_accept=True
+        )
+        found = services.instructions.get(mia, saw, Sort.RISKS)
+        if found.version == 1:
+            services.instructions.accept(mia, saw, Sort.RISKS, found.sha256, now)
+            services.instructions.accept(ada, saw, Sort.RISKS, found.sha256, now)
+    lab.jobs["text-sha256"] = services.instructions.get(mia, saw, Sort.RISKS).sha256
+    services.instructions.write(
+        ada, LAB, Sort.RULES, "Clean up | who\n---|---\nbench | you", "", now, must_accept=False
+    )
     services.qualifications.grant(ada, ada.person_id, kind="mill", days=365, now=now)
     services.bookings.book(mia, "saw", start, start + timedelta(hours=2), now)
     why = "A long print does not fit into three days."
@@ -637,6 +660,14 @@ PAGES = (
     "/approvals",
     "/trainings",
     "/trainings/{training}",
+    "/trainings/{full}",
+    "/house/in",
+    "/instructions",
+    "/instructions?machine=saw",
+    "/instructions/machine:saw/risks",
+    "/instructions/machine:saw/risks?version=1",
+    "/instructions/machine:saw/risks/edit",
+    "/instructions/lab/rules",
     "/people/{mia}",
     "/people/{gus}",
     "/machines/router/qualified",

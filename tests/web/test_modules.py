@@ -13,7 +13,14 @@ from tests.web.test_hardening import routes
 from web.modules import gate, module_of
 
 LINK = re.compile(r'(?:href|action)="(/[^"#?]*)')
-GATED = (Module.BOOKING, Module.QUEUE, Module.COMMONS, Module.MONEY)
+GATED = (
+    Module.BOOKING,
+    Module.QUEUE,
+    Module.COMMONS,
+    Module.MONEY,
+    Module.TRAININGS,
+    Module.HOUSE,
+)
 
 
 def without(lab, *off: Module) -> None:

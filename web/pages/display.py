@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse, Response
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.machine import Control
+from jobs.domain.modules import Module
 from jobs.services.at_kiosk import DeviceKind
 from jobs.services.devices import DeviceView
 from web.auth import FormDep
@@ -69,8 +70,14 @@ def _wall(web: Web, device: DeviceView) -> Response:
         device=device,
         cards=[card(web, one) for one in shown],
         coming=web.services.devices.coming(device, now),
+        house=web.services.visits.display(now) if _counts(web) else None,
         none=Control.NONE,
     )
+
+
+def _counts(web: Web) -> bool:
+    """Tell whether people check in at this house."""
+    return web.shares() and Module.HOUSE in web.services.modules.on()
 
 
 def _bare(web: Web, template: str, status: int = 200, **values: object) -> HTMLResponse:

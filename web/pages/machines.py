@@ -97,6 +97,7 @@ def machine_page(
         status=status,
         card=card(web, machine),
         learned=web.services.wondering.learned(visitor.actor, slug, web.clock()),
+        texts=web.services.instructions.list(visitor.actor, slug),
         teaches=visitor.may(Role.TRAINER),
         tool_name=tool_name(web, visitor, machine),
         keep_heat_min=KEEP_HEAT_MIN,

@@ -22,6 +22,7 @@ router = page_router()
 PLACES: Final[Mapping[str, str]] = {
     "booking": "/bookings",
     "contest": "/contests",
+    "house": "/house/in",
     "job": "/jobs/{}",
     "machine": "/machines/{}",
     "me": "/me",

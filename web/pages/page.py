@@ -17,12 +17,14 @@ from web.menu import is_in_menu
 
 SAID = frozenset(
     {
+        "accepted",
         "answered",
         "answered-note",
         "armed",
         "asked",
         "booked",
         "by-hand",
+        "came-in",
         "cancelled",
         "changed",
         "checked",
@@ -77,6 +79,7 @@ SAID = frozenset(
         "told",
         "traced",
         "waits",
+        "went-out",
         "waived",
     }
 )

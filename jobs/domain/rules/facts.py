@@ -47,7 +47,7 @@ class ToAccept:
 
     :param ref: where its page is: `<scope>/<sort>`.
     :param sort: `rules` or `risks`.
-    :param of: what it is for, as people call it.
+    :param of: what it is for: a machine's name, a kind, `lab`.
     """
 
     ref: str

@@ -12,13 +12,13 @@ from pathlib import Path
 from PIL import Image
 
 from jobs.domain import care
+from jobs.domain.learning import TrainingWish
 from jobs.domain.notices import Way
 from jobs.domain.people import Role
 from jobs.domain.preflight import Finding, FindingCode, Severity
-from jobs.domain.rules.values import LAB
+from jobs.domain.rules.values import LAB, Scope
 from jobs.services.live import LiveState
 from jobs.services.machine_specs import parse_machine
-from jobs.services.trainings import TrainingWish
 from jobs.store.tables import Preflight
 from tests.web.conftest import (
     PASSWORD,
@@ -156,7 +156,8 @@ def _own_things(lab: Lab) -> None:
     lab.jobs["fine-attempt"] = fine.attempts[0].id
     tina = lab.people["tina"].person_id
     services.qualifications.grant(ada, tina, kind="mill", days=365, now=now)
-    wish = TrainingWish("Router today", now + timedelta(minutes=5), HOUR, 3, kind="mill")
+    mill, soon = Scope.read("kind:mill"), now + timedelta(minutes=5)
+    wish = TrainingWish("Router today", soon, HOUR, 3, [mill])
     lab.jobs["held-training"] = services.trainings.create(lab.people["tina"], wish, now)
     services.trainings.sign_up(mia, lab.jobs["held-training"], now)
     proposal = services.proposals.propose(mia, LAB, "gap_min", 30, "No chains, please.", now)
