@@ -151,7 +151,11 @@ class Runtime:
         settings = WebSettings(
             site=self.config.site,
             version=version(),
-            secure_cookies=bool(self.config.tls_cert),
+            secure_cookies=self.config.is_by_tls,
+            address=self.config.address,
+            hosts=self.config.names,
+            proxies=self.config.proxies,
+            provider=self.config.oidc.provider(),
             zone=self.config.zone,
             locale=self.config.language,
         )
@@ -269,7 +273,7 @@ def listen(config: NodeConfig) -> socket.socket:
 
     :raises UnavailableError: `node.cannot-listen`, with the address and the reason.
     """
-    host, port = config.address
+    host, port = config.listens_at
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     out = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -32,10 +32,11 @@ from web.api import ports as api_ports
 from web.api import presence as api_presence
 from web.api import queueing as api_queueing
 from web.api import sharing as api_sharing
+from web.api import sign_in as api_sign_in
+from web.api import slicers as api_slicers
 from web.api import upkeep as api_upkeep
 from web.auth import Visitor, find_visitor
 from web.context import STATIC, Web, WebSettings, utc_now, web_of
-from web.link_sign_ins import LinkSignIns
 from web.live import LiveStreams
 from web.modules import API
 from web.pages import (
@@ -44,6 +45,7 @@ from web.pages import (
     bookings,
     calendar,
     clearing,
+    credentials,
     cycle,
     day_sheet,
     designs,
@@ -62,10 +64,13 @@ from web.pages import (
     machines,
     modules,
     notices,
+    outside,
+    passkeys,
     people,
     pictures,
     ports,
     prices,
+    proving,
     queueing,
     resuming,
     rules,
@@ -73,6 +78,7 @@ from web.pages import (
     sign_in,
     upkeep,
     visits,
+    workstations,
 )
 from web.rendering import Renderer
 from web.routing import add, describe
@@ -109,24 +115,33 @@ def create_app(
         openapi_url=f"{API}/openapi.json",
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-    app.state.web = Web(
-        services, settings, health, catalogue, renderer, LiveStreams(), LinkSignIns(), clock
-    )
+    app.state.web = Web(services, settings, health, catalogue, renderer, LiveStreams(), clock)
     errors.install(app)
     _add_routes(app, settings.static_vendor)
     app.add_middleware(
         RequestGuard,
         upload_limit_bytes=services.workshop.upload_limit_bytes,
         refuse=errors.refuse,
+        hosts=settings.hosts,
     )
     app.add_middleware(SecurityHeaders)
+    if settings.proxies:
+        # Outermost, so that all within hear of the asker's own address and scheme.
+        from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.proxies))
     return app
 
 
 def _add_routes(app: FastAPI, vendor: Path) -> None:
     pages = (
         board,
+        passkeys,  # before sign_in: no link is called so
+        outside,
         sign_in,
+        proving,
+        credentials,
+        workstations,
         calendar,
         book,
         bookings,
@@ -179,6 +194,8 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_lab,
         api_ports,
         api_presence,
+        api_sign_in,
+        api_slicers,
     ):
         add(app, resource.router)
     add(app, live.router(_who))

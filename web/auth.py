@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, BinaryIO
 from urllib.parse import urlsplit
 
@@ -16,9 +17,11 @@ from jobs.domain.errors import InvalidError, NotAllowedError
 from jobs.domain.people import Actor, Role
 from jobs.services.views import SignInView
 from web.context import Web, WebDep
+from web.scopes import scope_of
 
 CSRF_HEADER = "x-csrf-token"
 _COOKIE_DAYS = 30
+WORKSTATION_KEY = "fabw_"  # what each key of a shared computer begins with
 _FOR_PROGRAMS = ("/api/", "/events")
 
 
@@ -26,10 +29,11 @@ class SignInNeededError(Exception):
     """Nobody is signed in, or the sign-in has ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Visitor:
     """A signed-in person, or a program that acts for one.
 
+    :param token: of the sign-in; another once the person has proved again who they are.
     :param sign_in: None for an API key, which needs no CSRF token: no browser sends it by itself.
     """
 
@@ -60,6 +64,13 @@ def set_cookie(web: Web, response: Response, token: str) -> None:
     )
 
 
+def cookie_for(web: Web, token: str) -> str:
+    """Return the header that gives the browser its sign-in."""
+    response = Response()
+    set_cookie(web, response, token)
+    return response.headers["set-cookie"]
+
+
 def clear_cookie(web: Web, response: Response) -> None:
     """Take the sign-in away again."""
     response.delete_cookie(
@@ -74,13 +85,50 @@ def find_visitor(request: Request, web: Web) -> Visitor | None:
     if scheme.lower() == "bearer":
         if not request.url.path.startswith(_FOR_PROGRAMS):
             return None  # keys are for programs: none makes itself a second key on a page
-        actor = web.services.people.api_actor(secret.strip(), now)
-        return Visitor(actor, "", None) if actor else None
+        return _program(request, web, secret.strip(), now)
     token = request.cookies.get(cookie_name(web))
     if not token:
         return None
-    view = web.services.people.signed_in(token, now)
+    # A stop waits for nobody who is writing.
+    may_write = scope_of(request.method, request.url.path) is not None
+    view = web.services.people.signed_in(token, now, touch=may_write)
     return Visitor(web.services.people.actor_of(view), token, view) if view else None
+
+
+def _program(request: Request, web: Web, secret: str, now: datetime) -> Visitor | None:
+    """Return for whom a program acts.
+
+    :raises NotAllowedError: `key-scope`, if its key is not good for what it asks.
+    """
+    needed = scope_of(request.method, request.url.path)
+    holder = web.services.people.api_actor(secret, now, touch=needed is not None)
+    if holder is None:
+        return None
+    if needed is not None and needed not in holder.scopes:
+        request.state.visitor = None
+        raise NotAllowedError("key-scope", scope=needed.value)
+    return Visitor(holder.actor, "", None)
+
+
+def program_of(request: Request, web: Web) -> Visitor | str:
+    """Return the program that sends a file: a member's, or the id of a shared computer.
+
+    Slicers send the key as `X-Api-Key`. A browser's cookie is none: no other page sends files.
+
+    :raises SignInNeededError: if the key is not known.
+    :raises NotAllowedError: `key-scope`.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    key = secret.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+    if not key:
+        raise SignInNeededError
+    if key.startswith(WORKSTATION_KEY):
+        found: Visitor | str | None = web.services.workstations.known(key, web.clock())
+    else:
+        found = _program(request, web, key, web.clock())
+    if found is None:
+        raise SignInNeededError
+    return found
 
 
 def maybe_visitor(request: Request, web: WebDep) -> Visitor | None:

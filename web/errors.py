@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -25,9 +25,12 @@ from jobs.domain.policy import Refusal, Way
 from jobs.domain.rules import key_of
 from web.auth import SignInNeededError, Visitor, find_visitor
 from web.context import Web, web_of
-from web.pages.page import page, sentence_of
+from web.hosts import host_of
+from web.pages.page import page, safe_next, sentence_of
+from web.pages.proving import prove_page
+from web.proof import ProofNeededError
 from web.rendering import utc
-from web.security import HEADERS, ForeignError, TooLargeError
+from web.security import HEADERS, ForeignError, StrangeHostError, TooLargeError
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,12 @@ _STATUS: dict[type[JobsError], int] = {
     NotAllowedError: 403,
     UnavailableError: 503,
 }
-_STATUS_OF_CODE = {"upload.too-large": 413, "sign-in.too-many": 429, "sign-in.wrong": 401}
+_STATUS_OF_CODE = {
+    "upload.too-large": 413,
+    **dict.fromkeys(("sign-in.wrong", "pin.wrong", "second-step.wrong", "passkey.refused"), 401),
+    **dict.fromkeys(("sign-in.too-many", "sign-in.too-many-here"), 429),
+    **dict.fromkeys(("pin.too-many", "second-step.too-many"), 429),
+}
 _KNOWN_HTTP = {400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503}
 
 
@@ -52,6 +60,7 @@ def install(app: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[[Request, Exception], Response]] = {
         JobsError: _jobs_error,
         SignInNeededError: _sign_in_needed,
+        ProofNeededError: _proof_needed,
         HTTPException: _http_error,
         RequestValidationError: _validation,
         TooLargeError: refuse,
@@ -83,6 +92,26 @@ def _sign_in_needed(request: Request, _error: Exception) -> Response:
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     target = quote(back if request.method == "GET" else "/", safe="/")
     return RedirectResponse(f"/sign-in?next={target}", 303)
+
+
+def _proof_needed(request: Request, error: Exception) -> Response:
+    """Ask who it is, and have the same form sent once more."""
+    assert isinstance(error, ProofNeededError)
+    web = web_of(request)
+    if is_api(request):
+        sentence = web.catalogue.text("error.proof-needed")
+        return answer(request, 403, sentence, code="proof-needed")
+    is_post = request.method == "POST"
+    back = urlsplit(request.headers.get("referer", "")).path if is_post else request.url.path
+    return prove_page(
+        request,
+        web,
+        request.state.visitor,
+        next_path=safe_next(back or "/me"),
+        action=request.url.path if is_post else "",
+        fields=error.fields,
+        error=error.error,
+    )
 
 
 def _http_error(request: Request, error: Exception) -> Response:
@@ -128,12 +157,16 @@ def refuse(request: Request, error: Exception) -> Response:
         megabytes = max(1, error.limit_bytes // (1024 * 1024))
         sentence = web.catalogue.text("page.error.too-large", limit_mb=megabytes)
         return answer(request, 413, sentence, code="upload.too-large")
+    if isinstance(error, StrangeHostError):
+        host = host_of(request.headers.get("host", ""))[:253]
+        sentence = web.catalogue.text("page.error.host", host=host)
+        return answer(request, 421, sentence, code="host")
     return answer(request, 403, web.catalogue.text("page.error.foreign"), code="foreign")
 
 
 def is_api(request: Request) -> bool:
     """Return whether the asker wants problems, not pages."""
-    return request.url.path.startswith("/api/")
+    return request.url.path.startswith(("/api/", "/m/"))
 
 
 def plain(request: Request, status: int) -> Response:

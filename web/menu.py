@@ -44,6 +44,7 @@ MENU: Final = (
             Entry("/trainings", "trainings", module=Module.TRAININGS, shared=True),
             Entry("/contests", "contests", Role.MEMBER),
             Entry("/me", "me"),
+            Entry("/unclaimed", "unclaimed", Role.MEMBER, shared=True),
         ),
     ),
     Group(
@@ -75,6 +76,7 @@ MENU: Final = (
             Entry("/machines/new", "machine-new", Role.OPERATOR),
             Entry("/devices", "devices", Role.ADMIN),
             Entry("/people", "people", Role.OPERATOR),
+            Entry("/workstations", "workstations", Role.OPERATOR, shared=True),
             Entry("/modules", "modules", Role.ADMIN),
             Entry("/import", "import", Role.ADMIN),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import MutableHeaders
 from starlette.formparsers import MultiPartException
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.auth import is_foreign
+from web.hosts import is_ours
 
 _SMALL = 256 * 1024  # bytes of a form without a file
 _DIGITS = 12  # of a length that may be true at all
@@ -32,7 +33,8 @@ HEADERS = {
 }
 _TAIL = 1024  # bytes in which the end boundary is looked for
 _BOUNDARY = re.compile(r'multipart/form-data\s*;.*\bboundary="?([^";]{1,200})', re.IGNORECASE)
-_UPLOADS = ("/jobs/new", "/api/v1/jobs")
+_UPLOADS = ("/jobs/new", "/api/v1/jobs", "/api/v1/uploads")
+_SLICER_UPLOAD = re.compile(r"/m/[^/]{1,32}/api/files/local")
 
 
 class TooLargeError(MultiPartException):
@@ -61,6 +63,10 @@ class ForeignError(Exception):
     """Another site's page sent this request."""
 
 
+class StrangeHostError(Exception):
+    """The node was called by a name that it does not have."""
+
+
 class SecurityHeaders:
     """Put the headers on every answer; pages are never kept by a cache."""
 
@@ -79,6 +85,8 @@ class SecurityHeaders:
                 for key, value in HEADERS.items():
                     headers[key] = value
                 headers.setdefault("cache-control", "no-store")
+                if cookie := scope.get("state", {}).get("new_cookie"):
+                    headers.append("set-cookie", cookie)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -89,6 +97,7 @@ class RequestGuard:
 
     :param refuse: makes the answer to what the headers alone forbid; what is found while reading
         is raised where the app reads, so that its own handlers answer.
+    :param hosts: names of this node (`web.hosts`).
     """
 
     def __init__(
@@ -96,17 +105,25 @@ class RequestGuard:
         app: ASGIApp,
         upload_limit_bytes: int,
         refuse: Callable[[Request, Exception], Response],
+        hosts: Collection[str] = (),
     ) -> None:
         self._app = app
+        self._hosts = hosts
         self._refuse = refuse
         self._upload_limit_bytes = upload_limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request = Request(scope)
+        if not is_ours(request.headers.get("host", ""), self._hosts):
+            await self._refuse(request, StrangeHostError())(scope, receive, send)
+            return
+        if scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
         limit = self._limit(scope["path"])
         announced = request.headers.get("content-length", "0")
         problem: Exception | None = None
@@ -136,7 +153,8 @@ class RequestGuard:
         await self._app(scope, bounded, send)
 
     def _limit(self, path: str) -> int:
-        return self._upload_limit_bytes + _AROUND if path in _UPLOADS else _SMALL
+        is_upload = path in _UPLOADS or _SLICER_UPLOAD.fullmatch(path)
+        return self._upload_limit_bytes + _AROUND if is_upload else _SMALL
 
 
 def _end_boundary(content_type: str) -> bytes:

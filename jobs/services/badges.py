@@ -13,13 +13,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Final
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from jobs.domain.credentials import PIN_DIGITS, PIN_MOST, is_plain_pin
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
 from jobs.domain.people import Actor, Role
 from jobs.services import passwords
@@ -28,8 +28,6 @@ from jobs.services.workshop import Workshop
 from jobs.store.persons import Badge, Pin
 from jobs.store.tables import Person
 
-SHORTEST_PIN: Final = 6  # digits: a hundred tries a day are then one in ten thousand
-LONGEST_PIN: Final = 12
 FIRST_USE: Final = timedelta(days=7)  # for so long a badge waits for its person's PIN
 _MOST_BADGES: Final = 5
 _NUMBER: Final = re.compile(r"[0-9A-Z]{4,64}")
@@ -113,10 +111,9 @@ def checked_pin(pin: str) -> str:
     >>> checked_pin("403917")
     '403917'
     """
-    if not (pin.isascii() and pin.isdecimal() and SHORTEST_PIN <= len(pin) <= LONGEST_PIN):
-        raise InvalidError("pin.digits", field="pin", fewest=SHORTEST_PIN, most=LONGEST_PIN)
-    steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
-    if len(steps) == 1 or len(set(pin)) < 3:
+    if not (pin.isascii() and pin.isdecimal() and PIN_DIGITS <= len(pin) <= PIN_MOST):
+        raise InvalidError("pin.digits", field="pin", fewest=PIN_DIGITS, most=PIN_MOST)
+    if is_plain_pin(pin):
         raise InvalidError("pin.simple", field="pin")
     return pin
 

@@ -65,9 +65,9 @@ class Intake:
             ask.check(now)
         stored = self._keep(data)
         sniffed = self._sniff(stored, name)
-        clean = _clean(PurePosixPath(name.replace("\\", "/")).name) or f"upload{sniffed.suffix}"
+        clean = clean_name(PurePosixPath(name.replace("\\", "/")).name) or f"upload{sniffed.suffix}"
         job = Job(
-            title=_clean(title or "") or clean,
+            title=clean_name(title or "") or clean,
             input_kind=sniffed.kind.value,
             input_name=clean,
             input_sha256=stored.sha256,
@@ -111,7 +111,7 @@ class Intake:
         job = Job(
             title=design.title[:_LONGEST],
             input_kind=sniffed.kind.value,
-            input_name=_clean(PurePosixPath(file.path).name),
+            input_name=clean_name(PurePosixPath(file.path).name),
             input_sha256=stored.sha256,
             input_bytes=stored.size_bytes,
             recipe=recipe if sniffed.kind is InputKind.MESH else None,
@@ -243,6 +243,6 @@ def _may_submit(session: Session, actor: Actor, now: datetime) -> None:
         raise RefusedError([Refusal(Reason.STAY_ENDS, {"at": ends_at.isoformat()})])
 
 
-def _clean(text: str) -> str:
+def clean_name(text: str) -> str:
     """Return *text* without what could not be shown: no control signs, one line, bounded."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_LONGEST]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 import unicodedata
+from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -13,12 +17,65 @@ from jobs.domain.errors import InvalidError
 
 SHORTEST: Final = 10  # characters
 LONGEST: Final = 256
+_MEMORY_KIB: Final = 40 * 1024  # that all hashing of a moment may take of the node
 
-# 19 MiB, two passes, one lane: OWASP's Argon2id minimum. A Pi's node may hold 120 MiB in all,
-# so argon2-cffi's default of 64 MiB a sign-in is too much here.
-# Source: OWASP Password Storage Cheat Sheet, "Argon2id".
-_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
-_NOBODY: Final = _HASHER.hash("nobody has this password")
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one hash costs.
+
+    :param memory_kib: while it is made [KiB].
+    :param passes: over that memory.
+    :param lanes: how many hashes are made at a time; the next waits.
+    """
+
+    memory_kib: int
+    passes: int
+    lanes: int
+
+
+def cost_for(memory_mib: float, cores: int) -> Cost:
+    """Return the cost for a computer; each is one of those that OWASP calls equal.
+
+    All take about the same time; the more memory, the less a guesser's graphics card helps. Half
+    of the cores stay free for pages and machines, and all hashes of a moment stay in 40 MiB.
+
+    >>> cost_for(16000, 2), cost_for(4000, 4), cost_for(900, 4)
+    (Cost(memory_kib=19456, passes=2, lanes=1), Cost(memory_kib=19456, passes=2, lanes=2), \
+Cost(memory_kib=9216, passes=4, lanes=2))
+
+    Source: OWASP Password Storage Cheat Sheet, "Argon2id": m=19456 t=2, m=12288 t=3, m=9216 t=4.
+    """
+    memory_kib, passes = 19456, 2
+    if memory_mib < 1024:
+        memory_kib, passes = 9216, 4
+    elif memory_mib < 2048:
+        memory_kib, passes = 12288, 3
+    return Cost(memory_kib, passes, max(1, min(cores // 2, _MEMORY_KIB // memory_kib)))
+
+
+class _Hashing:
+    """Makes and tries hashes, only so many at a time."""
+
+    def __init__(self, cost: Cost) -> None:
+        self.cost = cost
+        self.hasher = PasswordHasher(
+            time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=1
+        )
+        self.lanes = threading.BoundedSemaphore(cost.lanes)
+        self.nobody = self.hasher.hash("nobody has this password")
+
+
+@cache
+def cost() -> Cost:
+    """Return the cost of a hash on this computer."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
+    return cost_for(memory, os.cpu_count() or 1)
+
+
+@cache
+def _hashing() -> _Hashing:
+    return _Hashing(cost())
 
 
 def checked(password: str) -> str:
@@ -35,17 +92,26 @@ def checked(password: str) -> str:
 
 
 def hashed(password: str) -> str:
-    """Return the argon2id hash of a checked password; takes some 50 ms and 19 MiB."""
-    return _HASHER.hash(_plain(password))
+    """Return the argon2id hash of a checked password; takes some 50 ms and up to 19 MiB."""
+    at = _hashing()
+    with at.lanes:
+        return at.hasher.hash(_plain(password))
 
 
 def matches(stored: str | None, password: str) -> bool:
-    """Return whether *password* is the one; takes the same time where there is none."""
+    """Return whether *password* is the one; takes the same work where there is none."""
+    at = _hashing()
     try:
-        _HASHER.verify(stored or _NOBODY, _plain(password)[: LONGEST + 1])
+        with at.lanes:
+            at.hasher.verify(stored or at.nobody, _plain(password)[: LONGEST + 1])
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
+
+
+def is_dated(stored: str) -> bool:
+    """Return whether a hash was made at another cost than this computer's."""
+    return _hashing().hasher.check_needs_rehash(stored)
 
 
 def fingerprint(secret: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -13,9 +12,11 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.credentials import Happened, Way
+from jobs.domain.errors import InvalidError, NotAllowedError
 from jobs.domain.people import Actor, Role, is_at_least
 from jobs.services import passwords
+from jobs.services.api_keys import ApiKeys
 from jobs.services.authority import (
     TURN,
     admins,
@@ -27,6 +28,7 @@ from jobs.services.authority import (
     person_of,
 )
 from jobs.services.claims import give_back
+from jobs.services.credentials import CredentialEventView, happened, note
 from jobs.services.signing_in import SigningIn, fold_login, person_view
 from jobs.services.turns import take_turn
 from jobs.services.views import PersonView, SignInView
@@ -37,17 +39,6 @@ from jobs.store.tables import Allocation, ApiKey, Person, PersonAlias, SignIn, S
 _LOGIN: Final = re.compile(r"[\w.@+-]{1,64}")
 _LONGEST_LOGIN: Final = 56  # of one that is made of a name: a number may follow
 _LONGEST_NAME: Final = 120
-_LONGEST_KEY_NAME: Final = 80
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKeyView:
-    """A program's key, without the secret."""
-
-    id: str
-    name: str
-    created_at: datetime
-    revoked_at: datetime | None
 
 
 def alias_of(session: Session, person_id: str, workshop: Workshop) -> str:
@@ -65,7 +56,7 @@ def alias_of(session: Session, person_id: str, workshop: Workshop) -> str:
 
 
 class People:
-    """Use cases about people. Signing in lives in `signing_in` and is reached through here."""
+    """Use cases about people; those of `signing_in` and `api_keys` are reached through here."""
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
@@ -78,6 +69,17 @@ class People:
         self.sign_out_everywhere = self._signing_in.sign_out_everywhere
         self.make_link = self._signing_in.make_link
         self.redeem = self._signing_in.redeem
+        self.take_link = self._signing_in.take_link
+        self.begin_sign_in = self._signing_in.begin
+        self.renew_sign_in = self._signing_in.renew
+        self.sign_ins = self._signing_in.sign_ins
+        self.end_sign_in = self._signing_in.end_sign_in
+        self.end_other_sign_ins = self._signing_in.end_others
+        keys = ApiKeys(workshop)
+        self.make_api_key = keys.make
+        self.api_actor = keys.holder
+        self.revoke_api_key = keys.revoke
+        self.api_keys = keys.list
 
     def any_admin(self) -> bool:
         """Return whether somebody can administer this node."""
@@ -118,11 +120,36 @@ class People:
         :param login: "" takes one from the name: who has no phone and no password needs none.
         :param actor: None only for the first admin, while there is none.
         """
-        name = checked_name(name)
-        login = checked_login(login) if login.strip() else ""
         if actor is not None:
             with self._database.read() as session:  # before the slow hash
                 may_give(session, actor, role)
+
+        def check(session: Session) -> None:
+            if actor is not None:
+                may_give(session, actor, role)
+            elif role is not Role.ADMIN or admins(session):
+                raise NotAllowedError("person.not-allowed", needed=Role.ADMIN.value)
+
+        return self._add(login, name, role, password, simulated, now, check)
+
+    def let_in(self, login: str, name: str, role: Role, now: datetime) -> PersonView:
+        """Add a person by the lab's standing word, as of its OpenID provider; never an admin."""
+        if role is Role.ADMIN:
+            raise NotAllowedError("person.gives-too-much", role=role.value)
+        return self._add(login, name, role, None, False, now, lambda _session: None)
+
+    def _add(
+        self,
+        login: str,
+        name: str,
+        role: Role,
+        password: str | None,
+        simulated: bool,
+        now: datetime,
+        check: Callable[[Session], None],
+    ) -> PersonView:
+        name = checked_name(name)
+        login = checked_login(login) if login.strip() else ""
         secret = None if password is None else passwords.hashed(passwords.checked(password))
         person = Person(
             id=self._workshop.new_id(),
@@ -136,10 +163,7 @@ class People:
         try:
             with self._database.write() as session:
                 take_turn(session, TURN)
-                if actor is not None:
-                    may_give(session, actor, role)
-                elif role is not Role.ADMIN or admins(session):
-                    raise NotAllowedError("person.not-allowed", needed=Role.ADMIN.value)
+                check(session)
                 person.login = login or free_login(session, name)
                 session.add(person)
                 session.flush()
@@ -183,6 +207,11 @@ class People:
                 keep_an_admin(session, person)
             if is_at_least(role, Role.OPERATOR):
                 _must_be_without_terms(session, person_id)
+            if person.role != role.value:
+                # What a browser may do has changed: it proves anew who sits there.
+                session.execute(
+                    update(SignIn).where(SignIn.person_id == person_id).values(proved_at=None)
+                )
             person.role = role.value
             return person_view(person)
 
@@ -243,65 +272,25 @@ class People:
             session.execute(
                 delete(SignIn).where(SignIn.person_id == person_id, SignIn.token_sha256 != kept)
             )
+            if kept:  # a link has done its work, and the person has just proved who they are
+                session.execute(
+                    update(SignIn)
+                    .where(SignIn.token_sha256 == kept)
+                    .values(way=Way.PASSWORD.value, proved_at=now)
+                )
             session.execute(delete(SignInLink).where(SignInLink.person_id == person_id))
+            note(session, self._workshop, person_id, Happened.PASSWORD_SET, now, by_id=person_id)
+
+    def credential_events(self, person_id: str) -> Sequence[CredentialEventView]:
+        """Return what happened lately to a person's ways to prove who they are."""
+        with self._database.read() as session:
+            return happened(session, person_id)
 
     def actor_of(self, view: SignInView | PersonView) -> Actor:
         """Return who acts under a sign-in."""
         seat = view.seat if isinstance(view, SignInView) else ""
         person = view.person if isinstance(view, SignInView) else view
         return Actor(person.id, person.name, person.role, person.simulated, seat)
-
-    def make_api_key(self, actor: Actor, name: str, now: datetime) -> tuple[str, str]:
-        """Return the id and the secret of a key that acts for *actor*; the secret only once."""
-        name = name.strip()
-        if not 1 <= len(name) <= _LONGEST_KEY_NAME:
-            raise InvalidError("api-key.name", field="name", characters=_LONGEST_KEY_NAME)
-        secret = f"fab_{self._workshop.new_token()}"
-        key = ApiKey(
-            id=self._workshop.new_id(),
-            person_id=actor.person_id,
-            name=name,
-            key_sha256=passwords.fingerprint(secret),
-            created_at=now,
-        )
-        with self._database.write() as session:
-            session.add(key)
-        return key.id, secret
-
-    def api_actor(self, secret: str, now: datetime) -> Actor | None:
-        """Return for whom a program acts; None where the key or its person is not good any more."""
-        del now
-        with self._database.read() as session:
-            person = session.scalar(
-                select(Person)
-                .join(ApiKey, ApiKey.person_id == Person.id)
-                .where(
-                    ApiKey.key_sha256 == passwords.fingerprint(secret),
-                    ApiKey.revoked_at.is_(None),
-                    Person.disabled_at.is_(None),
-                )
-            )
-            return None if person is None else self.actor_of(person_view(person))
-
-    def revoke_api_key(self, actor: Actor, key_id: str, now: datetime) -> None:
-        """End a key at once: one's own, or as an admin anybody's."""
-        with self._database.write() as session:
-            key = session.get(ApiKey, key_id)
-            if key is None:
-                raise NotFoundError("api-key.unknown")
-            if key.person_id != actor.person_id:
-                must_hold(session, actor, Role.ADMIN)
-            key.revoked_at = key.revoked_at or now
-
-    def api_keys(self, actor: Actor) -> Sequence[ApiKeyView]:
-        """Return one's own keys, newest first."""
-        with self._database.read() as session:
-            rows = session.scalars(
-                select(ApiKey)
-                .where(ApiKey.person_id == actor.person_id)
-                .order_by(ApiKey.created_at.desc())
-            )
-            return [ApiKeyView(key.id, key.name, key.created_at, key.revoked_at) for key in rows]
 
 
 def _must_be_without_terms(session: Session, person_id: str) -> None:

@@ -43,9 +43,12 @@ from jobs.services.modules import Modules
 from jobs.services.notices import Notices
 from jobs.services.offering import Offers
 from jobs.services.outbox import Outbox
+from jobs.services.outside import Outside
+from jobs.services.passkeys import Passkeys
 from jobs.services.people import People
 from jobs.services.photo_keeping import PhotoKeeping
 from jobs.services.pictures import Pictures
+from jobs.services.pins import Pins
 from jobs.services.planning import Planning
 from jobs.services.ports import Ports
 from jobs.services.preparation import Preparation
@@ -58,6 +61,7 @@ from jobs.services.queue import Queue
 from jobs.services.repeating import Repeating
 from jobs.services.resuming import Resuming
 from jobs.services.runs import Runs
+from jobs.services.second_step import SecondSteps
 from jobs.services.servicing import Servicing
 from jobs.services.standings import Standings
 from jobs.services.swapping import Swapping
@@ -70,6 +74,7 @@ from jobs.services.weighing import Weighing
 from jobs.services.wirelogs import WireLogs
 from jobs.services.wondering import Wondering
 from jobs.services.workshop import Workshop
+from jobs.services.workstations import Workstations
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,11 @@ class Services:
     standings: Standings
     joining: Joining
     badges: Badges
+    pins: Pins
+    second_steps: SecondSteps
+    passkeys: Passkeys
+    outside: Outside
+    workstations: Workstations
     lab: Lab
     machines: Machines
     loading: Loading
@@ -145,6 +155,7 @@ class Services:
 
 def build_services(workshop: Workshop) -> Services:
     """Build every use case on one workshop."""
+    people, queue = People(workshop), Queue(workshop)
     runs = Runs(workshop)
     house = House(workshop)
     dispatch = Dispatch(workshop, runs)
@@ -163,11 +174,17 @@ def build_services(workshop: Workshop) -> Services:
         history=History(workshop),
         faults=Faults(workshop),
         checklists=Checklists(workshop),
-        people=People(workshop),
+        people=people,
         behalf=Behalf(workshop),
         standings=Standings(workshop),
         joining=Joining(workshop),
         badges=Badges(workshop),
+        people=people,
+        pins=Pins(workshop),
+        second_steps=SecondSteps(workshop),
+        passkeys=Passkeys(workshop),
+        outside=Outside(workshop, people),
+        workstations=Workstations(workshop, queue),
         lab=Lab(workshop),
         machines=Machines(workshop),
         loading=Loading(workshop),
@@ -197,7 +214,7 @@ def build_services(workshop: Workshop) -> Services:
         lapsing=Lapsing(workshop),
         sharing=LabSharing(workshop),
         feeds=Feeds(workshop),
-        queue=Queue(workshop),
+        queue=queue,
         preparation=Preparation(workshop, programs),
         resuming=Resuming(workshop, programs),
         waiving=Waiving(workshop),

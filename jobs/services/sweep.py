@@ -14,8 +14,8 @@ from jobs.domain.job import JobState
 from jobs.services.clock import is_trusted
 from jobs.services.photo_keeping import drop_files, forget_photos
 from jobs.services.programs import Programs
-from jobs.services.signing_in import TRIES_WITHIN
 from jobs.services.workshop import Workshop
+from jobs.services.workstations import drop_unclaimed
 from jobs.store.tables import (
     Arming,
     Attempt,
@@ -53,9 +53,10 @@ class Swept:
     preflights: int
     acts: int
     photos: int
+    unclaimed: int
 
 
-_NOTHING: Final = Swept(0, 0, 0, 0, 0, 0, 0, 0, 0)
+_NOTHING: Final = Swept(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Sweep:
@@ -74,6 +75,7 @@ class Sweep:
             if not is_trusted(session, now):
                 return _NOTHING
             forget_photos(session, now)
+            unclaimed = drop_unclaimed(session, self._workshop, now, _MOST)
             rows = (
                 _drop(session, SignIn.token_sha256, SignIn.expires_at <= now),
                 _drop(
@@ -81,7 +83,7 @@ class Sweep:
                     SignInLink.token_sha256,
                     or_(SignInLink.expires_at <= now, SignInLink.used_at.is_not(None)),
                 ),
-                _drop(session, SignInFailure.id, SignInFailure.at <= now - TRIES_WITHIN),
+                _drop(session, SignInFailure.id, SignInFailure.forget_at <= now),
                 _drop(session, OutboxMessage.seq, OutboxMessage.acked_at < now - OUTBOX_KEPT),
                 _drop(
                     session,
@@ -100,7 +102,7 @@ class Sweep:
         files = self._programs.forget(lambda: self._needed(now), (now - _FRESH).timestamp(), _MOST)
         with self._workshop.database.read() as session:
             photos = drop_files(session, self._workshop, now, _MOST)
-        swept = Swept(files, *rows, photos)
+        swept = Swept(files, *rows, photos, unclaimed)
         if any(astuple(swept)):
             log.info("swept: %s", swept)
         return swept

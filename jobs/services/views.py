@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from jobs.domain.calendar import AllocationKind, AllocationState, Interval
+from jobs.domain.credentials import Way
 from jobs.domain.job import AttemptState, HoldReason, InputKind, JobState, StepName, StepState
 from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.people import Role
@@ -33,12 +34,23 @@ class PersonView:
 
 @dataclass(frozen=True, slots=True)
 class SignInView:
-    """A valid sign-in: who, and the token that forms must carry; `seat` is what it is kept as."""
+    """A valid sign-in: who, and the token that forms must carry.
+
+    :param seat: what it is kept as.
+    :param id: names it on pages; no secret.
+    :param proved_at: when the person last proved who they are.
+    """
 
     person: PersonView
     csrf: str
     expires_at: datetime
     seat: str
+    id: str
+    way: Way
+    device: str
+    created_at: datetime
+    seen_at: datetime
+    proved_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

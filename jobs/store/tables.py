@@ -70,6 +70,9 @@ class SignIn(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     seen_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
+    way: Mapped[str] = mapped_column(String(16), default="password")  # a word of `Way`
+    device: Mapped[str] = mapped_column(String(80), default="")  # as its browser names itself
+    proved_at: Mapped[datetime | None] = mapped_column(Instant)  # when the person last did
 
 
 class SignInLink(Base):
@@ -83,14 +86,20 @@ class SignInLink(Base):
 
 
 class ApiKey(Base):
-    """A key of a program that acts for a person; shown once, kept as a hash."""
+    """A key of a program that acts for a person; shown once, kept as a hash.
+
+    `scopes` are words of `domain.scopes.Scope` with blanks between them.
+    """
 
     __tablename__ = "api_key"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
     name: Mapped[str] = mapped_column(String(80))
     key_sha256: Mapped[str] = mapped_column(Hash, unique=True)
+    scopes: Mapped[str] = mapped_column(String(80))
     created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime | None] = mapped_column(Instant)
+    used_at: Mapped[datetime | None] = mapped_column(Instant)  # to the minute
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
@@ -104,12 +113,17 @@ class CalendarLink(Base):
 
 
 class SignInFailure(Base):
-    """A wrong password, kept a while to slow guessing down."""
+    """A try that was not right, kept a while to slow guessing down.
+
+    `login` is whom it was about: a login, or the id of a person or a device, as `kind` has it.
+    """
 
     __tablename__ = "sign_in_failure"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), default="password")  # a word of `Tried`
     login: Mapped[str] = mapped_column(String(64), index=True)
     at: Mapped[datetime] = mapped_column(Instant)
+    forget_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class Machine(Base):

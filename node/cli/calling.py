@@ -128,7 +128,7 @@ def caller_of(address: str | None) -> Caller:
     if address is None:
         config = read_config(find_home())
         scheme = "https" if config.tls_cert else "http"
-        address = f"{scheme}://127.0.0.1:{config.address[1]}"
+        address = f"{scheme}://127.0.0.1:{config.listens_at[1]}"
     if not address.startswith(("http://", "https://")):
         raise InvalidError("call.bad-address", name=address)
     return Caller(address.rstrip("/"), key)

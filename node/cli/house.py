@@ -18,6 +18,7 @@ from drivers.notify import notify, watchdog_s
 from jobs.domain.errors import InvalidError
 from jobs.domain.people import Role
 from jobs.services import Services
+from jobs.services.second_step import reset_by_console
 from jobs.services.views import PersonView
 from node.cli.offline import console_actor, database_errors_said, opened
 from node.cli.words import say
@@ -32,7 +33,7 @@ def init(args: argparse.Namespace) -> int:
     config = _first_config(home, args.site, args.timezone)
     with opened() as node:
         say("cli.init-done", home=str(home))
-        _print_link(node.services, f"http://{socket.gethostname()}:{config.address[1]}")
+        _print_link(node.services, f"http://{socket.gethostname()}:{config.listens_at[1]}")
     return 0
 
 
@@ -117,10 +118,12 @@ def _run(home: Path, config: NodeConfig, ending: _Ending, *, spawn_hosts: bool) 
 
 
 def reset(args: argparse.Namespace) -> int:
-    """Print a new one-time sign-in link for the admin."""
+    """Print a new one-time link for the admin, who is asked for no code; it is written down."""
     del args
     with opened() as node:
-        _print_link(node.services, f"http://127.0.0.1:{node.config.address[1]}")
+        admin, now = _admin(node.services), datetime.now(UTC)
+        reset_by_console(node.services.workshop, admin.id, now)
+        _print_link(node.services, f"http://127.0.0.1:{node.config.listens_at[1]}")
     return 0
 
 
@@ -166,22 +169,23 @@ def _admins(services: Services) -> list[PersonView]:
     return [one for one in people if one.role is Role.ADMIN and not one.disabled]
 
 
+def _admin(services: Services) -> PersonView:
+    """Return the admin who has been here longest; one is made where there is none."""
+    there = _admins(services)
+    if there:
+        return there[0]
+    now = datetime.now(UTC)
+    return services.people.create("admin", "Admin", Role.ADMIN, password=None, actor=None, now=now)
+
+
 def _print_link(services: Services, address: str) -> None:
     """Print a one-time link that signs the admin in; make the admin where there is none."""
-    now = datetime.now(UTC)
-    there = _admins(services)
-    admin = (
-        there[0]
-        if there
-        else services.people.create(
-            "admin", "Admin", Role.ADMIN, password=None, actor=None, now=now
-        )
-    )
-    say("cli.first-link", link=f"{address}/sign-in/link/{services.people.make_link(admin.id, now)}")
+    token = services.people.make_link(_admin(services).id, datetime.now(UTC))
+    say("cli.first-link", link=f"{address}/sign-in/link/{token}")
 
 
 def _shown(config: NodeConfig) -> str:
-    host = config.address[0]
+    host = config.listens_at[0]
     return socket.gethostname() if host in {"0.0.0.0", "::", ""} else host
 
 

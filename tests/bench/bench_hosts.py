@@ -274,7 +274,8 @@ def _people(home: Path, key: str) -> list[str]:
     )
     try:
         people, now = build_services(workshop).people, datetime.now(UTC)
-        chief = people.api_actor(key, now)
+        holder = people.api_actor(key, now)
+        chief = None if holder is None else holder.actor
         tokens = []
         for number in range(VIEWERS // VIEWERS_EACH):
             login, password = f"viewer{number}", f"on loopback only {number}"

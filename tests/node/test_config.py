@@ -27,7 +27,7 @@ def test_a_full_file_is_read(tmp_path: Path) -> None:
         '[mqtt]\nhost = "broker.example"\nport = 8883\ntls = true\n',
     )
     config = read_config(tmp_path)
-    assert (config.site, config.zone.key, config.address) == (
+    assert (config.site, config.zone.key, config.listens_at) == (
         "berlin",
         "Europe/Berlin",
         ("127.0.0.1", 0),

@@ -19,9 +19,14 @@ SAFE_FOR_STRANGERS = {
     "/feeds/{token}/bookings.ics",  # its address is the secret
     "/feeds/{token}/machines/{slug}.ics",
     "/sign-in",
+    "/sign-in/code",
     "/sign-in/link/{token}",
     "/join",
     "/join/{token}",
+    "/sign-in/outside",
+    "/sign-in/outside/back",
+    "/sign-in/passkey",
+    "/sign-in/passkey/options",
     "/healthz",
     "/api/v1/openapi.json",
 }
@@ -66,6 +71,10 @@ FILES = {
     "/jobs/{job_id}/program",
     "/jobs/{job_id}/runs/{run}/wire-log",
     "/jobs/{job_id}/thumbnails/{number}",
+    "/m/{slug}/api/version",
+    "/prove/outside",
+    "/sign-in/outside",
+    "/sign-in/outside/back",
 }
 
 
@@ -87,7 +96,10 @@ def test_a_guest_changes_nothing_of_the_house(browse, lab):
     app = gus.http.app
     before = lab.services.machines.board(lab.now, None), lab.services.lab.mode()
     allowed = {"/stop", "/machines/{slug}/stop", "/api/v1/stop", "/api/v1/machines/{slug}/stop"}
-    own = {"/me/keys", "/me/password", "/first-run", "/sign-out", "/sign-in"}
+    own = {"/me/keys", "/me/password", "/first-run", "/sign-out", "/sign-in", "/prove"}
+    own |= {"/me/pin", "/me/second-step", "/me/sign-ins/{sign_in_id}/end", "/me/outside"}
+    own |= {path for _, path in routes(app) if "passkey" in path or path.endswith("/code")}
+    own |= {"/api/v1/keys", "/api/v1/sign-ins/{sign_in_id}", "/api/v1/proof"}
     own |= {"/bookings/link", "/bookings/link/end", "/api/v1/bookings/link"}
     own |= {"/machines/{slug}/presence", "/api/v1/machines/{slug}/presence"}
     own |= {"/bookings/choices", "/api/v1/bookings/choices"}
@@ -170,7 +182,7 @@ def test_a_new_password_ends_every_other_sign_in_and_unused_links(browse, lab):
 
 def test_who_is_locked_out_is_out_at_once(browse, lab):
     mia, ada = browse("mia"), browse("ada")
-    key = re.search(r"fab_[\w-]+", mia.post("/me/keys", {"name": "x"}).text)[0]
+    key = re.search(r"fab_[\w-]+", mia.post("/me/keys", {"name": "x", "scope-read": "1"}).text)[0]
     ada.post(f"/people/{lab.people['mia'].person_id}/disable")
     assert mia.get("/").status_code == 303
     bearer = {"Authorization": f"Bearer {key}"}
@@ -200,7 +212,7 @@ def test_signing_out_everywhere_does(browse):
 
 def test_no_secret_is_in_the_database(browse, lab, tmp_path):
     mia = browse("mia")
-    key = re.search(r"fab_[\w-]+", mia.post("/me/keys", {"name": "x"}).text)[0]
+    key = re.search(r"fab_[\w-]+", mia.post("/me/keys", {"name": "x", "scope-read": "1"}).text)[0]
     link = lab.services.people.make_link(lab.people["gus"].person_id, lab.now)
     secrets = [key, key.removeprefix("fab_"), mia.http.cookies["fabnode"], link, PASSWORD]
     kept = b"".join(one.read_bytes() for one in tmp_path.glob("lab.db*"))

@@ -82,17 +82,16 @@ def test_a_child_by_name_badge_and_guardian(browse, lab, read):
 def test_a_badge_is_given_lost_and_its_pin_set_by_its_person(browse, lab, read):
     otto, mia = browse("otto"), browse("mia")
     own = f"/people/{lab.people['mia'].person_id}"
-    assert "/me/pin" not in mia.get("/me").text
     otto.post(f"{own}/badge", {"number": "AAAA1111"})
     taken = otto.post(f"/people/{lab.people['gus'].person_id}/badge", {"number": "AAAA1111"})
     assert taken.status_code == 422
     assert "carries this badge already" in read(taken.text)
-    page = mia.get("/me").text
-    assert "/me/pin" in page
+    assert "/me/pin" in mia.get("/me/sign-in").text
     assert mia.post("/me/pin", {"pin": "123456"}).status_code == 422
-    assert mia.post("/me/pin", {"pin": "403917"}).headers["location"] == "/me?said=changed"
+    assert mia.post("/me/pin", {"pin": "403917"}).headers["location"] == "/me/sign-in?said=changed"
     by_password = browse().sign_in("mia", PASSWORD)
-    assert by_password.post("/me/pin", {"pin": "403918", "old": "wrong"}).status_code in (401, 422)
+    lab.now += timedelta(minutes=11)
+    assert by_password.post("/me/pin", {"pin": "403918", "proof": "wrong"}).status_code == 403
     badge = re.search(r'name="badge" value="([\w-]+)"', mia.get(own).text)[1]
     assert mia.post(f"{own}/badge-end", {"badge": badge}).status_code == 303
     assert 'name="badge"' not in mia.get(own).text

@@ -15,9 +15,12 @@ from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.pages.page import go, local_instant, page
 from web.pages.rules import must_share
+from web.proof import prove_by_form
 from web.routing import page_router
 
 router = page_router()
+# What lets somebody act as a person, or as more than they are.
+_OF_IDENTITY = frozenset({"role", "link", "badge", "pin", "second-step"})
 _MOST_SHOWN = 100  # people on one page; the rest are found by their name
 
 
@@ -101,6 +104,8 @@ def act_on(
     form: CheckedFormDep,
 ) -> Response:
     """Change a person's role, terms, badge or PIN; let them in, lock them out, make a link."""
+    if act in _OF_IDENTITY:
+        prove_by_form(request, web, visitor, form)
     try:
         if act == "link":
             token = web.services.people.link_for(visitor.actor, person_id, web.clock())
@@ -131,6 +136,9 @@ def _act(web: Web, visitor: Visitor, person_id: str, act: str, form: Form) -> Re
             services.badges.end(actor, form.text("badge"), now)
         case "pin":
             services.badges.forget_pin(actor, person_id, now)
+        case "second-step":
+            needs(visitor, Role.ADMIN)
+            services.second_steps.turn_off(person_id, now, by_id=actor.person_id)
         case "let-in" | "turn-away":
             services.joining.decide(actor, person_id, lets_in=act == "let-in")
             return go("/people", "decided")
@@ -207,6 +215,7 @@ def _people(
         count=len(everybody) - len(asking),
         q=q,
         roles=[role.value for role in Role if visitor.may(role)],
+        with_step=services.second_steps.holders() if visitor.may(Role.ADMIN) else (),
         asking=asking,
         invites=services.joining.invites(visitor.actor, now),
         sign_up=services.joining.sign_up().value,
@@ -260,6 +269,7 @@ def show_person(
         is_self=is_self,
         is_staff=is_staff,
         roles=[role.value for role in Role if visitor.may(role)],
+        with_step=services.second_steps.holders() if visitor.may(Role.ADMIN) else (),
         scopes=services.house.scopes(),
         machines=services.bookings.machines(),
         done_for=services.behalf.of_person(actor, person_id) if is_self or is_staff else (),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from jobs.domain.credentials import Way
 from jobs.domain.errors import InvalidError, JobsError
 from jobs.domain.people import LabMode, Role, SignUp
+from jobs.services.signing_in import came_by_link
 from web.auth import (
     CheckedFormDep,
+    Form,
     FormDep,
     MaybeVisitorDep,
     Visitor,
@@ -16,10 +19,15 @@ from web.auth import (
     clear_cookie,
     set_cookie,
 )
-from web.context import Web, WebDep
+from web.context import HalfSignIn, Web, WebDep
+from web.devices import device_of
 from web.errors import status_of
-from web.pages.notices import place_of
-from web.pages.page import go, page, safe_next, sentence_of
+from web.lanes import in_lane
+from web.pages.credentials import credentials_page
+from web.pages.notices import place_of as notice_place
+from web.pages.page import go, page, safe_next
+from web.places import place_of
+from web.proof import renew
 from web.routing import page_router
 
 router = page_router()
@@ -34,18 +42,69 @@ def show(request: Request, web: WebDep, visitor: MaybeVisitorDep, next: str = "/
 
 
 @router.post("/sign-in")
-def sign_in(request: Request, web: WebDep, form: FormDep) -> Response:
+async def sign_in(request: Request, web: WebDep, form: FormDep) -> Response:
     """Sign a person in and send them where they wanted to go."""
-    next_path = safe_next(form.text("next", "/"))
+    return await in_lane(_sign_in, request, web, form)
+
+
+def _sign_in(request: Request, web: Web, form: Form) -> Response:
+    next_path, now = safe_next(form.text("next", "/")), web.clock()
+    address = request.client.host if request.client else ""
     try:
-        token, view = web.services.people.sign_in(
-            form.text("login"), form.secret("password"), web.clock()
-        )
+        web.guesses.check(address, now)
+        person_id = web.services.people.prove(form.text("login"), form.secret("password"), now)
+        return let_in(request, web, person_id, Way.PASSWORD, next_path)
     except InvalidError as error:
+        if error.code == "sign-in.wrong":
+            web.guesses.wrong(address, now)
         return _form(request, web, next_path=next_path, login=form.text("login"), error=error)
-    if view.person.role is Role.ADMIN and web.services.lab.mode() is LabMode.UNSET:
-        next_path = "/first-run"
-    response = go(next_path)
+
+
+@router.post("/sign-in/code")
+async def take_code(request: Request, web: WebDep, form: FormDep) -> Response:
+    """Take the code of a person who has proved one thing already."""
+    return await in_lane(_take_code, request, web, form)
+
+
+def _take_code(request: Request, web: Web, form: Form) -> Response:
+    now, name = web.clock(), form.text("half")
+    half = web.halves.look(name, now)
+    if half is None:
+        return _form(request, web, next_path="/", error=InvalidError("sign-in.half"))
+    try:
+        web.services.second_steps.prove(half.person_id, form.text("code"), now)
+        web.halves.take(name, now)
+        return let_in(request, web, half.person_id, half.way, half.next_path, needs_code=False)
+    except InvalidError as error:
+        return page(
+            request, web, None, "code.html", status=status_of(error), half=name, error=error
+        )
+
+
+def let_in(
+    request: Request,
+    web: Web,
+    person_id: str,
+    way: Way,
+    next_path: str,
+    *,
+    needs_code: bool = True,
+) -> Response:
+    """Sign a person in who has proved who they are, or ask for a code where they want that.
+
+    Until then the browser has no cookie of a sign-in, and the one it gets is new.
+
+    :raises InvalidError: `sign-in.wrong`, if they were locked out meanwhile.
+    """
+    now = web.clock()
+    if needs_code and web.services.second_steps.is_on(person_id):
+        name = web.halves.keep(HalfSignIn(person_id, way, next_path), now)
+        return page(request, web, None, "code.html", half=name)
+    device = device_of(request.headers.get("user-agent", ""))
+    token, view = web.services.people.begin_sign_in(person_id, way, now, device)
+    is_unset = view.person.role is Role.ADMIN and web.services.lab.mode() is LabMode.UNSET
+    needs_password = way is Way.LINK and not view.person.has_password
+    response = go("/first-run" if is_unset or needs_password else next_path)
     set_cookie(web, response, token)
     return response
 
@@ -58,6 +117,7 @@ def _form(
     login: str = "",
     error: JobsError | None = None,
 ) -> HTMLResponse:
+    place = place_of(request, web)
     return page(
         request,
         web,
@@ -68,7 +128,14 @@ def _form(
         login=login,
         error=error,
         joins=web.services.joining.sign_up() is not SignUp.OFF,
+        has_passkeys=place is not None and web.services.passkeys.any_for(place.rp_id),
+        provider=web.settings.provider,
     )
+
+
+def refused(request: Request, web: Web, error: JobsError, next_path: str = "/") -> HTMLResponse:
+    """Show the way in again, with what was wrong with another way."""
+    return _form(request, web, next_path=next_path, error=error)
 
 
 @router.post("/sign-out")
@@ -90,15 +157,10 @@ def show_link(request: Request, web: WebDep, token: str) -> HTMLResponse:
 
 
 @router.post("/sign-in/link/{token}")
-def redeem(web: WebDep, token: str) -> RedirectResponse:
+def redeem(request: Request, web: WebDep, token: str) -> Response:
     """Sign in by a one-time link."""
-    now = web.clock()
-    sign_in_token, view = web.services.people.redeem(token, now)
-    web.by_link.remember(sign_in_token, now)
-    unset = view.person.role is Role.ADMIN and web.services.lab.mode() is LabMode.UNSET
-    response = go("/first-run" if unset or not view.person.has_password else "/me")
-    set_cookie(web, response, sign_in_token)
-    return response
+    person_id = web.services.people.take_link(token, web.clock())
+    return let_in(request, web, person_id, Way.LINK, "/me")
 
 
 @router.get("/first-run")
@@ -154,34 +216,43 @@ def _open_questions(web: Web, visitor: Visitor) -> tuple[bool, bool]:
 
 def _set_password(web: Web, visitor: Visitor, password: str, old: str | None) -> None:
     """Set the password; every other sign-in of this person ends."""
-    now = web.clock()
+    now, view = web.clock(), visitor.sign_in
     web.services.people.set_password(
         visitor.actor.person_id,
         password,
         now,
         old=old,
-        signed_by_link=web.by_link.is_fresh(visitor.token, now),
+        signed_by_link=view is not None and came_by_link(view, now),
         keep_token=visitor.token,
     )
-    web.by_link.forget(visitor.token)
 
 
 @router.get("/me")
 def me(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
-    """Show one's own account: password, keys for programs, the way out."""
-    return _me(request, web, visitor)
+    """Show one's own account, and the way to all that is one's own."""
+    return page(
+        request,
+        web,
+        visitor,
+        "me.html",
+        notices=web.services.notices.list(visitor.actor, 5, unread=True),
+        place_of=notice_place,
+        mode=web.services.lab.mode().value,
+    )
 
 
 @router.post("/me/password")
 def change_password(
     request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep
 ) -> Response:
-    """Change one's own password."""
+    """Change one's own password; the present one is asked for, however fresh the sign-in."""
     try:
         _set_password(web, visitor, form.secret("password"), old=form.secret("old") or None)
     except InvalidError as error:
-        return _me(request, web, visitor, problem=sentence_of(web, error), status=422)
-    return go("/me", "changed")
+        return credentials_page(request, web, visitor, error=error, status=422)
+    # Whoever had the token before the password changed has nothing.
+    renew(request, web, visitor)
+    return go("/me/sign-in", "changed")
 
 
 @router.post("/me/mode")
@@ -192,72 +263,3 @@ def set_mode(web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> Redirect
         raise InvalidError("first-run.mode", field="mode")
     web.services.lab.set_mode(visitor.actor, LabMode(mode), web.clock())
     return go("/me", "changed")
-
-
-@router.post("/me/keys")
-def make_key(
-    request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep
-) -> HTMLResponse:
-    """Make a key for a program and show it this once; a key outlives the sign-in.
-
-    So who only found a browser open must not get one: the password is asked for again.
-    """
-    name = form.text("name")[:80] or web.catalogue.text("page.me.key-unnamed")
-    now = web.clock()
-    if visitor.sign_in is not None and not web.by_link.is_fresh(visitor.token, now):
-        login = visitor.sign_in.person.login
-        try:
-            web.services.people.prove(login, form.secret("old"), now)
-        except InvalidError as error:
-            status = status_of(error)
-            return _me(request, web, visitor, problem=sentence_of(web, error), status=status)
-    _, secret = web.services.people.make_api_key(visitor.actor, name, now)
-    return _me(request, web, visitor, secret=secret)
-
-
-@router.post("/me/pin")
-def set_pin(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> Response:
-    """Set one's own PIN; the password is asked for again, as for a key."""
-    now = web.clock()
-    try:
-        if visitor.sign_in is not None and not web.by_link.is_fresh(visitor.token, now):
-            web.services.people.prove(visitor.sign_in.person.login, form.secret("old"), now)
-        web.services.badges.set_pin(visitor.actor.person_id, form.secret("pin"))
-    except InvalidError as error:
-        return _me(request, web, visitor, problem=sentence_of(web, error), status=status_of(error))
-    return go("/me", "changed")
-
-
-@router.post("/me/keys/{key_id}/revoke")
-def revoke_key(
-    web: WebDep, visitor: VisitorDep, key_id: str, _form: CheckedFormDep
-) -> RedirectResponse:
-    """Make a key worthless."""
-    web.services.people.revoke_api_key(visitor.actor, key_id, web.clock())
-    return go("/me", "revoked")
-
-
-def _me(
-    request: Request,
-    web: Web,
-    visitor: Visitor,
-    *,
-    problem: str = "",
-    secret: str = "",
-    status: int = 200,
-) -> HTMLResponse:
-    return page(
-        request,
-        web,
-        visitor,
-        "me.html",
-        status=status,
-        problem=problem,
-        secret=secret,
-        carried=web.services.badges.of(visitor.actor, visitor.actor.person_id),
-        keys=web.services.people.api_keys(visitor.actor),
-        notices=web.services.notices.list(visitor.actor, 5, unread=True),
-        place_of=place_of,
-        mode=web.services.lab.mode().value,
-        by_link=web.by_link.is_fresh(visitor.token, web.clock()),
-    )

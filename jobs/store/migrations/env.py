@@ -10,6 +10,7 @@ import jobs.store.instructions
 import jobs.store.persons
 import jobs.store.presence
 import jobs.store.sharing
+import jobs.store.signing
 import jobs.store.upkeep
 import jobs.store.visits
 import jobs.store.waiting  # noqa: F401  their tables join the others
