@@ -179,7 +179,6 @@ def build_services(workshop: Workshop) -> Services:
         standings=Standings(workshop),
         joining=Joining(workshop),
         badges=Badges(workshop),
-        people=people,
         pins=Pins(workshop),
         second_steps=SecondSteps(workshop),
         passkeys=Passkeys(workshop),

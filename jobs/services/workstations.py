@@ -177,6 +177,8 @@ class Workstations:
         """
         _must_be(actor, Role.MEMBER)
         row = self._take(upload_id, now)
+        if not self._path(upload_id).is_file():  # a folder that somebody has tidied up
+            raise NotFoundError("unclaimed.unknown")
         try:
             job = self._queue.submit(
                 actor,

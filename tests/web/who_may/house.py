@@ -19,6 +19,7 @@ from jobs.domain.preflight import Finding, FindingCode, Severity
 from jobs.domain.rules.values import LAB, Scope
 from jobs.services.live import LiveState
 from jobs.services.machine_specs import parse_machine
+from jobs.store.signing import Passkey
 from jobs.store.tables import Preflight
 from tests.web.conftest import (
     PASSWORD,
@@ -127,6 +128,7 @@ def _own_things(lab: Lab) -> None:
         lab.jobs[f"key-{login}"], lab.jobs[f"secret-{login}"] = key_id, secret
     services.notices.open_way(ada, Way.NTFY, {"server": "https://ntfy.example.org"})
     lab.jobs["address"] = services.notices.add_address(mia, Way.NTFY, "mias-topic", now).id
+    _ways_in(lab)
     lab.jobs["link"] = services.people.make_link(mia.person_id, now)
     lab.jobs["feed"] = services.feeds.make(mia, now)
     for name, slug in (
@@ -165,6 +167,33 @@ def _own_things(lab: Lab) -> None:
         ada, proposal, accepted=True, reason="Good.", review_on="2026-05-01", now=now
     )
     lab.jobs["decided"] = proposal
+
+
+def _ways_in(lab: Lab) -> None:
+    """A shared computer with a file that nobody has claimed, a passkey and a sign-in of Mia's."""
+    services, now, mia = lab.services, lab.now, lab.people["mia"]
+    lab.jobs["workstation"], _ = services.workstations.make(lab.people["otto"], "Corner", now)
+    program = io.BytesIO(b"G21\nG28\nM84\n; nobody's\n")
+    lab.jobs["upload"] = services.workstations.bring(
+        lab.jobs["workstation"], "cube.gcode", program, "prusa", now
+    )
+    lab.jobs["passkey"] = "0190a0a0-0000-7000-8000-000000000001"
+    with lab.workshop.database.write() as session:
+        session.add(
+            Passkey(
+                id=lab.jobs["passkey"],
+                person_id=mia.person_id,
+                credential_sha256="0" * 64,
+                credential=b"c",
+                public_key=b"k",
+                sign_count=0,
+                rp_id="localhost",
+                name="Phone",
+                created_at=now,
+            )
+        )
+    services.people.redeem(services.people.make_link(mia.person_id, now), now, "Firefox, Linux")
+    lab.jobs["sign-in-mia"] = services.people.sign_ins(mia.person_id, now)[0].id
 
 
 def _doubt(lab: Lab, job_id: str) -> None:
@@ -215,6 +244,8 @@ class Rewind:
         with sqlite3.connect(self._file) as live:
             live.backup(self._kept)
         self._states = copy.copy(lab.workshop.live._states)
+        folder = lab.workshop.work_dir / "unclaimed"
+        self._files = {path: path.read_bytes() for path in folder.iterdir()}
 
     def __call__(self) -> None:
         live = sqlite3.connect(self._file, timeout=20)
@@ -222,5 +253,7 @@ class Rewind:
             self._kept.backup(live)
         finally:
             live.close()
+        for path, data in self._files.items():
+            path.write_bytes(data)
         self._lab.workshop.live._states.clear()
         self._lab.workshop.live._states.update(self._states)
