@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +23,7 @@ from jobs.analysis.piece import Piece, Reader, Times
 from jobs.analysis.reading import DIALECTS, Program, Told
 from jobs.analysis.report import Report
 from jobs.analysis.slicers import filaments_of, read_slicer
+from jobs.analysis.slots import Renumbering
 from jobs.analysis.sniff import BGCODE, UTF_16
 from jobs.analysis.stream import LONGEST_LINE_BYTES
 from jobs.analysis.target import Target
@@ -96,6 +97,7 @@ def prepare_program(
     kind: str,
     family: str = "",
     macros: Sequence[str] = (),
+    slots: Mapping[int, int] | None = None,
 ) -> dict[str, object]:
     """Examine an upload for one machine, and write what its host needs to send it.
 
@@ -107,6 +109,8 @@ def prepare_program(
     :param density_g_cm3: of the filament; None: no mass.
     :param family: whose rules the program is held against; "" takes the dialect's own.
     :param macros: commands of the machine's own that the lab vouches for.
+    :param slots: which tool draws from another slot than its own; the stream then has its
+        number, and is what all checks read.
     :returns: JSON values: `report`, `findings`, `verdict`, `stream_sha256`, `index_sha256`,
         `stream_lines`, `stream_bytes`, `planned_s`, `mass_g`. Where the file is no program at
         all, nothing is written, `report` is null and the hashes are empty.
@@ -124,8 +128,9 @@ def prepare_program(
     with ExitStack() as stack:
         file = stack.enter_context(path_in.open("rb"))
         keeps_words = _rules(family, dialect).words is FindingCode.MACRO
+        other = _renumbering(slots or {}, _rules(family, dialect))
         program = Program(
-            file, machine, dialect,
+            file, machine, dialect, renumber=other.apply if other else None,
             keeps_words=keeps_words, spindle_tells=kind not in ("mill", "laser"),
         )  # fmt: skip
         if program.dialect == FARMBOT:
@@ -145,7 +150,7 @@ def prepare_program(
             (out_dir / name).unlink()
         return without_stream([Finding(FindingCode.EMPTY, Severity.BLOCK)])
     guessed.append(told.guessed)
-    found = [*_of_bytes(told), *made_for(told.ends, target)]
+    found = [*_of_bytes(told), *made_for(told.ends, target), *(other.finish() if other else ())]
     judged = findings_of(checks, found)
     findings = with_texts(path_in, [*judged, *cut_short(told, judged)])
     described = _described(told, report, tools, machine, density_g_cm3)
@@ -214,6 +219,11 @@ def _rules(family: str, dialect: str) -> RuleBook:
     rules = load_rules(family) or load_rules(dialect) or load_rules("marlin")
     assert rules is not None
     return rules
+
+
+def _renumbering(slots: Mapping[int, int], rules: RuleBook) -> Renumbering | None:
+    """Return what writes a stream for other slots; whether a firmware has any was asked before."""
+    return Renumbering(slots, rules.slots) if slots and rules.slots else None
 
 
 def _not_examined(dialect: str) -> Finding:

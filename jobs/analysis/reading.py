@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
@@ -76,6 +76,7 @@ class Program:
     def __init__(
         self, file: BinaryIO, machine: MachineLimits | None, dialect: str = "",
         chunk_bytes: int = CHUNK_BYTES, *, keeps_words: bool = False, spindle_tells: bool = True,
+        renumber: Callable[[Stream], Stream] | None = None,
     ) -> None:  # fmt: skip
         """Begin to read.
 
@@ -84,6 +85,7 @@ class Program:
         :param dialect: of the machine it is read for; empty: as the program tells.
         :param keeps_words: lines of words, such as Klipper's, stay as they are.
         :param spindle_tells: see `Guess`.
+        :param renumber: writes each run anew before anything reads it; see `Renumbering`.
         """
         self._machine = machine
         self._ends = _Ends(file)
@@ -91,7 +93,10 @@ class Program:
         self._hidden: dict[int, tuple[int, int]] = {}
         self._guess = Guess(spindle_tells=spindle_tells)
         known = dialect if dialect in DIALECTS else ""
-        self._runs = bare_runs(self._watched(self._lines), known, keeps_words=keeps_words)
+        runs: Iterator[Stream] = bare_runs(
+            self._watched(self._lines), known, keeps_words=keeps_words
+        )
+        self._runs = map(renumber, runs) if renumber else runs
         self._early: deque[Stream] = deque()
         self._read_lines = self._read_bytes = 0
         self._source_lines = 0

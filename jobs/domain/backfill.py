@@ -41,6 +41,7 @@ class Waiting:
 
     :param spans: how long it takes on each machine that may take it, by slug.
     :param wants: what has to be loaded; nothing where it did not say.
+    :param wants_at: the same on machines where its tools draw from other slots, by slug.
     :param after: jobs that have to be done before.
     :param must_end: machines on which it has to end before closing, by slug.
     :param planned: the machine's slug, and from when on: it starts nowhere else and not earlier.
@@ -55,9 +56,14 @@ class Waiting:
     use: Use = NO_USE
     deadline_at: float | None = None
     wants: Setup = field(default_factory=dict)
+    wants_at: Mapping[str, Setup] = field(default_factory=dict)
     after: frozenset[str] = frozenset()
     must_end: frozenset[str] = frozenset()
     planned: tuple[str, float] | None = None
+
+    def setup(self, slug: str) -> Setup:
+        """Return what has to be loaded on one machine."""
+        return self.wants_at.get(slug, self.wants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,7 @@ def fits(job: Waiting, bay: Bay, now: float) -> bool:
     span = job.spans.get(bay.slug)
     if span is None or bay.free_at > now + _EPS or bay.kept_for not in (None, job.id):
         return False
-    change = CHANGEOVER if changes(job.wants, bay.has) else 0.0
+    change = CHANGEOVER if changes(job.setup(bay.slug), bay.has) else 0.0
     if job.planned is not None and (job.planned[0] != bay.slug or now < job.planned[1] - _EPS):
         return False
     limit = room(bay, job.person, now, job.id)
@@ -165,7 +171,7 @@ def fits(job: Waiting, bay: Bay, now: float) -> bool:
 def parts_of(job: Waiting, bay: Bay, now: float, weights: Weights) -> tuple[list[Part], int]:
     """Return every part of a job's priority on a machine, and how much is to be changed there."""
     span = job.spans[bay.slug]
-    count = changes(job.wants, bay.has)
+    count = changes(job.setup(bay.slug), bay.has)
     begins = max(now, bay.free_at) + (CHANGEOVER if count else 0.0)
     slack = None if job.deadline_at is None else job.deadline_at - begins - span.p90
     parts = [
@@ -275,7 +281,7 @@ def forecast(
             ahead = bay.commitments
             if job.planned is not None:  # the run has taken the place of its plan
                 ahead = [one for one in ahead if one.job != job.id]
-            has = after_change(job.wants, bay.has)
+            has = after_change(job.setup(bay.slug), bay.has)
             state[bay.slug] = replace(bay, free_at=end, has=has, commitments=ahead)
             waiting = [one for one in waiting if one.id != job.id]
             heapq.heappush(events, end)

@@ -1,13 +1,14 @@
 """What a machine has loaded, what a program asks for, and whether the two fit.
 
-A program names its tools itself (`T0`, `T1`, …), so its tool *n* draws from slot *n*: another
-slot with the right spool is no help until a person swaps them, and the mapping says so.
+A program names its tools itself (`T0`, `T1`, …), and tool *n* draws from slot *n* unless a person
+chose another for the job (`domain/slots.py`): another slot with the right spool is no help until
+then, and the mapping says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -113,12 +114,21 @@ class ToolAsk:
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What a job asks of a machine's loading."""
+    """What a job asks of a machine's loading.
+
+    :param size_mm: the machine has to reach at least that far.
+    :param slots: where a tool draws from another slot than its own.
+    """
 
     tools: Sequence[ToolAsk] = ()
     nozzle_mm: float | None = None
     plate: str = ""
-    size_mm: Size | None = None  # the machine has to reach at least that far
+    size_mm: Size | None = None
+    slots: Mapping[int, int] = field(default_factory=dict)
+
+    def slot_of(self, tool: int) -> int:
+        """Return the slot that a tool draws from."""
+        return self.slots.get(tool, tool)
 
 
 def drawn(asks: Asks, mass: int) -> Mapping[int, int]:
@@ -131,14 +141,16 @@ def drawn(asks: Asks, mass: int) -> Mapping[int, int]:
     {0: 750, 2: 250}
     >>> drawn(Asks(), 500), drawn(Asks([ToolAsk(0), ToolAsk(1)]), 500)
     ({0: 500}, {})
+    >>> drawn(Asks([ToolAsk(0)], slots={0: 3}), 500)
+    {3: 500}
     """
     if len(asks.tools) <= 1:
-        return {asks.tools[0].tool if asks.tools else 0: mass} if mass else {}
+        return {asks.slot_of(asks.tools[0].tool if asks.tools else 0): mass} if mass else {}
     shares = {one.tool: one.mass_g for one in asks.tools if one.mass_g}
     whole = sum(shares.values())
     if len(shares) < len(asks.tools):
         return {}
-    return {tool: round(mass * share / whole) for tool, share in shares.items()}
+    return {asks.slot_of(tool): round(mass * share / whole) for tool, share in shares.items()}
 
 
 class Mismatch(StrEnum):
@@ -156,11 +168,13 @@ class Mismatch(StrEnum):
 class Mapped:
     """One tool of a job, the slot it draws from, and what is in the way.
 
+    :param number: of that slot.
     :param slot: None where nobody said what is in it: nothing can be compared then.
     :param elsewhere: another slot that holds what this tool asks for.
     """
 
     ask: ToolAsk
+    number: int
     slot: Slot | None
     mismatches: Sequence[Mismatch] = ()
     elsewhere: int | None = None
@@ -177,21 +191,26 @@ def is_same(one: str, other: str) -> bool:
 
 def mapping(asks: Asks, loads: Loads) -> Sequence[Mapped]:
     """Return, for each tool that draws material, its slot and what is wrong with it."""
-    return [_mapped(ask, loads) for ask in asks.tools]
+    return [_mapped(ask, asks.slot_of(ask.tool), loads) for ask in asks.tools]
 
 
-def _mapped(ask: ToolAsk, loads: Loads) -> Mapped:
-    slot = loads.slot(ask.tool)
+def _mapped(ask: ToolAsk, number: int, loads: Loads) -> Mapped:
+    slot = loads.slot(number)
     if slot is None:
-        return Mapped(ask, None)
+        return Mapped(ask, number, None)
     found = tuple(_against(ask, slot))
     is_other = Mismatch.MATERIAL in found or Mismatch.COLOUR in found
     others = (
         one.number
         for one in loads.slots
-        if one.number != ask.tool and one.material and not tuple(_against(ask, one))
+        if one.number != number and one.material and fits_slot(ask, one)
     )
-    return Mapped(ask, slot, found, next(others, None) if is_other else None)
+    return Mapped(ask, number, slot, found, next(others, None) if is_other else None)
+
+
+def fits_slot(ask: ToolAsk, slot: Slot) -> bool:
+    """Tell whether nothing is in the way of a tool that draws from a slot."""
+    return next(_against(ask, slot), None) is None
 
 
 def _against(ask: ToolAsk, slot: Slot) -> Iterator[Mismatch]:
@@ -235,7 +254,7 @@ def mismatches(asks: Asks, loads: Loads) -> Sequence[LoadingFact]:
             "wants_g": round(one.ask.mass_g or 0.0, 1),
         }
         found.extend(LoadingFact(what, fields) for what in one.mismatches)
-    for tool in sorted({one.tool for one in asks.tools} or {0}):
+    for tool in sorted(asks.slot_of(one) for one in {one.tool for one in asks.tools} or {0}):
         nozzle = loads.nozzle(tool)
         if asks.nozzle_mm is None or nozzle is None:
             continue

@@ -120,6 +120,7 @@ class WayKind(StrEnum):
     COME_TOGETHER = "come-together"  # count: people who must be here
     LOAD = "load"  # name: of the material
     SAY_LOADED = "say-loaded"
+    MAP_SLOTS = "map-slots"
     CHECKLIST = "checklist"  # ref: its id, name: of the machine
     ACCEPT = "accept"  # ref: of its page, name: what it is for
     TOP_UP = "top-up"  # count: credits that are missing

@@ -106,6 +106,10 @@ class FindingCode(StrEnum):
     WRONG_NOZZLE = "wrong-nozzle"  # found_mm, wanted_mm
     WRONG_FILAMENT = "wrong-filament"  # found_mm, wanted_mm
     WRONG_MODEL = "wrong-model"  # found, wanted
+    # of tools that are to draw from other slots
+    SLOTS_FIXED = "slots-fixed"  # command
+    SLOTS_UNNAMED = "slots-unnamed"  # command
+    SLOTS_HEAT = "slots-heat"  # command
     # of a laser
     MATERIAL_HALOGENATED = "material-halogenated"  # material
     MATERIAL_NOT_LISTED = "material-not-listed"  # material, listed

@@ -31,6 +31,7 @@ _KEYS: Final = frozenset(
         "known",
         "heat",
         "limits",
+        "slots",
         "rule",
     }
 )
@@ -102,6 +103,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolWords:
+    """Where a program names its tools, for a firmware that draws from the slot of that number.
+
+    :param tools: the word that names one, by command.
+    :param others: commands whose `T` is something else.
+    :param fixed: commands, some with a word, that say what tools are: their numbers must stay.
+    """
+
+    tools: Mapping[str, str]
+    others: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RuleBook:
     """The rules of one family.
 
@@ -114,6 +129,7 @@ class RuleBook:
     :param line_bytes: the longest line that it takes without cutting it.
     :param heat: which commands ask which heater for a temperature.
     :param limits: which commands set limits of the axes, by quantity and unit.
+    :param slots: None where the number of a tool is not that of the slot it draws from.
     """
 
     family: str
@@ -127,6 +143,7 @@ class RuleBook:
     flavors: tuple[str, ...]
     heat: Mapping[str, tuple[Pattern, ...]]
     limits: Mapping[str, tuple[str, ...]]
+    slots: ToolWords | None
     rules: tuple[Rule, ...]
     sha256: str
 
@@ -198,9 +215,22 @@ def _book(family: str, chain: Sequence[Mapping[str, object]], sha256: str) -> Ru
         flavors=tuple(_texts({"flavors": nearest("flavors", [])}, "flavors")),
         heat={name: tuple(map(Pattern.read, heat.get(name, ()))) for name in _HEATERS},
         limits={str(key): tuple(_texts(limits, key)) for key in limits},
+        slots=_tool_words(nearest("slots", {})),
         rules=tuple(_rule(rule) for values in chain for rule in _tables(values)),
         sha256=sha256,
     )  # fmt: skip
+
+
+def _tool_words(values: object) -> ToolWords | None:
+    assert isinstance(values, dict)
+    if not values:
+        return None
+    pairs = (one.partition(" ") for one in _texts(values, "tools"))
+    return ToolWords(
+        {command: word for command, _, word in pairs},
+        tuple(_texts(values, "others")),
+        tuple(_texts(values, "fixed")),
+    )
 
 
 def _rule(values: Mapping[str, object]) -> Rule:

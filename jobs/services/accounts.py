@@ -45,7 +45,8 @@ class Account:
         preflight = session.get(Preflight, attempt.preflight_id) if attempt.preflight_id else None
         share = _share(workshop, attempt, preflight)
         asks = asks_of(preflight, session.get(JobAsk, job.id))
-        slot = loads_of(session, machine.id).slot(asks.tools[0].tool if asks.tools else 0)
+        drawn_from = asks.slot_of(asks.tools[0].tool if asks.tools else 0)
+        slot = loads_of(session, machine.id).slot(drawn_from)
         return cls(
             attempt,
             machine,

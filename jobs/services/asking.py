@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -30,7 +30,9 @@ from jobs.domain.loading import (
 )
 from jobs.domain.people import Actor, Role
 from jobs.domain.preflight import Verdict
+from jobs.domain.slots import Slots, proposed, slots_from
 from jobs.services.loaded import loads_of_all
+from jobs.services.targets import Target, target_of
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Job, Machine, Person, Preflight
 from jobs.store.waiting import JobAsk
@@ -40,7 +42,10 @@ _NOZZLES: Final = (0.05, 3.0)
 _LARGEST: Final = 10_000.0  # [mm]
 _RETRIES: Final = "retries"
 _MOST_RETRIES: Final = 20
-SIZE: Final = "size_mm"  # a key of `JobAsk.detail`
+# Keys of `JobAsk.detail`: a size, slots by machine, and that these are to be matched once.
+SIZE: Final = "size_mm"
+SLOTS: Final = "slots"
+MATCH: Final = "match_slots"
 
 
 def asks_of(preflight: Preflight | None, ask: JobAsk | None) -> Asks:
@@ -64,11 +69,11 @@ def asks_of(preflight: Preflight | None, ask: JobAsk | None) -> Asks:
     ]
     tools += [one for one in said.tools if one.tool not in own]
     nozzle_mm = ask.nozzle_um / 1000 if ask.nozzle_um else said.nozzle_mm
-    return Asks(tools, nozzle_mm, ask.plate, _size(ask))
+    return Asks(tools, nozzle_mm, ask.plate, _size(ask), said.slots)
 
 
 def said_by_program(preflight: Preflight | None) -> Asks:
-    """Return what the program itself says that it needs."""
+    """Return what the program itself says that it needs, and where its stream has it drawn from."""
     if preflight is None:
         return Asks()
     report = preflight.report
@@ -87,7 +92,8 @@ def said_by_program(preflight: Preflight | None) -> Asks:
         one = ToolAsk(first.tool, first.material or material, "", mass_g or first.mass_g)
         tools = [one] if one.material or one.mass_g else []
     nozzle = slicer.get("nozzle_mm")
-    return Asks(tools, float(nozzle) if isinstance(nozzle, int | float) and nozzle > 0 else None)
+    nozzle_mm = float(nozzle) if isinstance(nozzle, int | float) and nozzle > 0 else None
+    return Asks(tools, nozzle_mm, slots=slots_from(report.get("slots")))
 
 
 def _tool(row: Mapping[str, object]) -> ToolAsk | None:
@@ -105,13 +111,14 @@ def setup_of_asks(asks: Asks) -> dict[str, str]:
     """Return what has to be where, in the words that the order of the queue compares."""
     setup: dict[str, str] = {}
     for one in asks.tools:
+        number = asks.slot_of(one.tool)
         if one.material:
-            setup[f"slot {one.tool}"] = _key(one.material)
+            setup[f"slot {number}"] = _key(one.material)
         if one.colour:
-            setup[f"colour {one.tool}"] = _key(one.colour)
+            setup[f"colour {number}"] = _key(one.colour)
     if asks.nozzle_mm is not None:
         setup |= {
-            f"nozzle {tool}": f"{asks.nozzle_mm:.2f}"
+            f"nozzle {asks.slot_of(tool)}": f"{asks.nozzle_mm:.2f}"
             for tool in {one.tool for one in asks.tools} or {0}
         }
     if asks.plate:
@@ -171,6 +178,8 @@ class AskWish:
     """What a person says that a job needs; what they leave out is left to the program.
 
     :param tools: (tool, material, colour), tools from 0.
+    :param match_slots: before it is queued, each tool is to draw from a slot that has what it
+        asks for, where there is one.
     """
 
     tools: Sequence[tuple[int, str, str]] = ()
@@ -178,6 +187,7 @@ class AskWish:
     plate: str = ""
     size_mm: Size | None = None
     deadline: datetime | None = None
+    match_slots: bool = False
 
     def check(self, now: datetime) -> None:
         """Raise what is wrong with it.
@@ -220,6 +230,7 @@ class AskWish:
         row.plate, row.deadline_at = self.plate, self.deadline
         row.nozzle_um = None if self.nozzle_mm is None else round(1000 * self.nozzle_mm)
         rest = {key: value for key, value in row.detail.items() if key != SIZE}
+        rest |= {MATCH: True} if self.match_slots else {}
         row.detail = rest | ({SIZE: list(self.size_mm)} if self.size_mm else {})
 
 
@@ -229,12 +240,22 @@ class MachineAsk:
 
     :param tools: each with the slot that it draws from.
     :param facts: everything that somebody has to change or confirm first.
+    :param may_map: its tools can draw from other slots there.
+    :param by_hand: and a person sees to it at the machine: its program is carried as it is.
+    :param proposed: where they would all find what they ask for, if not where they draw now.
+    :param slots: numbers to choose from.
+    :param held: what is in them, in words.
     """
 
     slug: str
     name: str
     tools: Sequence[Mapped]
     facts: Sequence[LoadingFact]
+    may_map: bool = False
+    by_hand: bool = False
+    proposed: Slots | None = None
+    slots: Sequence[int] = ()
+    held: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +301,14 @@ class Asking:
                 found_size(job, first),
                 ask.deadline_at if ask else None,
                 [
-                    _on_machine(machine, asks_of(preflight, ask), loads.get(machine.id, Loads()))
+                    _on_machine(
+                        machine,
+                        target_of(machine, self._workshop.profiles_dir),
+                        asks_of(preflight, ask),
+                        loads.get(machine.id, Loads()),
+                    )
                     for preflight, machine in rows
-                    if preflight.verdict != Verdict.BLOCK
+                    if preflight.verdict != Verdict.BLOCK or asks_of(preflight, ask).slots
                 ],
                 _retries(session, ask),
             )
@@ -308,8 +334,24 @@ class Asking:
         self._workshop.live.touch()
 
 
-def _on_machine(machine: Machine, asks: Asks, loads: Loads) -> MachineAsk:
-    return MachineAsk(machine.slug, machine.name, mapping(asks, loads), mismatches(asks, loads))
+def _on_machine(machine: Machine, target: Target | None, asks: Asks, loads: Loads) -> MachineAsk:
+    may_map = target is not None and target.maps_slots
+    better = proposed(asks, loads) if may_map else None
+    # As many as somebody spoke of, and those that are drawn from; a single one leaves no choice.
+    known = {one.number for one in loads.slots} | {
+        number for one in asks.tools for number in (one.tool, asks.slot_of(one.tool))
+    }
+    return MachineAsk(
+        machine.slug,
+        machine.name,
+        mapping(asks, loads),
+        mismatches(asks, loads),
+        may_map and len(known) > 1,
+        target is not None and target.is_by_hand,
+        None if better == asks.slots else better,
+        sorted(known),
+        {one.number: " ".join((one.material, one.colour)).strip() for one in loads.slots},
+    )
 
 
 def found_size(job: Job, preflight: Preflight | None) -> Size | None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
 from jobs.domain.job import JobState
 from jobs.domain.people import Actor, Role
-from jobs.services.asking import SIZE, ask_row
+from jobs.services.asking import MATCH, SIZE, SLOTS, ask_row
 from jobs.services.steps import begin_steps
 from jobs.services.turns import take_turn
 from jobs.services.workshop import Workshop
@@ -206,7 +206,7 @@ class Batches:
                 group_id=ask.group_id,
                 copy_of=job.id,
                 # Its size; how often the first was tried again is its own story.
-                detail={key: one for key, one in ask.detail.items() if key == SIZE},
+                detail={key: one for key, one in ask.detail.items() if key in (SIZE, SLOTS, MATCH)},
             )
         )
         session.flush()

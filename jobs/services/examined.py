@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from jobs.domain.job import InputKind
 from jobs.domain.preflight import Finding, FindingCode, Severity, Verdict, verdict
+from jobs.domain.slots import slots_to_json
 from jobs.kinds import KINDS
 from jobs.services.targets import Target
 from jobs.services.workers import WorkerResult
@@ -111,7 +112,7 @@ def write_preflights(
                 machine_id=target.machine_id,
                 verdict=examined.verdict.value,
                 findings=[finding.to_json() for finding in examined.findings],
-                report=dict(examined.report),
+                report=_with_slots(examined.report, target),
                 limits_sha256=target.limits.sha256(),
                 target_sha256=target.sha256(),
                 program_sha256=examined.program_sha256,
@@ -126,6 +127,12 @@ def write_preflights(
             )
         )
     session.flush()
+
+
+def _with_slots(report: Mapping[str, object], target: Target) -> dict[str, object]:
+    """Return a report with the slots that tools draw from, where some draw from others."""
+    slots = slots_to_json(dict(target.slots))
+    return {**report, "slots": slots} if slots else dict(report)
 
 
 def slicer_failed(reason: str) -> Finding:

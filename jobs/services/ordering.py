@@ -182,7 +182,7 @@ def _waiting(
         ask = asks.get(job.id)
         spans: dict[str, Span] = {}
         must_end: set[str] = set()
-        wants: dict[str, str] = {}
+        wants: dict[str, Mapping[str, str]] = {}
         for machine in machines:
             preflight = preflights.get((job.id, machine.id))
             target = targets[machine.id]
@@ -194,7 +194,7 @@ def _waiting(
             if not has_room(said.size_mm, target.limits.envelope_mm):
                 continue
             span = promised(preflight, known.get(machine.id, ())).whole
-            spans[machine.slug], wants = span, setup_of_asks(said)
+            spans[machine.slug], wants[machine.slug] = span, setup_of_asks(said)
             materials = [one.material for one in said.tools if one.material]
             if must_end_before_closing(terms[machine.id], span.p90, materials):
                 must_end.add(machine.slug)
@@ -207,7 +207,7 @@ def _one(
     job: Job,
     ask: JobAsk | None,
     spans: Mapping[str, Span],
-    wants: Mapping[str, str],
+    wants: Mapping[str, Mapping[str, str]],
     must_end: Collection[str],
     before: Mapping[str, Sequence[Job]],
     shares: Mapping[str, Use],
@@ -224,6 +224,7 @@ def _one(
         roles[job.person_id],
         shares[job.person_id],
         deadline.timestamp() if deadline else None,
+        {},
         wants,
         frozenset(one.id for one in before.get(job.id, ())),
         frozenset(must_end),

@@ -35,12 +35,14 @@ from jobs.services.meshes import mesh_machines
 from jobs.services.programs import Programs
 from jobs.services.queueing import enqueue
 from jobs.services.renewing import any_outdated, renew
+from jobs.services.slots import chosen, match
 from jobs.services.sniff import sniff
 from jobs.services.starting import candidates
 from jobs.services.steps import set_step, step_job
 from jobs.services.targets import Like, Target, target_of
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Job
+from jobs.store.waiting import JobAsk
 
 _LEFTOVER = "preparing-"  # private folders; one is left behind by a node that was killed
 
@@ -163,7 +165,8 @@ class Preparation:
     def _targets_now(self, session: Session, job: Job) -> list[Target]:
         profiles = self._workshop.profiles_dir
         found = [target_of(machine, profiles) for machine in candidates(session, job)]
-        return [target for target in found if target is not None]
+        ask = session.get(JobAsk, job.id)
+        return [one.drawing(chosen(ask, one.machine_id)) for one in found if one is not None]
 
     def _is_unsliced(self, given: Given, programs: Mapping[Like, Program]) -> bool:
         """Nothing came of it, and a real slicer is what is missing."""
@@ -225,6 +228,8 @@ class Preparation:
                 raise _Gone  # a machine was changed meanwhile: the next round sees what it is now
             pairs = [(target, found[target.like]) for target in targets]
             write_preflights(session, self._workshop, job, pairs, at)
+            if match(session, job, targets):
+                return  # the next round examines it with the slots that were found
             fits = any(may_run(found[target.like]) for target in targets)
             state = StepState.DONE if fits else StepState.FAILED
             set_step(session, job.id, StepName.PREFLIGHT, state, at)

@@ -13,6 +13,7 @@ from jobs.domain.job import JobState
 from jobs.domain.loading import Asks, Loads, Mismatch, has_room, mismatches
 from jobs.domain.machine import MachineLimits
 from jobs.domain.policy import Reason, Refusal, Way, WayKind
+from jobs.domain.slots import proposed
 from jobs.domain.unattended import Terms, Unattended, must_end_before_closing
 from jobs.kinds import KINDS
 from jobs.services.terms import Stretches
@@ -20,13 +21,19 @@ from jobs.store.tables import Job
 from jobs.store.waiting import JobAfter
 
 
-def loading_refusals(asks: Asks, loads: Loads) -> Iterator[Refusal]:
-    """Yield what a person has to change or confirm first: never a silent mismatch."""
+def loading_refusals(asks: Asks, loads: Loads, *, maps_slots: bool = False) -> Iterator[Refusal]:
+    """Yield what a person has to change or confirm first: never a silent mismatch.
+
+    :param maps_slots: tools can draw from other slots on that machine.
+    """
+    better = Way(WayKind.MAP_SLOTS) if maps_slots and proposed(asks, loads) is not None else None
     for one in mismatches(asks, loads):
         wants = str(one.fields.get("wants", "-"))
         is_spool = one.what in (Mismatch.MATERIAL, Mismatch.NOT_ENOUGH) and wants != "-"
         way = Way(WayKind.LOAD, name=wants) if is_spool else Way(WayKind.SAY_LOADED)
-        yield Refusal(Reason(one.what.value), one.fields, ways=(way,))
+        is_drawn = one.what in (Mismatch.MATERIAL, Mismatch.COLOUR, Mismatch.NOT_ENOUGH)
+        ways = (better, way) if better is not None and is_drawn else (way,)
+        yield Refusal(Reason(one.what.value), one.fields, ways=ways)
 
 
 def size_refusals(asks: Asks, limits: MachineLimits) -> Iterator[Refusal]:

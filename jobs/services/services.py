@@ -63,6 +63,7 @@ from jobs.services.resuming import Resuming
 from jobs.services.runs import Runs
 from jobs.services.second_step import SecondSteps
 from jobs.services.servicing import Servicing
+from jobs.services.slots import SlotChoice
 from jobs.services.standings import Standings
 from jobs.services.swapping import Swapping
 from jobs.services.sweep import Sweep
@@ -109,6 +110,7 @@ class Services:
     loading: Loading
     terms: TermsOf
     asking: Asking
+    slots: SlotChoice
     batches: Batches
     planning: Planning
     foresight: Foresight
@@ -189,6 +191,7 @@ def build_services(workshop: Workshop) -> Services:
         loading=Loading(workshop),
         terms=TermsOf(workshop),
         asking=Asking(workshop),
+        slots=SlotChoice(workshop),
         batches=Batches(workshop),
         planning=Planning(workshop),
         foresight=Foresight(workshop),

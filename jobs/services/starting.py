@@ -227,7 +227,8 @@ def agreed_refusals(
     )
     asks = asks_of(preflight, session.get(JobAsk, job.id))
     if standing.values.material_needed:
-        found += loading_refusals(asks, standing.loads)
+        may_map = standing.target is not None and standing.target.maps_slots
+        found += loading_refusals(asks, standing.loads, maps_slots=may_map)
     limits = MachineLimits.from_json(machine.limits)
     found += burning_refusals(machine.kind, limits, asks)
     found += size_refusals(asks, limits)

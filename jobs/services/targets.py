@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drivers.errors import ProfileError
 from drivers.profile import FirmwareProfile, load_profile
 from jobs.domain.machine import MachineLimits
 from jobs.domain.rulebook import family_of, load_rules
-from jobs.kinds import KINDS, forbidden_commands
+from jobs.kinds import FDM, KINDS, forbidden_commands
 from jobs.store.tables import Machine
 
 Like = tuple[object, ...]  # what machines have in common that get the same program
@@ -19,7 +20,11 @@ Like = tuple[object, ...]  # what machines have in common that get the same prog
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One machine the job may go to, and how its firmware wants to be spoken to."""
+    """One machine the job may go to, and how its firmware wants to be spoken to.
+
+    :param is_by_hand: no firmware hears the program from us.
+    :param slots: which tool of this job draws from another slot there (tool, slot).
+    """
 
     machine_id: str
     kind: str
@@ -28,10 +33,28 @@ class Target:
     forbidden: tuple[str, ...]
     family: str = ""  # whose rules its programs are held against
     macros: tuple[str, ...] = ()
+    is_by_hand: bool = False
+    slots: tuple[tuple[int, int], ...] = ()
 
     @property
     def like(self) -> Like:
         """Machines that are alike here get the same program and the same findings."""
+        return (*self._bears, self.slots if self._is_renumbered else ())
+
+    @property
+    def maps_slots(self) -> bool:
+        """Tell whether a tool can draw from another slot: in the stream, or by a person's hand."""
+        if self.kind != FDM.name:
+            return False
+        rules = load_rules(self.family)
+        return self.is_by_hand or (rules is not None and rules.slots is not None)
+
+    @property
+    def _is_renumbered(self) -> bool:
+        return bool(self.slots) and not self.is_by_hand
+
+    @property
+    def _bears(self) -> Like:
         rules = load_rules(self.family)
         return (
             self.limits.sha256(),
@@ -45,7 +68,7 @@ class Target:
 
     def to_request(self) -> dict[str, object]:
         """Return what a worker needs to hold a program against this machine."""
-        return {
+        request: dict[str, object] = {
             "limits": self.limits.to_json(),
             "dialect": self.dialect,
             "forbidden": list(self.forbidden),
@@ -53,10 +76,17 @@ class Target:
             "family": self.family,
             "macros": list(self.macros),
         }
+        if self._is_renumbered:
+            request["slots"] = {str(tool): slot for tool, slot in self.slots}
+        return request
 
     def sha256(self) -> str:
-        """Return the hash that changes with anything a program is held against."""
-        return hashlib.sha256(json.dumps(self.like).encode()).hexdigest()
+        """Return the hash of everything of the machine that a program is held against."""
+        return hashlib.sha256(json.dumps(self._bears).encode()).hexdigest()
+
+    def drawing(self, slots: Mapping[int, int]) -> Target:
+        """Return the machine for a job whose tools draw from other slots."""
+        return replace(self, slots=tuple(sorted(slots.items())) if self.maps_slots else ())
 
 
 def target_of(machine: Machine, profiles_dir: Path | None) -> Target | None:
@@ -82,7 +112,8 @@ def target_for(
         known = KINDS.get(kind)
         dialect = known.programs[0] if known else ""
         forbidden = forbidden_commands(kind, dialect, ())
-        return Target(machine_id, kind, limits, dialect, forbidden, family_of(dialect, ""))
+        family = family_of(dialect, "")
+        return Target(machine_id, kind, limits, dialect, forbidden, family, is_by_hand=True)
     return Target(
         machine_id,
         kind,

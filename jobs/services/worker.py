@@ -96,11 +96,12 @@ def picture(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, 
 def prepare(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, object]:
     """Make stream file and index of a program for one machine, with report and findings.
 
-    Asks for `limits`, `dialect`, `kind`; may bring `family`, `forbidden` and `macros` (words), and
-    `density_g_cm3`.
+    Asks for `limits`, `dialect`, `kind`; may bring `family`, `forbidden` and `macros` (words),
+    `density_g_cm3`, and `slots` (which tool draws from another slot than its own).
     """
     from jobs.analysis import prepare_program
     from jobs.domain.machine import MachineLimits
+    from jobs.domain.slots import slots_from
 
     density = request.get("density_g_cm3")
     return prepare_program(
@@ -113,6 +114,7 @@ def prepare(request: Values, files: Mapping[str, Path], out: Path) -> dict[str, 
         str(request["kind"]),
         str(request.get("family", "")),
         _words(request, "macros"),
+        slots_from(request.get("slots")),
     )
 
 

@@ -54,6 +54,7 @@ _UPLOAD_SCHEMA = {
                         "size_y_mm": {"type": "number"},
                         "size_z_mm": {"type": "number"},
                         "for_person": {"type": "string", "description": "by id; for staff"},
+                        "match_slots": {"type": "string", "description": "1: see the page"},
                         "deadline": {"type": "string", "description": "on the lab's clock"},
                     },
                 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Annotated, Any, Literal
 
@@ -24,7 +25,7 @@ Length = Annotated[float, Field(ge=0)]
 
 
 class ToolIn(WishIn):
-    """What one tool draws; tools count from 1, and tool *n* draws from slot *n*."""
+    """What one tool draws; tools count from 1, and tool *n* draws from slot *n* unless mapped."""
 
     tool: Annotated[int, Field(ge=1, le=16)]
     material: ShortText = ""
@@ -39,6 +40,7 @@ class AsksIn(WishIn):
     plate: ShortText = ""
     size_mm: tuple[Length, Length, Length] | None = None
     deadline: AwareDatetime | None = None
+    match_slots: bool = False
 
     def wish(self) -> AskWish:
         """Return it as the services take it."""
@@ -48,7 +50,22 @@ class AsksIn(WishIn):
             self.plate,
             self.size_mm,
             self.deadline.astimezone(UTC) if self.deadline else None,
+            self.match_slots,
         )
+
+
+class SlotIn(WishIn):
+    """One tool and the slot that it draws from, both from 1."""
+
+    tool: Annotated[int, Field(ge=1, le=16)]
+    slot: Annotated[int, Field(ge=1, le=16)]
+
+
+class SlotsIn(WishIn):
+    """Where a job's tools draw from on one machine; a tool that is left out: from its own slot."""
+
+    machine: ShortText
+    slots: Annotated[list[SlotIn], Field(max_length=16)]
 
 
 class CountIn(WishIn):
@@ -67,8 +84,9 @@ class NumbersIn(WishIn):
 class AsksOut(BaseModel):
     """What holds, what the program itself says, the size that was found, and each machine's slots.
 
-    Each of `machines` names, for each tool, what its slot holds, `mismatches`, and `elsewhere`:
-    another slot that holds what the tool asks for.
+    Each of `machines` names, for each tool, the slot it draws from, what that holds, `mismatches`,
+    and `elsewhere`: another slot that holds what the tool asks for. `may_map` says whether other
+    slots can be chosen there; `proposed`, with which all tools would find what they ask for.
     """
 
     asks: dict[str, Any]
@@ -92,7 +110,7 @@ class AsksOut(BaseModel):
                     "tools": [
                         {
                             "tool": each.ask.tool + 1,
-                            "slot": each.ask.tool + 1,
+                            "slot": each.number + 1,
                             "material": each.slot.material if each.slot else None,
                             "colour": each.slot.colour if each.slot else None,
                             "left_g": each.slot.left_g if each.slot else None,
@@ -102,6 +120,8 @@ class AsksOut(BaseModel):
                         for each in one.tools
                     ],
                     "mismatches": [fact.what.value for fact in one.facts],
+                    "may_map": one.may_map,
+                    "proposed": None if one.proposed is None else _pairs(one.proposed),
                 }
                 for one in view.machines
             ],
@@ -153,6 +173,10 @@ def _asks(asks: Asks) -> dict[str, Any]:
     }
 
 
+def _pairs(slots: Mapping[int, int]) -> list[dict[str, int]]:
+    return [{"tool": tool + 1, "slot": slot + 1} for tool, slot in sorted(slots.items())]
+
+
 def _linked(job: LinkedJob) -> dict[str, Any]:
     return {"id": job.id, "number": job.number, "title": job.title, "state": job.state.value}
 
@@ -184,6 +208,14 @@ def asks(web: WebDep, _visitor: ApiVisitorDep, job_id: str) -> AsksOut:
 def say(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: AsksIn) -> AsksOut:
     """Say what a job asks for; the whole of it, in place of what was said before."""
     web.services.asking.say(visitor.actor, job_id, wish.wish(), web.clock())
+    return AsksOut.of(web.services.asking.view(job_id))
+
+
+@router.put("/jobs/{job_id}/slots")
+def slots(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: SlotsIn) -> AsksOut:
+    """Choose from which slots its tools draw on one machine; the program is checked again."""
+    pairs = [(one.tool - 1, one.slot - 1) for one in wish.slots]
+    web.services.slots.choose(visitor.actor, job_id, wish.machine, pairs, web.clock())
     return AsksOut.of(web.services.asking.view(job_id))
 
 

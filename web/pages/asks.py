@@ -26,12 +26,25 @@ def ask_wish(web: Web, form: Form) -> AskWish:
         form.text("plate"),
         _size(form),
         local_instant(web, deadline, "deadline") if deadline else None,
+        bool(form.text("match_slots")),
     )
 
 
 def _size(form: Form) -> Size | None:
     x, y, z = (form.number(f"size_{axis}_mm") for axis in "xyz")
     return None if x is None and y is None and z is None else (x or 0.0, y or 0.0, z or 0.0)
+
+
+def slot_pairs(form: Form) -> list[tuple[int, int]]:
+    """Return tool and slot from fields `slot-n`, both from 0.
+
+    :raises InvalidError: `slots.number`.
+    """
+    found = [(tool, form.text(f"slot-{tool}")) for tool in range(MOST_SLOTS)]
+    given = [(tool, text) for tool, text in found if text]
+    if not all(text.isdecimal() and len(text) < 4 for _, text in given):
+        raise InvalidError("slots.number", field="slots", most=MOST_SLOTS)
+    return [(tool, int(text)) for tool, text in given]
 
 
 def job_numbers(form: Form, name: str) -> list[int]:

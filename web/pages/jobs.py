@@ -308,6 +308,7 @@ def sheet(
         program=program,
         examined=next(one for one in detail.preflights if one.machine_slug == machine),
         machine=web.services.machines.get(machine, web.clock(), visitor.actor),
+        slots=web.services.slots.on_machine(machine, [job_id]).get(job_id),
     )
 
 

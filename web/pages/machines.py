@@ -89,6 +89,8 @@ def machine_page(
     :param wrong_code: what is wrong with the code that was typed.
     """
     machine = web.services.machines.get(slug, web.clock(), visitor.actor)
+    jobs = _startable(web, visitor, machine)
+    shown = [one.id for one in jobs] + ([machine.run.job_id] if machine.run else [])
     return page(
         request,
         web,
@@ -104,7 +106,8 @@ def machine_page(
         book=web.services.attendance.book(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
         faults=web.services.faults.list(visitor.actor, slug) if visitor.may(Role.MEMBER) else [],
         lists=_lists(web, visitor, slug),
-        jobs=_startable(web, visitor, machine),
+        jobs=jobs,
+        drawn=web.services.slots.on_machine(slug, shown),
         calibration=web.services.machines.calibrations([slug])[slug],
         made=_made(web, machine),
         calendar=calendar_part(web, visitor, machine, date, length_of(length)),

@@ -14,7 +14,7 @@ from jobs.domain.people import Role
 from jobs.domain.priority import Weights
 from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
-from web.pages.asks import ask_wish, job_numbers
+from web.pages.asks import ask_wish, job_numbers, slot_pairs
 from web.pages.jobs import job_page
 from web.pages.page import go, page
 from web.routing import page_router
@@ -158,6 +158,20 @@ def asks(
     """Say what a job asks for."""
     try:
         web.services.asking.say(visitor.actor, job_id, ask_wish(web, form), web.clock())
+    except InvalidError as error:
+        return job_page(request, web, visitor, job_id, error)
+    return go(f"/jobs/{job_id}", "changed")
+
+
+@router.post("/jobs/{job_id}/slots")
+def slots(
+    request: Request, web: WebDep, visitor: VisitorDep, job_id: str, form: CheckedFormDep
+) -> Response:
+    """Choose from which slots a job's tools draw on one machine."""
+    try:
+        pairs = slot_pairs(form)
+        machine = form.text("machine")
+        web.services.slots.choose(visitor.actor, job_id, machine, pairs, web.clock())
     except InvalidError as error:
         return job_page(request, web, visitor, job_id, error)
     return go(f"/jobs/{job_id}", "changed")

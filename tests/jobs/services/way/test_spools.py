@@ -108,3 +108,23 @@ def test_a_machine_that_asks_for_filament_makes_its_spools_doubtful(
     tell(house, run, 1, "run_started")
     tell(house, run, 2, "prompted", text=text, choices=[])
     assert slots(house)[0].doubt is why
+
+
+def test_what_draws_from_another_slot_is_taken_from_that(
+    house, add_waiting, spool, printer, member
+):
+    house.services.loading.say_slot(
+        member, "ender", 2, house.now, material="PLA", lot="L9", left_g=50
+    )
+    job_id = add_waiting(member, printer)
+    with house.workshop.database.write() as session:
+        row = session.scalars(select(Preflight).where(Preflight.job_id == job_id)).one()
+        row.report = {"slots": {"0": 2}}
+    house.services.dispatch.arm(member, "ender", house.now)
+    (run,) = house.services.dispatch.tick(house.now)
+    house.later(minutes=10)
+    tell(house, run, 1, "finished", **DONE)
+    left = {number: one.left_g for number, one in slots(house).items()}
+    assert left == {0: 100, 2: pytest.approx(38)}
+    events = json.loads(house.row(Record).body)["events"]
+    assert [one["lot"] for one in events if one["action"] == "consume"] == ["L9"]
