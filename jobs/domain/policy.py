@@ -33,6 +33,7 @@ class Reason(StrEnum):
     WEEK_QUOTA = "week-quota"  # day, used_min, quota_min
     TOO_MANY_BOOKINGS = "too-many-bookings"  # count
     TOO_CLOSE = "too-close"  # length_min
+    SET_UP = "set-up"  # length_min
     CLOSED_THEN = "closed-then"  # hours
     HOLIDAY = "holiday"  # name, day
     NEEDS_OTHERS = "needs-others"  # count, here

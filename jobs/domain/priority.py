@@ -53,7 +53,7 @@ class Weights:
         nobody there to take it off.
     :param roles: for whom the lab lets go first; nobody by default.
 
-    The defaults of changeover and night are those of `tests/bench/bench_scheduling.py`.
+    The defaults of changeover and night were chosen with `tests/bench/bench_scheduling.py --tune`.
     """
 
     waiting: float = 1.0

@@ -18,6 +18,8 @@ SHORTEST: Final = timedelta(minutes=10)
 LONGEST: Final = timedelta(hours=72)
 REMIND_MIN: Final = (15, 60, 1440)  # before the start; a person chooses one
 REMIND_DEFAULT: Final = 60
+END_MIN: Final = (0, 5, 10, 15, 30)  # before the end; 0: not at all
+END_DEFAULT: Final = 10
 CHECK_IN_OPENS: Final = timedelta(minutes=15)  # before the start
 
 

@@ -12,9 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import (
+    CLAIMS,
     AllocationKind,
     AllocationState,
     Interval,
+    free_intervals,
     local_day,
 )
 from jobs.domain.errors import NotFoundError, RefusedError
@@ -46,7 +48,7 @@ from jobs.services.closing_checks import checked_interval, checked_note, must_be
 from jobs.services.entering import consent_for, enter
 from jobs.services.facts import Facts
 from jobs.services.free_time import proposals_of
-from jobs.services.house_rules import Asker
+from jobs.services.house_rules import Asker, values_of_all
 from jobs.services.preferences import choose, preferences_of
 from jobs.services.turns import take_turn
 from jobs.services.views import AllocationView, CalendarDay
@@ -348,31 +350,59 @@ class Bookings:
     ) -> Mapping[str, Sequence[CalendarDay]]:
         """Return these days of machines, given their slugs by id."""
         spans = [local_day(day, self._workshop.zone) for day in days]
+        machines = session.scalars(select(Machine).where(Machine.id.in_(slugs))).all()
+        buffers = {slugs[key]: one.buffer for key, one in values_of_all(session, machines).items()}
+        widest = max(buffers.values(), default=timedelta())
         found = rows_where(
             session,
             Allocation.machine_id.in_(slugs),
             Allocation.state.in_(_SHOWN),
-            Allocation.start_at < spans[-1].end,
-            Allocation.end_at > spans[0].start,
+            Allocation.start_at < spans[-1].end + widest,
+            Allocation.end_at > spans[0].start - widest,
         )
         rows: dict[str, list[AllocationView]] = {slug: [] for slug in slugs.values()}
         for one in found:
             rows[one.slug].append(allocation_view(one, viewer))
         return {
             slug: [
-                calendar_day(day, span, views, now) for day, span in zip(days, spans, strict=True)
+                calendar_day(day, span, views, now, buffers.get(slug, timedelta()))
+                for day, span in zip(days, spans, strict=True)
             ]
             for slug, views in rows.items()
         }
 
 
 def calendar_day(
-    day: date, span: Interval, views: Sequence[AllocationView], now: datetime
+    day: date,
+    span: Interval,
+    views: Sequence[AllocationView],
+    now: datetime,
+    buffer: timedelta = timedelta(),
 ) -> CalendarDay:
-    """Return what of *views* lies in a day, and what is free."""
+    """Return what of *views* lies in a day, and what is free.
+
+    :param buffer: what stays free on both sides of others' claims, to tidy and set up.
+    """
     inside = [view for view in views if view.interval.overlaps(span)]
     taken = [view.interval for view in inside if view.state is AllocationState.ACTIVE]
-    return CalendarDay(day.isoformat(), span, inside, free_of(taken, span, now))
+    kept = _set_up(views, span, buffer) if buffer else []
+    free = free_of([*taken, *kept], span, now)
+    return CalendarDay(day.isoformat(), span, inside, free, kept)
+
+
+def _set_up(
+    views: Sequence[AllocationView], span: Interval, buffer: timedelta
+) -> Sequence[Interval]:
+    """Return the time beside others' claims in which nothing else lies."""
+    active = [one for one in views if one.state is AllocationState.ACTIVE]
+    around = [
+        Interval(one.interval.start - buffer, one.interval.end + buffer)
+        for one in active
+        if one.kind in CLAIMS and not one.mine
+    ]
+    taken = [one.interval for one in active]
+    not_kept = free_intervals(around, span)
+    return list(free_intervals([*taken, *not_kept], span))
 
 
 def _machine(session: Session, slug: str) -> Machine:

@@ -6,7 +6,7 @@ Pages, the API, the kiosk and the dispatcher all come through here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -35,6 +35,7 @@ HOLIDAYS: Final = "rules.holidays"  # the setting that holds the days themselves
 CHECK_IN_EARLY: Final = timedelta(hours=1)  # before one's time begins one may be there already
 _KEPT: Final = (AllocationState.ACTIVE.value, AllocationState.ENDED.value)
 _OUT: Final = (AllocationKind.OUTAGE.value, AllocationKind.CLOSURE.value)
+_CLAIMED: Final = frozenset(kind.value for kind in CLAIMS)
 _QUOTAS: Final = ("day_quota_min", "week_quota_min", "most_bookings", "gap_min")
 _MOST: Final = 2000  # claims of one machine, or of one person, that are looked at
 _MOST_PEERS: Final = 8
@@ -92,13 +93,17 @@ def booking_facts(
     if values is None:
         values = values_of(session, machine)
     rows = session.execute(
-        select(Allocation.start_at, Allocation.end_at, Allocation.kind)
+        select(Allocation.start_at, Allocation.end_at, Allocation.kind, Allocation.person_id)
         .where(
             conflicts(
                 machine.id,
                 AllocationKind.RESERVATION,
                 asker.person_id,
-                Interval(min(interval.start, now), max(known_until, interval.end)),
+                # What has just ended, or begins just behind, may want its time to set up.
+                Interval(
+                    min(interval.start, now) - values.buffer,
+                    max(known_until, interval.end + values.buffer),
+                ),
             ),
             Allocation.id != moved_id,
         )
@@ -118,8 +123,13 @@ def booking_facts(
         kind=machine.kind,
         machine_retired=machine.retired_at is not None,
         booking_hidden=mode_of(session) is LabMode.ONLY_ME,
-        taken=tuple(Interval(start, end) for start, end, kind in rows if kind not in _OUT),
-        out=tuple(Interval(start, end) for start, end, kind in rows if kind in _OUT),
+        taken=tuple(Interval(start, end) for start, end, kind, _ in rows if kind not in _OUT),
+        neighbours=tuple(
+            Interval(start, end)
+            for start, end, kind, whose in rows
+            if kind in _CLAIMED and (whose is None or whose != asker.person_id)
+        ),
+        out=tuple(Interval(start, end) for start, end, kind, _ in rows if kind in _OUT),
         moved=None if moved is None else Interval(moved.start_at, moved.end_at),
     )
     if values.holidays is not None:
@@ -218,11 +228,36 @@ def values_of(session: Session, machine: Machine) -> Values:
     """Return the values that hold for a machine; a lab of one person has no rules."""
     scopes = (LAB, Scope(Level.KIND, machine.kind), Scope(Level.MACHINE, machine.slug))
     keys = [setting_key(scope, machine.id) for scope in scopes]
+    found = _kept_values(session, keys)
+    return resolved(*(found.get(key) for key in keys)) if found else DEFAULTS
+
+
+def values_of_all(session: Session, machines: Sequence[Machine]) -> Mapping[str, Values]:
+    """Return the same for many machines, by id, in one look."""
+    keys = {
+        one.id: [
+            setting_key(scope, one.id)
+            for scope in (LAB, Scope(Level.KIND, one.kind), Scope(Level.MACHINE, one.slug))
+        ]
+        for one in machines
+    }
+    found = _kept_values(session, {key for each in keys.values() for key in each})
+    # Most labs decide for all: what is the same is worked out once.
+    known: dict[tuple[str, ...], Values] = {(): DEFAULTS}
+    values: dict[str, Values] = {}
+    for machine_id, each in keys.items():
+        held = tuple(key for key in each if key in found)
+        if held not in known:
+            known[held] = resolved(*(found.get(key) for key in each))
+        values[machine_id] = known[held]
+    return values
+
+
+def _kept_values(session: Session, keys: Collection[str]) -> Mapping[str, Mapping[str, object]]:
     rows = session.scalars(select(Setting).where(Setting.key.in_(keys))).all()
     if not rows or mode_of(session) is LabMode.ONLY_ME:
-        return DEFAULTS
-    found = {row.key: read_json(row.value) for row in rows}
-    return resolved(*(found.get(key) for key in keys))
+        return {}
+    return {row.key: read_json(row.value) for row in rows}
 
 
 def values_in(session: Session, scope: Scope) -> Values:

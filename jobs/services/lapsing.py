@@ -31,6 +31,7 @@ from jobs.domain.sharing import (
 from jobs.services import claims
 from jobs.services.being_there import came, release
 from jobs.services.clock import is_over, is_trusted
+from jobs.services.ending import choose_end, chosen_end, ending, remind_of_end
 from jobs.services.lab_sharing import sharing_rules
 from jobs.services.notices import tell
 from jobs.services.offering import close
@@ -79,7 +80,8 @@ class Lapsing:
             missed=self._each(self._unattended, self._miss, now),
             plans=self._each(_idle_plans, self._drop_plan, now),
             swaps=self._each(_open_swaps, self._lapse_swap, now),
-            reminders=self._each(_coming, self._remind, now),
+            reminders=self._each(_coming, self._remind, now)
+            + self._each(ending, self._remind_of_end, now),
             served=self._each(_waited_for, self._serve, now),
         )
         if any(astuple(done)):
@@ -101,6 +103,19 @@ class Lapsing:
             raise InvalidError("sharing.remind", field="minutes")
         with self._workshop.database.write() as session:
             choose(session, actor.person_id, _REMIND, str(minutes))
+
+    def reminds_of_end(self, actor: Actor) -> int:
+        """Return how long before a booking's end its person is reminded [min]; 0: not."""
+        with self._workshop.database.read() as session:
+            return chosen_end(session, [actor.person_id])[actor.person_id]
+
+    def remind_of_end(self, actor: Actor, minutes: int) -> None:
+        """Choose how long before a booking's end one is reminded; 0: not at all.
+
+        :raises InvalidError: if it is none of the choices.
+        """
+        with self._workshop.database.write() as session:
+            choose_end(session, actor.person_id, minutes)
 
     def _each(
         self,
@@ -224,6 +239,9 @@ class Lapsing:
             code, fields["minutes"] = "reminder-check-in", grace
         told = tell(session, self._workshop, row.person_id, code, fields, now, about, key)
         return told is not None
+
+    def _remind_of_end(self, session: Session, allocation_id: str, now: datetime) -> bool:
+        return remind_of_end(session, self._workshop, allocation_id, now)
 
     def _serve(self, session: Session, machine_id: str, now: datetime) -> bool:
         return serve(session, self._workshop, machine_id, now) > 0

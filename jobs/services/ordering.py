@@ -24,7 +24,7 @@ from jobs.domain.promise import Span
 from jobs.domain.unattended import must_end_before_closing
 from jobs.services.asking import asks_of, job_asks, setup_of_asks, setup_of_loads
 from jobs.services.board import open_runs
-from jobs.services.house_rules import values_of
+from jobs.services.house_rules import values_of_all
 from jobs.services.live import LiveState
 from jobs.services.loaded import loads_of_all
 from jobs.services.plans import Plan, plans_of
@@ -257,12 +257,15 @@ def _bays(
             )
         )
     )
-    claims = commitments_of(session, ids, now)
+    values = values_of_all(session, machines)
+    buffers = {key: one.buffer.total_seconds() for key, one in values.items() if one.buffer}
+    claims = commitments_of(session, ids, now, buffers)
     kept = {
         job.machine_id: job.id
         for job in jobs
         if job.machine_id and is_resume(preflights.get((job.id, job.machine_id)))
     }
+    hours = {one.opening: attended(one, workshop, now) for one in values.values()}
     found: list[Bay] = []
     for machine in machines:
         run = runs.get(machine.id)
@@ -276,7 +279,7 @@ def _bays(
                 free_at,
                 setup_of_loads(loads.get(machine.id, Loads())),
                 claims.get(machine.id, ()),
-                attended(values_of(session, machine), workshop, now) or ALWAYS,
+                hours[values[machine.id].opening] or ALWAYS,
                 kept.get(machine.id),
             )
         )
@@ -284,9 +287,16 @@ def _bays(
 
 
 def commitments_of(
-    session: Session, machine_ids: Collection[str], now: datetime
+    session: Session,
+    machine_ids: Collection[str],
+    now: datetime,
+    buffers: Mapping[str, float] | None = None,
 ) -> Mapping[str, Sequence[Commitment]]:
-    """Return what lies ahead on each machine besides runs, in order."""
+    """Return what lies ahead on each machine besides runs, in order.
+
+    :param buffers: by machine, how long before somebody's time it is set up for them [s].
+    """
+    before = buffers or {}
     rows = session.execute(
         select(
             Allocation.machine_id,
@@ -309,7 +319,8 @@ def commitments_of(
     found: dict[str, list[Commitment]] = {}
     for machine_id, kind, person_id, start, end, job_id in rows:
         own = person_id if kind == AllocationKind.RESERVATION else None
-        one = Commitment(start.timestamp(), end.timestamp(), own, job_id)
+        begins = start.timestamp() - (before.get(machine_id, 0.0) if own else 0.0)
+        one = Commitment(begins, end.timestamp(), own, job_id)
         found.setdefault(machine_id, []).append(one)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -81,7 +81,9 @@ class Standing:
             )
             own = own or (plan is not None and plan.allocation_id == one.id)
             if not own and one.kind != AllocationKind.RUN:
-                return one.start_at
+                # A person finds the machine set up; an outage or a planned run needs nothing.
+                is_theirs = one.kind == AllocationKind.RESERVATION
+                return one.start_at - (self.values.buffer if is_theirs else timedelta())
         return None
 
 

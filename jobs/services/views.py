@@ -223,6 +223,7 @@ class CalendarDay:
     day: Interval
     allocations: Sequence[AllocationView]
     free: Sequence[Interval]
+    set_up: Sequence[Interval] = ()  # kept free beside others' time, for whoever looks
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def test_a_tool_is_shown_beside_its_slot_and_a_mismatch_leads_to_what_is_loaded(
     page = read(html)
     assert "Tool 1: PETG" in page
     assert "Slot 1: PLA · 300 g does not fit" in page
-    assert "Slot 3 holds what it asks for: swap the two" in page
+    assert "Slot 3 holds what it asks for. The program draws from slot 1" in page
     assert "Slot 1 holds PLA, but the job asks for PETG." in page
     assert re.search(r'href="/machines/ender/loaded">Load PETG', html)
     (machine,) = mia.api("GET", f"/jobs/{job_id}/asks").json()["machines"]

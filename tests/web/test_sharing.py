@@ -165,7 +165,11 @@ def test_being_there_is_a_button_and_so_is_being_done(browse, lab, read):
 def test_choices_are_ones_own_and_numbers_are_the_admins(browse, lab, read):
     mia, ada = browse("mia"), browse("ada")
     mia.post("/bookings/choices", {"show": "1", "minutes": "15"})
-    assert mia.api("GET", "/bookings/choices").json() == {"show_name": True, "remind_min": 15}
+    assert mia.api("GET", "/bookings/choices").json() == {
+        "show_name": True,
+        "remind_min": 15,
+        "end_min": 10,
+    }
     assert mia.post("/bookings/choices", {"minutes": "17"}).status_code == 422
     numbers = {"grace_min": "20", "wait_hold_min": "15", "offer_min": "60"}
     assert mia.post("/bookings/rules", numbers).status_code == 403

@@ -341,6 +341,7 @@ class DayOut(BaseModel):
     end: datetime
     allocations: list[AllocationOut]
     free: list[IntervalOut]
+    set_up: list[IntervalOut]
 
     @classmethod
     def of(cls, one: CalendarDay) -> DayOut:
@@ -351,4 +352,5 @@ class DayOut(BaseModel):
             end=one.day.end,
             allocations=[AllocationOut.of(each) for each in one.allocations],
             free=[IntervalOut(start=each.start, end=each.end) for each in one.free],
+            set_up=[IntervalOut(start=each.start, end=each.end) for each in one.set_up],
         )

@@ -185,6 +185,7 @@ def choices(web: WebDep, visitor: ApiVisitorDep) -> ChoicesOut:
     return ChoicesOut(
         show_name=web.services.bookings.shows_names(visitor.actor),
         remind_min=web.services.lapsing.reminds_before(visitor.actor),
+        end_min=web.services.lapsing.reminds_of_end(visitor.actor),
     )
 
 
@@ -192,6 +193,8 @@ def choices(web: WebDep, visitor: ApiVisitorDep) -> ChoicesOut:
 def choose(web: WebDep, visitor: ApiVisitorDep, wish: ChoicesIn) -> ChoicesOut:
     """Choose for all one's bookings."""
     web.services.lapsing.remind_before(visitor.actor, wish.remind_min)
+    if wish.end_min is not None:
+        web.services.lapsing.remind_of_end(visitor.actor, wish.end_min)
     web.services.bookings.show_names(visitor.actor, shows=wish.show_name)
     return choices(web, visitor)
 

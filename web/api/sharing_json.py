@@ -178,6 +178,7 @@ class ChoicesIn(WishIn):
 
     show_name: bool
     remind_min: int
+    end_min: int | None = None  # before the end; 0: not at all
 
 
 class ChoicesOut(BaseModel):
@@ -185,6 +186,7 @@ class ChoicesOut(BaseModel):
 
     show_name: bool
     remind_min: int
+    end_min: int
 
 
 class LinkOut(BaseModel):

@@ -71,6 +71,7 @@ def everything(
     step = timedelta(days=7 if shown == "week" else 1)
     machines = web.services.bookings.machines() if books else []
     is_free = shown == "free"
+    lanes = [] if is_free or not books else _days(web, visitor, machines, first, step.days)
     lengths = lengths_for(web, visitor, machines, job, length) if is_free else {}
     return page(
         request,
@@ -86,7 +87,8 @@ def everything(
         previous=(first - step).isoformat(),
         following=(first + step).isoformat(),
         offers=_free(web, visitor, machines, lengths),
-        machines=[] if is_free or not books else _days(web, visitor, machines, first, step.days),
+        machines=lanes,
+        sets_up=any(day.set_up for one in lanes for day in one.days),
         jobs=web.services.bookings.jobs(visitor.actor) if is_free and books else [],
         job=job,
         length_min=int(length_of(length).total_seconds() // 60),

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from jobs.domain.calendar import AllocationKind
 from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
 from jobs.domain.policy import Refusal
-from jobs.domain.sharing import CHECK_IN_OPENS, REMIND_MIN
+from jobs.domain.sharing import CHECK_IN_OPENS, END_MIN, REMIND_MIN
 from jobs.services.views import AllocationView
 from web.auth import CheckedFormDep, Visitor, VisitorDep
 from web.context import Web, WebDep
@@ -52,6 +52,8 @@ def show_bookings(request: Request, web: Web, visitor: Visitor, feed: str = "") 
         shows_names=services.bookings.shows_names(visitor.actor),
         remind_min=services.lapsing.reminds_before(visitor.actor),
         reminders_min=REMIND_MIN,
+        end_min=services.lapsing.reminds_of_end(visitor.actor),
+        ends_min=END_MIN,
         rules=services.sharing.get().to_json(),
         feed=feed,
         feed_made_at=web.services.feeds.made_at(visitor.actor),

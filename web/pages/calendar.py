@@ -27,6 +27,7 @@ router = page_router()
 
 _YEARS = range(2000, 2200)  # farther away a date is a mistake, and sums on it overflow
 LENGTHS_MIN = (30, 60, 120, 240, 480)
+SET_UP = "set-up"  # a kind of block beside those of allocations
 STEP_MIN = 15  # of a length that a job asks for
 
 
@@ -53,11 +54,12 @@ class DayPicture:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the day's list: something taken, or a free stretch."""
+    """One line of the day's list: something taken, a free stretch, or time to set up."""
 
     interval: Interval
     allocation: object | None
     bookable: bool
+    is_set_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +139,21 @@ def calendar_part(
 
 def picture(day: CalendarDay, now: datetime) -> DayPicture:
     """Return a day's column."""
-    blocks = [
-        Block(
-            one.kind.value,
-            one.mine,
-            _minutes(day, max(one.interval.start, day.day.start)),
-            _minutes(day, min(one.interval.end, day.day.end))
-            - _minutes(day, max(one.interval.start, day.day.start)),
-        )
-        for one in day.allocations
-    ]
+    blocks = [_block(day, SET_UP, one) for one in day.set_up]
+    blocks += [_block(day, one.kind.value, one.interval, one.mine) for one in day.allocations]
     is_today = day.day.start <= now < day.day.end
     return DayPicture(
         day.date,
         day.day.length.total_seconds() / 60,
         blocks,
         _minutes(day, now) if is_today else None,
-        len(blocks),
+        len(day.allocations),
     )
+
+
+def _block(day: CalendarDay, kind: str, one: Interval, mine: bool = False) -> Block:
+    start = _minutes(day, max(one.start, day.day.start))
+    return Block(kind, mine, start, _minutes(day, min(one.end, day.day.end)) - start)
 
 
 def _minutes(day: CalendarDay, at: datetime) -> float:
@@ -169,7 +168,8 @@ def rows(day: CalendarDay, now: datetime, books: bool) -> list[Row]:
         for one in day.free
         if one.end > _quarter(now)
     ]
-    return sorted([*taken, *free], key=lambda row: row.interval)
+    kept = [Row(one, None, False, is_set_up=True) for one in day.set_up]
+    return sorted([*taken, *free, *kept], key=lambda row: row.interval)
 
 
 def _quarter(now: datetime) -> datetime:

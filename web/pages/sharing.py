@@ -176,6 +176,8 @@ def choose(web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> RedirectRe
     """Keep one's choices: whether others see the name, and when to be reminded."""
     minutes = whole(form, "minutes", "60")
     web.services.lapsing.remind_before(visitor.actor, minutes)
+    if form.text("end_minutes"):
+        web.services.lapsing.remind_of_end(visitor.actor, whole(form, "end_minutes", "0"))
     web.services.bookings.show_names(visitor.actor, shows=form.text("show") == "1")
     return go("/bookings", "changed")
 

@@ -54,6 +54,7 @@ RULES: Final[Sequence[Rule]] = (
     ),
     Rule(Reason.OUT_OF_SERVICE, machines.out_of_service, BOOKING, of_time=True),
     Rule(Reason.TAKEN, machines.taken, BOOKING, of_time=True),
+    Rule(Reason.SET_UP, machines.set_up, BOOKING, ("buffer_min",), of_time=True),
     Rule(
         Reason.CLOSED_THEN,
         hours.closed_then,

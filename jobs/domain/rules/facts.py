@@ -60,6 +60,8 @@ class Facts:
     """One wish and everything that speaks for or against it. All instants are aware UTC.
 
     :param taken: what lies in the way on this machine, claims and others' runs alike, in order.
+    :param neighbours: other people's claims on it, in order; those before *now* too, whose buffer
+        may last.
     :param out: outages and closures of this machine, in order.
     :param own: the person's other bookings: those to come, and those of the weeks wished for.
     :param known_until: how far ahead *taken*, *out* and *holidays* were looked up.
@@ -85,6 +87,7 @@ class Facts:
     machine_retired: bool = False
     booking_hidden: bool = False
     taken: tuple[Interval, ...] = ()
+    neighbours: tuple[Interval, ...] = ()
     out: tuple[Interval, ...] = ()
     own: tuple[OwnBooking, ...] = ()
     qualified_until: datetime | None = None

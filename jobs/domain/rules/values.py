@@ -103,6 +103,7 @@ SPECS: Final[Sequence[Spec]] = (
     Spec("week_quota_min", Unit.MINUTES, 5, 7 * 24 * 60, optional=True),
     Spec("most_bookings", Unit.COUNT, 1, 1000, optional=True),
     Spec("gap_min", Unit.MINUTES, 1, 7 * 24 * 60, optional=True),
+    Spec("buffer_min", Unit.MINUTES, 1, 24 * 60, optional=True),
     Spec("opening", Unit.OPENING, optional=True),
     Spec("opening_covers", Unit.COVERS),
     Spec("opening_binds_starts", Unit.YES_NO),
@@ -140,6 +141,7 @@ class Values:
     week_quota_min: int | None = None
     most_bookings: int | None = None
     gap_min: int | None = None
+    buffer_min: int | None = None
     opening: str | None = None
     opening_covers: str = "whole"
     opening_binds_starts: bool = False
@@ -162,6 +164,11 @@ class Values:
     def longest(self) -> timedelta:
         """Return the length of the longest booking."""
         return timedelta(minutes=self.longest_min)
+
+    @property
+    def buffer(self) -> timedelta:
+        """Return how long a machine stays free between two people; nothing unless a lab says so."""
+        return timedelta(minutes=self.buffer_min or 0)
 
     def horizon(self, role: Role) -> timedelta:
         """Return how far ahead a person of that role may book."""

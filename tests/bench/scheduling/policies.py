@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobs.domain.backfill import Bay, Waiting, changes, choose, fits
+from jobs.domain.backfill import CHANGEOVER, Bay, Waiting, changes, choose, fits, idle_after
 from jobs.domain.priority import Weights
 from tests.bench.scheduling.model import Policy
 
@@ -58,6 +58,23 @@ def shortest_first(aging: float) -> Policy:
     return policy
 
 
+def day_then_same(
+    jobs: Sequence[Waiting], bays: Sequence[Bay], now: float
+) -> tuple[Waiting, Bay] | None:
+    """A simple rule in place of a sum: what is done while somebody is there, what needs no change.
+
+    Only then who came first; nothing looks at how long anybody has waited.
+    """
+
+    def rank(job: Waiting, bay: Bay) -> tuple[bool, int, int, str]:
+        change = changes(job.wants, bay.has)
+        end = now + (CHANGEOVER if change else 0.0) + job.spans[bay.slug].p50
+        return idle_after(bay, end) > 0.0, change, job.number, bay.slug
+
+    found = [(rank(job, bay), job, bay) for job in jobs for bay in bays if fits(job, bay, now)]
+    return min(found, key=lambda one: one[0])[1:] if found else None
+
+
 def by_priority(weights: Weights) -> Policy:
     """What the dispatcher does, with a lab's weights."""
 
@@ -75,6 +92,7 @@ POLICIES: dict[str, Policy] = {
     "sjf": shortest_first(0.0),
     "sjf+aging": shortest_first(0.25),
     "sjf+strong-aging": shortest_first(1.0),
+    "day-then-same": day_then_same,
     "ours": by_priority(Weights()),
     "ours-without-night": by_priority(Weights(night=0.0)),
     "ours-without-changeover": by_priority(Weights(changeover=0.0)),

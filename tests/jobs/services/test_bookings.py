@@ -22,11 +22,12 @@ from jobs.domain.errors import (
 )
 from jobs.domain.people import Actor, LabMode
 from jobs.domain.policy import Reason
+from jobs.services.approvals import Plea
 from jobs.services.bookings import Bookings
 from jobs.services.lab import Lab
 from jobs.services.workshop import Workshop
 from jobs.store.database import Database
-from jobs.store.tables import Allocation, Machine, OutboxMessage
+from jobs.store.tables import Allocation, Machine, OutboxMessage, Setting
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -565,3 +566,55 @@ def test_an_operator_moves_a_members_booking_and_it_stays_the_members(
     moved = bookings.move(operator, mine.id, now + 3 * HOUR, now + 4 * HOUR, now)
     assert not moved.mine
     assert [entry.interval for entry in bookings.mine(member, now)] == [moved.interval]
+
+
+# Time to set up between two people
+
+
+@pytest.fixture
+def set_up(workshop: Workshop) -> None:
+    """A machine that stays free for half an hour between two people."""
+    with workshop.database.write() as session:
+        session.add(Setting(key="rules.kind.fdm", value='{"buffer_min": 30}'))
+
+
+def test_a_machine_stays_free_between_two_people_and_its_time_is_on_no_offer(
+    bookings: Bookings, set_up: None, member: Actor, other: Actor, now: datetime
+) -> None:
+    bookings.book(member, "ender", now + 2 * HOUR, now + 4 * HOUR, now)
+    for start, end in ((4, 5), (1, 2)):
+        with pytest.raises(RefusedError) as refused:
+            bookings.book(other, "ender", now + start * HOUR, now + end * HOUR, now)
+        assert reasons(refused) == {Reason.SET_UP}
+    offered = bookings.proposals("ender", HOUR, now, other)
+    assert all(one.end <= now + 90 * MINUTE or one.start >= now + 270 * MINUTE for one in offered)
+    assert now + 270 * MINUTE in [one.start for one in offered]
+    bookings.book(other, "ender", now + 270 * MINUTE, now + 6 * HOUR, now)
+
+
+def test_who_goes_on_with_a_machine_needs_no_time_to_set_up(
+    bookings: Bookings, set_up: None, member: Actor, now: datetime
+) -> None:
+    bookings.book(member, "ender", now + 2 * HOUR, now + 4 * HOUR, now)
+    bookings.book(member, "ender", now + 4 * HOUR, now + 5 * HOUR, now)
+
+
+def test_the_calendar_shows_the_time_to_set_up_to_whom_it_concerns(
+    bookings: Bookings, set_up: None, member: Actor, other: Actor, now: datetime
+) -> None:
+    bookings.book(member, "ender", now + 2 * HOUR, now + 4 * HOUR, now)
+    day = bookings.day("ender", date(2026, 3, 4), other, now)
+    assert [(one.start - now, one.end - now) for one in day.set_up] == [
+        (90 * MINUTE, 120 * MINUTE),
+        (240 * MINUTE, 270 * MINUTE),
+    ]
+    assert not any(one.overlaps(kept) for one in day.free for kept in day.set_up)
+    assert bookings.day("ender", date(2026, 3, 4), member, now).set_up == []
+
+
+def test_staff_let_somebody_follow_at_once_with_a_reason(
+    bookings: Bookings, set_up: None, member: Actor, admin: Actor, now: datetime
+) -> None:
+    bookings.book(member, "ender", now + 2 * HOUR, now + 4 * HOUR, now)
+    plea = Plea(False, "It was clean already.")
+    bookings.book(admin, "ender", now + 4 * HOUR, now + 5 * HOUR, now, plea=plea)

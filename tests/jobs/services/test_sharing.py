@@ -391,6 +391,50 @@ def test_reminders_come_once_in_time_and_to_nobody_who_knows(
     assert [code for code, _ in told(workshop, member)] == ["reminder-check-in"] * 2
 
 
+def test_a_booking_says_that_it_ends_but_not_to_who_goes_on(
+    workshop: Workshop, services: Services, admin: Actor, member: Actor, other: Actor, now: datetime
+) -> None:
+    services.sharing.set(admin, SharingRules().to_json())  # nobody has to check in
+    book, tick = services.bookings.book, services.lapsing.tick
+    start = now + 3 * HOUR
+    book(member, "ender", start, start + HOUR, now)
+    book(member, "ender", start + HOUR, start + 2 * HOUR, now)
+    book(other, "ender", start + 2 * HOUR, start + 3 * HOUR, now)
+
+    def ends(person: Actor) -> list[str]:
+        return [code for code, _ in told(workshop, person) if "reminder-end" in code]
+
+    tick(start + 50 * MINUTE)
+    assert ends(member) == []  # the same person has it next
+    for minutes in (109, 110, 111):
+        tick(start + minutes * MINUTE)
+        assert len(ends(member)) == (minutes >= 110)
+    assert ends(member) == ["reminder-end-next"]
+    services.lapsing.remind_of_end(other, 30)
+    assert services.lapsing.reminds_of_end(other) == 30
+    tick(start + 150 * MINUTE)
+    assert ends(other) == ["reminder-end"]
+
+
+def test_an_end_is_said_again_where_it_moved_and_not_to_who_wants_none(
+    workshop: Workshop, services: Services, admin: Actor, member: Actor, other: Actor, now: datetime
+) -> None:
+    services.sharing.set(admin, SharingRules().to_json())  # nobody has to check in
+    start = now + 3 * HOUR
+    mine = services.bookings.book(member, "ender", start, start + HOUR, now)
+    assert services.lapsing.tick(start + 50 * MINUTE).reminders == 1
+    at = start + 51 * MINUTE
+    services.bookings.move(member, mine.id, start, start + 2 * HOUR, at)
+    assert services.lapsing.tick(at).reminders == 0
+    assert services.lapsing.tick(start + 115 * MINUTE).reminders == 1
+    services.lapsing.remind_of_end(other, 0)
+    late = start + 2 * HOUR
+    services.bookings.book(other, "ender", late, late + HOUR, now)
+    assert services.lapsing.tick(late + 55 * MINUTE).reminders == 0
+    with pytest.raises(InvalidError):
+        services.lapsing.remind_of_end(other, 7)
+
+
 def test_nothing_lapses_by_a_clock_that_is_not_trusted_or_while_the_node_was_down(
     workshop: Workshop, services: Services, member: Actor, other: Actor, now: datetime
 ) -> None:

@@ -239,6 +239,21 @@ def test_no_chains_of_one_persons_bookings_on_one_machine() -> None:
     assert refusals_of(a_wish(NOW + HOUR, own=own, machine="prusa"), values) == []
 
 
+def test_between_two_people_a_machine_is_set_up_and_who_goes_on_needs_none() -> None:
+    before = (Interval(NOW - HOUR, NOW),)
+    values = Values(buffer_min=30)
+    refused = the(Reason.SET_UP, a_wish(NOW + 10 * MINUTE, neighbours=before), values)
+    assert refused.passes_at == NOW + 30 * MINUTE
+    assert refused.overridable
+    assert refusals_of(a_wish(NOW + 30 * MINUTE, neighbours=before), values) == []
+    assert refusals_of(a_wish(NOW + 10 * MINUTE, neighbours=before), Values()) == []
+    own = (OwnBooking(before[0], "x", "ender", "fdm"),)
+    assert refusals_of(a_wish(NOW, own=own), values) == []
+    behind = (Interval(NOW + 2 * HOUR, NOW + 3 * HOUR),)
+    refused = the(Reason.SET_UP, a_wish(NOW, 2 * HOUR, neighbours=behind), values)
+    assert [way.end for way in refused.ways if way.kind is WayKind.SHORTER] == [NOW + 90 * MINUTE]
+
+
 def test_of_too_many_bookings_one_given_back_makes_room() -> None:
     own = tuple(
         OwnBooking(Interval(NOW + n * DAY, NOW + n * DAY + HOUR), str(n)) for n in (1, 2, 3)

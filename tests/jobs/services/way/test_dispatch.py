@@ -12,7 +12,7 @@ from jobs.domain.job import AttemptState, JobState
 from jobs.domain.policy import Reason
 from jobs.domain.promise import Plan, promise
 from jobs.services.live import LiveState
-from jobs.store.tables import Allocation, Arming, Attempt, Machine, Preflight, UsageEvent
+from jobs.store.tables import Allocation, Arming, Attempt, Machine, Preflight, Setting, UsageEvent
 
 
 def reasons(error: pytest.ExceptionInfo[RefusedError]) -> set[Reason]:
@@ -152,6 +152,19 @@ def test_a_run_that_would_reach_into_a_reservation_does_not_start(
     with pytest.raises(RefusedError) as error:
         house.services.dispatch.start(member, job_id, "ender", house.now)
     assert reasons(error) == {Reason.NO_ROOM_BEFORE}
+
+
+@pytest.mark.parametrize(("minutes", "starts"), [(40, False), (60, True)])
+def test_a_run_ends_before_the_machine_is_set_up_for_who_comes_next(
+    house, add_waiting, printer, member, other, minutes, starts
+):
+    with house.workshop.database.write() as session:
+        session.add(Setting(key="rules.lab", value='{"buffer_min": 30}'))
+    add_waiting(member, printer)  # ten minutes long
+    start = house.now + timedelta(minutes=minutes)
+    house.services.bookings.book(other, "ender", start, start + timedelta(hours=1), house.now)
+    house.services.dispatch.arm(member, "ender", house.now)
+    assert bool(house.services.dispatch.tick(house.now)) is starts
 
 
 def test_a_run_starts_in_its_owners_own_reservation(house, add_waiting, printer, member):
