@@ -170,6 +170,7 @@ class Runtime:
         self._timers.every(1.0, "dispatch", services.dispatch.tick)
         self._timers.every(10.0, "overruns", services.runs.overruns)
         self._timers.every(60.0, "foresight", services.foresight.tick)
+        self._timers.every(60.0, "plans", services.planning.tick)
         preparation = services.preparation
         self._timers.every(60.0, "renew", preparation.renew)
         self._timers.every(3600.0, "sweep", services.sweep.tick)

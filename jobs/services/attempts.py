@@ -23,6 +23,7 @@ from jobs.domain.loading import Doubt, drawn
 from jobs.domain.machine import Control
 from jobs.services import notices, outbox
 from jobs.services.accounts import Account, usage_facts
+from jobs.services.dependents import tell_dependents
 from jobs.services.facts import Facts
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import doubt, take_from
@@ -205,6 +206,7 @@ class Attempts:
             job.hold_reason = HoldReason.INTERRUPTED.value
         session.flush()
         self._account(session, attempt, machine, job, word, at, now)
+        tell_dependents(session, self._workshop, job, now)
 
     def _close(
         self,

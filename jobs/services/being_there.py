@@ -15,6 +15,7 @@ from jobs.domain.people import Actor
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.sharing import CHECK_IN_OPENS
 from jobs.services import claims
+from jobs.services.checking import before_use_refusals
 from jobs.services.notices import tell
 from jobs.services.waiting import serve
 from jobs.services.workshop import Workshop
@@ -29,18 +30,22 @@ class BeingThere:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
 
-    def check_in(self, actor: Actor, allocation_id: str, now: datetime) -> None:
+    def check_in(self, actor: Actor, allocation_id: str, now: datetime) -> str:
         """Say that one is there; an operator may say so for others. Twice changes nothing.
 
+        :returns: the list that the machine asks for before its use and nobody has gone through;
+            "" where there is none. Who is there is there, whatever they find on it.
         :raises RefusedError: if the time has not come, or is over.
         """
         with self._workshop.database.write() as session:
-            row, _ = claims.own_reservation(session, actor, allocation_id, now)
+            row, machine = claims.own_reservation(session, actor, allocation_id, now)
             opens = row.start_at - CHECK_IN_OPENS
             if now < opens:
                 raise RefusedError([Refusal(Reason.NOT_BEGUN, passes_at=opens)])
             row.checked_in_at = row.checked_in_at or now
+            asked = before_use_refusals(session, machine, now)
         self._workshop.live.touch()
+        return next((way.ref for one in asked for way in one.ways), "")
 
     def end_early(self, actor: Actor, allocation_id: str, now: datetime) -> None:
         """Give the rest of one's time back; who waits for it is told.

@@ -61,6 +61,7 @@ class NearMissView:
     answer: str
     answered_at: datetime | None
     answered_by: str
+    has_photo: bool
 
 
 class Faults:
@@ -161,11 +162,19 @@ class Faults:
         return photo_path(self._workshop, None if row is None else row.photo_sha256)
 
     def nearly(
-        self, actor: Actor, text: str, slug: str | None, now: datetime, *, unnamed: bool
+        self,
+        actor: Actor,
+        text: str,
+        slug: str | None,
+        now: datetime,
+        *,
+        unnamed: bool,
+        photo: BinaryIO | None = None,
     ) -> None:
         """Take in a near miss; only admins read it, and nothing closes because of it."""
         _must_be(actor, Role.MEMBER)
         text = needed_text(text, 2000, "text")
+        photo_sha256 = keep_photo(self._workshop, photo)
         with self._database.write() as session:
             machine = machine_of(session, slug) if slug else None
             row = NearMiss(
@@ -174,6 +183,7 @@ class Faults:
                 person_id=None if unnamed else actor.person_id,
                 at=now,
                 text=text,
+                photo_sha256=photo_sha256,
             )
             session.add(row)
             session.flush()
@@ -203,9 +213,17 @@ class Faults:
                     row.answer,
                     row.answered_at,
                     by or "",
+                    row.photo_sha256 is not None,
                 )
                 for row, machine, person, by in session.execute(query)
             ]
+
+    def near_miss_photo(self, actor: Actor, near_miss_id: str) -> Path:
+        """Return the photo of a near miss; for admins alone."""
+        _must_be(actor, Role.ADMIN)
+        with self._database.read() as session:
+            row = session.get(NearMiss, near_miss_id)
+        return photo_path(self._workshop, None if row is None else row.photo_sha256)
 
     def answer(self, actor: Actor, near_miss_id: str, text: str, now: datetime) -> None:
         """Write down what was done about a near miss; whoever told it hears of it."""

@@ -73,9 +73,13 @@ def job_views(
     jobs: Sequence[Job],
     viewer: Actor | None,
     now: datetime,
+    line: Line | None = None,
 ) -> list[JobView]:
-    """Return *jobs* in their order, as *viewer* may see them."""
-    around = _around(session, workshop, jobs, viewer, now)
+    """Return *jobs* in their order, as *viewer* may see them.
+
+    :param line: the queue as it stands, where the caller has it already.
+    """
+    around = _around(session, workshop, jobs, viewer, now, line)
     return [_job_view(job, around, viewer) for job in jobs]
 
 
@@ -85,6 +89,7 @@ def _around(
     jobs: Sequence[Job],
     viewer: Actor | None,
     now: datetime,
+    line: Line | None,
 ) -> _Around:
     ids = [job.id for job in jobs]
     people = session.scalars(select(Person).where(Person.id.in_({job.person_id for job in jobs})))
@@ -95,7 +100,8 @@ def _around(
     for preflight in preflights_of(session, ids).values():
         preflights.setdefault(preflight.job_id, []).append(preflight)
     is_waiting = any(job.state == JobState.WAITING for job in jobs)
-    line = line_of(session, workshop, now) if is_waiting else None
+    if line is None and is_waiting:
+        line = line_of(session, workshop, now, claims=False)
     return _Around(
         {person.id: person for person in people},
         {machine.id: machine for machine in session.scalars(select(Machine))},

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.did import public_key
+from jobs.domain.events import rfc3339
 from jobs.domain.usage import GENESIS, Json, Link, canonical, digest
 from jobs.services.turns import take_turn
 from jobs.services.views import LedgerVerdict, RecordView
@@ -19,6 +22,8 @@ from jobs.services.workshop import Workshop
 from jobs.store.tables import Attempt, Record, Setting
 
 _HEAD = "ledger.head"  # setting: digest of the newest record, so that a cut tail is seen
+_CHECKED = "ledger.checked"  # setting: up to where a look has verified it, signed by the node
+_WORTH: Final = 200  # records: with more behind the last word of that kind a new one is kept
 
 
 class Ledger:
@@ -65,6 +70,33 @@ class Ledger:
             public = public_key(self._workshop.signer.did)
             return verify_links(_links(session), public, head.value if head else GENESIS)
 
+    def look(self, now: datetime) -> LedgerVerdict:
+        """Verify what came since an earlier look had verified all before it.
+
+        That word is signed, so that whoever changes the database cannot forge it; a row that was
+        changed before it is found by `verify` alone.
+        """
+        public = public_key(self._workshop.signer.did)
+        with self._workshop.database.read() as session:
+            word = _word(session, public)
+            head = session.get(Setting, _HEAD)
+            known = head.value if head else GENESIS
+            if word is None:
+                found = verify_links(_links(session), public, known)
+            else:
+                after = (word.seq, word.digest)
+                found = verify_links(_links(session, word.seq), public, known, after)
+                found = replace(found, since=word.seq, since_at=word.at)
+        if found.ok and found.records - found.since >= _WORTH:
+            with self._workshop.database.write() as session:
+                self._keep_word(session, found, now)
+        return found
+
+    def _keep_word(self, session: Session, found: LedgerVerdict, now: datetime) -> None:
+        body = _word_of(found.records, found.head, now)
+        signed = {"body": body.decode(), "signature": self._workshop.signer.sign(body)}
+        session.merge(Setting(key=_CHECKED, value=json.dumps(signed)))
+
     def export(self) -> Iterator[bytes]:
         """Yield one JSON line for each record: body, digest, signature; anyone can verify them."""
         with self._workshop.database.read() as session:
@@ -99,14 +131,53 @@ def record_view(record: Record) -> RecordView:
     return RecordView(record.seq, record.id, record.digest, record.made_at, json.loads(record.body))
 
 
-def verify_links(links: Iterable[Link], public: bytes, head: str | None = None) -> LedgerVerdict:
-    """Check every link of a chain that begins at the first record.
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """That all up to a record was verified, and when."""
+
+    seq: int
+    digest: str
+    at: datetime
+
+
+def _word_of(seq: int, head: str, at: datetime) -> bytes:
+    # Named as what it is: no record, and nobody can take its signature for one's.
+    return canonical({"type": "ledger-checked", "seq": seq, "digest": head, "at": rfc3339(at)})
+
+
+def _word(session: Session, public: bytes) -> _Word | None:
+    """Return the signed word of an earlier look; None without one that holds."""
+    row = session.get(Setting, _CHECKED)
+    try:
+        signed = json.loads(row.value) if row else {}
+        body = str(signed["body"]).encode()
+        VerifyKey(public).verify(body, bytes.fromhex(str(signed["signature"])))
+        said = json.loads(body)
+        if said["type"] != "ledger-checked":
+            return None
+        word = _Word(int(said["seq"]), str(said["digest"]), datetime.fromisoformat(said["at"]))
+    except (BadSignatureError, KeyError, TypeError, ValueError):
+        return None
+    # The rows before it must be there at least, and the one that it names be what it was.
+    count = session.scalar(select(func.count()).where(Record.seq <= word.seq))
+    known = session.scalar(select(Record.digest).where(Record.seq == word.seq))
+    return word if (count, known) == (word.seq, word.digest) else None
+
+
+def verify_links(
+    links: Iterable[Link],
+    public: bytes,
+    head: str | None = None,
+    after: tuple[int, str] = (0, GENESIS),
+) -> LedgerVerdict:
+    """Check every link of a chain that begins behind *after*: by default at the first record.
 
     :param public: the raw Ed25519 key, 32 bytes, of whoever signed it.
     :param head: digest the newest record should have; without it a cut tail cannot be seen.
+    :param after: number and digest of the record before.
     """
     key = VerifyKey(public)
-    seq, prev = 0, GENESIS
+    seq, prev = after
     for link in links:
         problem = _problem(link, seq + 1, prev, key)
         if problem is not None:
@@ -148,12 +219,12 @@ def _says(link: Link) -> bool:
         return False
 
 
-def _links(session: Session) -> Iterator[Link]:
-    rows = session.execute(
-        select(Record.seq, Record.prev, Record.body, Record.digest, Record.signature).order_by(
-            Record.seq
-        )
-    ).yield_per(500)
+def _links(session: Session, after: int = 0) -> Iterator[Link]:
+    columns = (Record.seq, Record.prev, Record.body, Record.digest, Record.signature)
+    query = select(*columns).order_by(Record.seq)
+    if after:
+        query = query.where(Record.seq > after)
+    rows = session.execute(query).yield_per(500)
     for seq, prev, body, known, signature in rows:
         # Whoever tampers with SQLite may put any type into any column.
         raw = body if isinstance(body, bytes) else str(body).encode()

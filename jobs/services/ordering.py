@@ -102,8 +102,11 @@ def uses_of(
     return uses(used, people)
 
 
-def line_of(session: Session, workshop: Workshop, now: datetime) -> Line:
-    """Gather the queue as it stands."""
+def line_of(session: Session, workshop: Workshop, now: datetime, *, claims: bool = True) -> Line:
+    """Gather the queue as it stands.
+
+    :param claims: what is booked too; whose turn it is does not depend on it, only what fits.
+    """
     jobs = session.scalars(
         select(Job)
         .where(Job.state == JobState.WAITING.value)
@@ -117,7 +120,7 @@ def line_of(session: Session, workshop: Workshop, now: datetime) -> Line:
     ).all()
     preflights = _preflights(session, jobs)
     weights = weights_of(session)
-    bays = _bays(session, workshop, machines, jobs, preflights, now)
+    bays = _bays(session, workshop, machines, jobs, preflights, now, claims=claims)
     away = frozenset(one.slug for one in machines if _is_away(one, workshop.live.get(one.slug)))
     return Line(
         _waiting(session, workshop, jobs, machines, preflights, weights, now),
@@ -177,6 +180,7 @@ def _waiting(
     known = histories(session, {machine_id for _, machine_id in preflights})
     terms = terms_of(session, [one.id for one in machines])
     targets = {one.id: target_of(one, workshop.profiles_dir) for one in machines}
+    hashes = {key: one.sha256() for key, one in targets.items() if one is not None}
     found: list[Waiting] = []
     for job in jobs:
         ask = asks.get(job.id)
@@ -188,7 +192,7 @@ def _waiting(
             target = targets[machine.id]
             if not _may_take(session, job, machine, preflight) or preflight is None:
                 continue
-            if target is None or target.sha256() != preflight.target_sha256:
+            if target is None or hashes[machine.id] != preflight.target_sha256:
                 continue
             said = asks_of(preflight, ask)
             if not has_room(said.size_mm, target.limits.envelope_mm):
@@ -246,6 +250,8 @@ def _bays(
     jobs: Sequence[Job],
     preflights: Mapping[tuple[str, str], Preflight],
     now: datetime,
+    *,
+    claims: bool,
 ) -> list[Bay]:
     ids = [one.id for one in machines]
     loads = loads_of_all(session, ids)
@@ -259,7 +265,7 @@ def _bays(
     )
     values = values_of_all(session, machines)
     buffers = {key: one.buffer.total_seconds() for key, one in values.items() if one.buffer}
-    claims = commitments_of(session, ids, now, buffers)
+    ahead = commitments_of(session, ids, now, buffers) if claims else {}
     kept = {
         job.machine_id: job.id
         for job in jobs
@@ -278,7 +284,7 @@ def _bays(
                 machine.slug,
                 free_at,
                 setup_of_loads(loads.get(machine.id, Loads())),
-                claims.get(machine.id, ()),
+                ahead.get(machine.id, ()),
                 hours[values[machine.id].opening] or ALWAYS,
                 kept.get(machine.id),
             )

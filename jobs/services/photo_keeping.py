@@ -15,7 +15,7 @@ from jobs.domain.people import Actor, Role
 from jobs.services.photos import photo_folder
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Setting
-from jobs.store.upkeep import Clearing, Contest, Fault
+from jobs.store.upkeep import Clearing, Contest, Fault, NearMiss
 
 DEFAULT_DAYS: Final = 90
 MOST_DAYS: Final = 3650
@@ -24,7 +24,7 @@ _FRESH: Final = timedelta(days=1)  # a photograph has its file before it has its
 
 
 class PhotoKeeping:
-    """Use cases about the time for which photographs of clearings and faults are kept."""
+    """Use cases about the time for which photographs are kept."""
 
     def __init__(self, workshop: Workshop) -> None:
         self._database = workshop.database
@@ -57,7 +57,8 @@ def days_kept(session: Session) -> int:
 def forget_photos(session: Session, now: datetime) -> None:
     """Let go of photographs that are older than the lab keeps them.
 
-    That of a fault counts from when it was mended; that of a result which is contested stays
+    That of a fault counts from when it was mended, that of a near miss from when it was told; that
+    of a result which is contested stays
     until that is decided.
     """
     before = now - timedelta(days=days_kept(session))
@@ -80,6 +81,12 @@ def forget_photos(session: Session, now: datetime) -> None:
         .values(photo_sha256=None),
         execution_options={"synchronize_session": False},
     )
+    session.execute(
+        update(NearMiss)
+        .where(NearMiss.photo_sha256.is_not(None), NearMiss.at < before)
+        .values(photo_sha256=None),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def drop_files(session: Session, workshop: Workshop, now: datetime, most: int) -> int:
@@ -87,9 +94,11 @@ def drop_files(session: Session, workshop: Workshop, now: datetime, most: int) -
 
     :param most: no more at once.
     """
+    columns = (Clearing.photo_sha256, Fault.photo_sha256, NearMiss.photo_sha256)
     named = {
-        *session.scalars(select(Clearing.photo_sha256).where(Clearing.photo_sha256.is_not(None))),
-        *session.scalars(select(Fault.photo_sha256).where(Fault.photo_sha256.is_not(None))),
+        one
+        for column in columns
+        for one in session.scalars(select(column).where(column.is_not(None)))
     }
     removed = 0
     before = (now - _FRESH).timestamp()

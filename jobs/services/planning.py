@@ -3,6 +3,9 @@
 The plan is an exclusive claim like any other, as long as nine runs in ten take. It keeps the
 machine from everybody else, and the job from starting earlier or elsewhere; it starts nothing:
 at its time the job needs the same words of people as ever. Half an hour later it lapses.
+
+What nine runs in ten take changes with each finished run, and with each look at the program: then
+the plan becomes shorter or longer, or goes to the next time that is free, and its owner hears it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.calendar import AllocationKind, Interval
+from jobs.domain.calendar import AllocationKind, AllocationState, Interval
 from jobs.domain.errors import NotAllowedError, NotFoundError, RefusedError
 from jobs.domain.events import rfc3339
 from jobs.domain.job import JobState
@@ -22,6 +25,7 @@ from jobs.domain.policy import Reason, Refusal
 from jobs.domain.sharing import HoldFor
 from jobs.services import claims
 from jobs.services.attempts import length_of
+from jobs.services.clock import is_trusted
 from jobs.services.notices import tell
 from jobs.services.plans import Plan, drop_plan, plans_of
 from jobs.services.promising import history_of
@@ -33,6 +37,9 @@ from jobs.store.tables import Allocation, Job, Machine
 from jobs.store.waiting import PlannedRun
 
 FARTHEST: Final = timedelta(days=31)
+_MOST: Final = 500  # plans, and claims beside one of them
+_WORTH: Final = timedelta(minutes=1)  # less is the scatter of one run more
+_TOLD: Final = timedelta(minutes=30)  # later than an owner was told that it ends
 GRACE: Final = timedelta(minutes=30)  # after its time; then the machine is free for others
 
 
@@ -116,6 +123,82 @@ class Planning:
             take_turn(session, known.machine_id)
             drop_plan(session, job_id)
         self._workshop.live.touch()
+
+    def tick(self, now: datetime) -> int:
+        """Fit plans to what their jobs take by now; return how many were changed.
+
+        A second one at once changes nothing. By a clock that nobody vouches for nothing moves.
+        """
+        query = (
+            select(PlannedRun.job_id)
+            .join(Job, Job.id == PlannedRun.job_id)
+            .where(Job.state == JobState.WAITING.value)
+            .order_by(PlannedRun.job_id)
+            .limit(_MOST)
+        )
+        with self._database.read() as session:
+            if not is_trusted(session, now):
+                return 0
+            ids = session.scalars(query).all()
+            plans = plans_of(session, ids)
+        changed = 0
+        for job_id in plans:
+            with self._database.write() as session:
+                changed += self._fit(session, job_id, now)
+        if changed:
+            self._workshop.live.touch()
+        return changed
+
+    def _fit(self, session: Session, job_id: str, now: datetime) -> bool:
+        plan = plans_of(session, [job_id]).get(job_id)
+        if plan is None or plan.start <= now:
+            return False
+        take_turn(session, plan.machine_id)
+        row = session.get_one(Allocation, plan.allocation_id)
+        session.refresh(row)
+        job = session.get_one(Job, job_id)
+        preflight = preflight_for(session, job_id, plan.machine_id)
+        if row.state != AllocationState.ACTIVE.value or preflight is None:
+            return False
+        length = length_of(preflight, history_of(session, plan.machine_id))
+        if abs(length - (row.end_at - row.start_at)) < _WORTH:
+            return False
+        span = _next_free(session, row, length)
+        fields = {"title": job.title, "machine": plan.machine_name}
+        about = f"job:{job.id}"
+        if span is None:
+            drop_plan(session, job_id)
+            tell(session, self._workshop, job.person_id, "job-plan-fits-not", fields, now, about)
+            return True
+        has_moved = span.start != row.start_at or span.end - row.end_at >= _TOLD
+        row.start_at, row.end_at = span.start, span.end
+        row.expires_at = span.start + GRACE
+        row.sequence += 1
+        session.flush()
+        if has_moved:
+            fields |= {"from": rfc3339(span.start), "to": rfc3339(span.end)}
+            tell(session, self._workshop, job.person_id, "job-plan-moved", fields, now, about)
+        return True
+
+
+def _next_free(session: Session, row: Allocation, length: timedelta) -> Interval | None:
+    """Return the first time, from the planned one on, in which nothing else lies."""
+    until = row.start_at + FARTHEST
+    in_the_way = claims.conflicts(
+        row.machine_id, AllocationKind.HOLD, row.person_id, Interval(row.start_at, until)
+    )
+    rows = session.execute(
+        select(Allocation.start_at, Allocation.end_at)
+        .where(in_the_way, Allocation.id != row.id)
+        .order_by(Allocation.start_at)
+        .limit(_MOST)
+    )
+    start = row.start_at
+    for begins, ends in rows:
+        if begins - start >= length:
+            break
+        start = max(start, ends)
+    return Interval(start, start + length) if start + length <= until else None
 
 
 def _about_time(start: datetime, now: datetime) -> list[Refusal]:

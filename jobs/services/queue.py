@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.care import one_line
@@ -28,9 +28,11 @@ from jobs.services import outbox
 from jobs.services.asking import AskWish, note_retry
 from jobs.services.behalf import note as note_behalf
 from jobs.services.byhand import ByHand
+from jobs.services.dependents import tell_dependents
 from jobs.services.details import job_detail
 from jobs.services.intake import Intake, wished_machine
 from jobs.services.jobviews import job_views
+from jobs.services.ordering import line_of, positions
 from jobs.services.queueing import enqueue
 from jobs.services.renewing import outdated, prepare_again
 from jobs.services.resumed import is_resume
@@ -46,6 +48,7 @@ from jobs.store.waiting import JobAsk, JobGroup
 _OVER = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
 _OPEN = tuple(one.value for one in JobState if one.value not in _OVER)
 _MOST = 500  # in a list
+_MOST_STARTABLE = 30  # on one machine's page; the queue has them all
 _LONGEST_CAUSE = 200  # characters
 # What a person can let go without a new look at the program.
 _STILL_GOOD = frozenset({HoldReason.BY_PERSON.value, HoldReason.INTERRUPTED.value})
@@ -142,6 +145,37 @@ class Queue:
         with self._workshop.database.read() as session:
             jobs = session.scalars(query).all()
             return job_views(session, self._workshop, jobs, viewer, now)
+
+    def runs_on(self) -> Mapping[str, str]:
+        """Return, by job, the machine whose host tells how far it is."""
+        query = (
+            select(Attempt.job_id, Machine.slug)
+            .join(Machine, Machine.id == Attempt.machine_id)
+            .where(Attempt.ended_at.is_(None), Machine.control == Control.SERIAL.value)
+        )
+        with self._workshop.database.read() as session:
+            return {row.job_id: row.slug for row in session.execute(query)}
+
+    def startable(self, slug: str, now: datetime, viewer: Actor | None) -> builtins.list[JobView]:
+        """Return the jobs that wait and may go to a machine, whose turn it is first."""
+        machine_id = select(Machine.id).where(Machine.slug == slug).scalar_subquery()
+        kind = select(Machine.kind).where(Machine.slug == slug).scalar_subquery()
+        query = (
+            select(Job)
+            .where(
+                Job.state == JobState.WAITING.value,
+                Job.kind == kind,
+                or_(Job.machine_id.is_(None), Job.machine_id == machine_id),
+            )
+            .order_by(Job.queued_at, Job.number)
+            .limit(_MOST)
+        )
+        with self._workshop.database.read() as session:
+            line = line_of(session, self._workshop, now, claims=False)
+            places = positions(line)
+            jobs = sorted(session.scalars(query), key=lambda one: places.get(one.id, _MOST))
+            shown = jobs[:_MOST_STARTABLE]
+            return job_views(session, self._workshop, shown, viewer, now, line)
 
     def of_group(
         self, group_id: str, now: datetime, viewer: Actor | None
@@ -244,6 +278,7 @@ class Queue:
                 step_job(job, JobState.CANCELLED, now)
                 set_step(session, job.id, StepName.ANNOUNCE, StepState.RUNNING, now)
                 self._tell(session, EventType.JOB_CANCELLED, job, now)
+                tell_dependents(session, self._workshop, job, now)
         if slug is not None:
             code = self._workshop.gateway.cancel(slug, actor.name)
             if code is not None:

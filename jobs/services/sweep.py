@@ -16,6 +16,7 @@ from jobs.services.photo_keeping import drop_files, forget_photos
 from jobs.services.programs import Programs
 from jobs.services.workshop import Workshop
 from jobs.services.workstations import drop_unclaimed
+from jobs.store.sharing import Notice, NoticeDelivery
 from jobs.store.tables import (
     Arming,
     Attempt,
@@ -32,6 +33,7 @@ PROGRAMS_KEPT: Final = timedelta(days=30)  # after the job is over
 OUTBOX_KEPT: Final = timedelta(days=90)  # after the broker has it
 ARMINGS_KEPT: Final = timedelta(days=365)  # those that started nothing
 ACTS_KEPT: Final = timedelta(days=365)  # of what people had machines do by hand
+NOTICES_KEPT: Final = timedelta(days=365)  # read or not: what mattered was done long ago
 _FRESH: Final = timedelta(days=1)  # longer than any preparation takes
 _MOST: Final = 5000  # of one sort in one sweep: a sweep is short, and comes again
 _OVER: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
@@ -52,11 +54,12 @@ class Swept:
     armings: int
     preflights: int
     acts: int
+    notices: int
     photos: int
     unclaimed: int
 
 
-_NOTHING: Final = Swept(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+_NOTHING: Final = Swept(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Sweep:
@@ -98,6 +101,7 @@ class Sweep:
                     ~exists().where(Attempt.preflight_id == Preflight.id),
                 ),
                 _drop(session, MachineAct.id, MachineAct.at < now - ACTS_KEPT),
+                _drop_notices(session, now),
             )
         files = self._programs.forget(lambda: self._needed(now), (now - _FRESH).timestamp(), _MOST)
         with self._workshop.database.read() as session:
@@ -124,6 +128,17 @@ class Sweep:
             rows = session.execute(query).all()
         pictures = (one["sha256"] for row in rows for one in row[4] or () if "sha256" in one)
         return frozenset(sha256 for row in rows for sha256 in row[:4] if sha256) | {*pictures}
+
+
+def _drop_notices(session: Session, now: datetime) -> int:
+    """Delete old notices, with what was to become of each."""
+    old = select(Notice.id).where(Notice.at < now - NOTICES_KEPT).order_by(Notice.at).limit(_MOST)
+    ids = session.scalars(old).all()
+    if not ids:
+        return 0
+    session.execute(delete(NoticeDelivery).where(NoticeDelivery.notice_id.in_(ids)))
+    session.execute(delete(Notice).where(Notice.id.in_(ids)))
+    return len(ids)
 
 
 def _drop(session: Session, key: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> int:

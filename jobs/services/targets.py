@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from drivers.errors import ProfileError
@@ -39,7 +40,7 @@ class Target:
     @property
     def like(self) -> Like:
         """Machines that are alike here get the same program and the same findings."""
-        return (*self._bears, self.slots if self._is_renumbered else ())
+        return (*self.bears, self.slots if self._is_renumbered else ())
 
     @property
     def maps_slots(self) -> bool:
@@ -54,7 +55,8 @@ class Target:
         return bool(self.slots) and not self.is_by_hand
 
     @property
-    def _bears(self) -> Like:
+    def bears(self) -> Like:
+        """Everything of the machine that a program is held against, whatever the job."""
         rules = load_rules(self.family)
         return (
             self.limits.sha256(),
@@ -82,11 +84,31 @@ class Target:
 
     def sha256(self) -> str:
         """Return the hash of everything of the machine that a program is held against."""
-        return hashlib.sha256(json.dumps(self._bears).encode()).hexdigest()
+        return _sha256(replace(self, slots=()) if self.slots else self)
 
     def drawing(self, slots: Mapping[int, int]) -> Target:
         """Return the machine for a job whose tools draw from other slots."""
         return replace(self, slots=tuple(sorted(slots.items())) if self.maps_slots else ())
+
+
+@lru_cache(maxsize=512)
+def _sha256(target: Target) -> str:
+    # Asked for each job on each machine, whenever somebody looks at the queue.
+    return hashlib.sha256(json.dumps(target.bears).encode()).hexdigest()
+
+
+@lru_cache(maxsize=128)
+def _profile(name: str, own: Path | None, stamp: tuple[int, int] | None) -> FirmwareProfile:
+    del stamp  # another file is another profile
+    return load_profile(name, own)
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        known = file.stat()
+    except (OSError, ValueError):
+        return None
+    return known.st_mtime_ns, known.st_size
 
 
 def target_of(machine: Machine, profiles_dir: Path | None) -> Target | None:
@@ -97,7 +119,8 @@ def target_of(machine: Machine, profiles_dir: Path | None) -> Target | None:
     profile = None
     if machine.profile is not None:
         try:
-            profile = load_profile(machine.profile, profiles_dir)
+            stamp = _stamp(profiles_dir / f"{machine.profile}.toml") if profiles_dir else None
+            profile = _profile(machine.profile, profiles_dir, stamp)
         except (ProfileError, OSError, UnicodeError, RecursionError):
             return None
     limits = MachineLimits.from_json(machine.limits)

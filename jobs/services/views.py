@@ -472,13 +472,20 @@ class RecordView:
 
 @dataclass(frozen=True, slots=True)
 class LedgerVerdict:
-    """What verifying the whole chain gave; `bad_seq` is the first broken link."""
+    """What verifying the chain gave; `bad_seq` is the first broken link.
+
+    :param since: the record up to which an earlier look had verified it, of which this one makes
+        use; 0: all of it was verified now.
+    :param since_at: when that was.
+    """
 
     ok: bool
     records: int
     head: str
     bad_seq: int | None = None
     problem: str | None = None  # code: hash, prev, signature, sequence, body
+    since: int = 0
+    since_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Notice(Base):
     __tablename__ = "notice"
     __table_args__ = (
         Index("ix_notice_person_at", "person_id", "at"),
+        Index("ix_notice_at", "at"),  # the sweep asks for the oldest
         Index(
             "ix_notice_unread",
             "person_id",

@@ -113,6 +113,7 @@ class NearMiss(Base):
     person_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"))  # None: did not say
     at: Mapped[datetime] = mapped_column(Instant)
     text: Mapped[str] = mapped_column(String(2000))
+    photo_sha256: Mapped[str | None] = mapped_column(Hash)
     answer: Mapped[str] = mapped_column(String(2000), default="")
     answered_at: Mapped[datetime | None] = mapped_column(Instant)
     answered_by: Mapped[str | None] = mapped_column(ForeignKey("person.id"))

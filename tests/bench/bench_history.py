@@ -20,6 +20,7 @@ import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,7 @@ from sqlalchemy import text
 from jobs.designs.library import Library
 from jobs.domain.people import Actor, Role
 from jobs.services import Services, build_services
+from jobs.services.foresight import Foresight
 from jobs.services.live import LiveBoard, LiveState
 from jobs.services.workers import WorkerLimits
 from jobs.services.workshop import Workshop
@@ -49,6 +51,7 @@ with warnings.catch_warnings():
 YEARS = (1, 5, 10)
 ROUNDS = 40
 STARTS = 3
+MOST_SWEEPS = 200
 PAGES = {
     "week_of_all_machines": "/book?view=week",
     "day_of_all_machines": "/book?view=day",
@@ -134,14 +137,22 @@ def pages(services: Services, workshop: Workshop) -> Mapping[str, Mapping[str, f
         return {name: figures(lambda p=path: get(p), ROUNDS) for name, path in PAGES.items()}
 
 
+def build_foresight(services: Services) -> Foresight:
+    """Return one that has made no promise yet: in a house at rest most ticks do nothing."""
+    return Foresight(services.workshop)
+
+
 def sweeps(services: Services) -> Mapping[str, float]:
     """Return what each task of the timers costs when there is nothing to do [ms of CPU]."""
     now = fill.NOW
+    for _ in range(MOST_SWEEPS):  # what is old goes a little at a time, once and not each hour
+        if not any(astuple(services.sweep.tick(now))):
+            break
     tasks: Mapping[str, Callable[[], object]] = {
         "lapsing": lambda: services.lapsing.tick(now),
         "dispatch": lambda: services.dispatch.tick(now),
         "overruns": lambda: services.runs.overruns(now),
-        "foresight": lambda: services.foresight.tick(now),
+        "foresight": lambda: build_foresight(services).tick(now),
         "sweep": lambda: services.sweep.tick(now),
         "outbox": lambda: services.outbox.pending(),
     }

@@ -358,3 +358,19 @@ def test_without_the_queue_there_are_no_places_and_what_stands_in_the_way_stays(
     # What may stand against a start can be put right all the same.
     assert mia.post(f"/jobs/{job_id}/asks", {"material-0": "PLA"}).status_code == 303
     assert mia.get("/machines/ender/loaded").status_code == 200
+
+
+def test_a_job_that_would_wait_for_ever_says_so_and_offers_the_ways_out(browse, lab, read):
+    first, second = queued(lab, extra=b"G4 P1\n"), queued(lab, extra=b"G4 P2\n")
+    mia = browse("mia")
+    number = job_of(lab, first).number
+    mia.post(f"/jobs/{second}/after", {"after": str(number)})
+    mia.post(f"/jobs/{first}/cancel")
+    page = mia.get(f"/jobs/{second}").text
+    assert f"Job {number} was cancelled, so this one would wait for ever." in read(page)
+    assert "wait for it no more, or give yours up" in read(mia.get("/notices").text)
+    assert f'action="/jobs/{second}/cancel"' in page
+    drop = page[page.index("Job ", page.index('id="links"')) :]
+    assert re.search(rf'action="/jobs/{second}/after".*?name="after" value=""', drop, re.S)
+    mia.post(f"/jobs/{second}/after", {"after": ""})
+    assert "would wait for ever" not in read(mia.get(f"/jobs/{second}").text)

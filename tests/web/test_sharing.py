@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.domain.care import Moment
 from jobs.domain.people import LabMode
 from tests.web.conftest import PROGRAM
 
@@ -160,6 +161,24 @@ def test_being_there_is_a_button_and_so_is_being_done(browse, lab, read):
     assert "You are checked in." in read(mia.get("/bookings").text)
     assert mia.post(f"/bookings/{one.id}/end").headers["location"] == "/bookings?said=ended"
     assert lab.services.bookings.mine(lab.people["mia"], lab.now) == []
+
+
+def test_who_checks_in_is_asked_what_the_machine_asks_before_its_use(browse, lab, read):
+    write = lab.services.checklists.write
+    write(lab.people["otto"], "prusa", Moment.BEFORE_USE, "Bed clean", lab.now)
+    book = lab.services.bookings.book
+    one = book(lab.people["mia"], "prusa", lab.now, lab.now + HOUR, lab.now)
+    mia = browse("mia")
+    answer = mia.post(f"/bookings/{one.id}/check-in")
+    place = answer.headers["location"]
+    assert place.startswith("/checklists/")
+    assert "Bed clean" in read(mia.get(place).text)
+    assert lab.services.bookings.mine(lab.people["mia"], lab.now)[0].checked_in
+    asked = mia.api("POST", f"/bookings/{one.id}/check-in").json()["checklist"]
+    assert place.startswith(f"/checklists/{asked}")
+    mia.post(f"/checklists/{asked}", {"item-0": "yes"})
+    assert mia.api("POST", f"/bookings/{one.id}/check-in").json() == {"checklist": None}
+    assert mia.post(f"/bookings/{one.id}/check-in").headers["location"].startswith("/bookings")
 
 
 def test_choices_are_ones_own_and_numbers_are_the_admins(browse, lab, read):

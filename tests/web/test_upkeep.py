@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from datetime import UTC, date, datetime, timedelta
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from jobs.domain.care import Moment
+from jobs.services.photos import photo_folder
 from tests.web.conftest import run_one_job
 
 
@@ -85,6 +87,27 @@ def test_a_fault_closes_the_machine_and_shows_itself_until_it_is_mended(browse, 
     assert otto.post(f"/faults/{fault['id']}/mend", {"resolution": "New cable"}).status_code == 303
     assert "Dangerous: It smells burnt" not in read(mia.get("/machines/prusa").text)
     assert "New cable" in read(mia.get("/machines/prusa/history").text)
+
+
+def test_a_photo_of_a_near_miss_is_shown_to_admins_alone_and_goes_in_time(browse, lab, read):
+    mia, otto, ada = browse("mia"), browse("otto"), browse("ada")
+    told = {"csrf": mia.csrf, "text": "A cable lay across the door", "unnamed": "yes"}
+    files = {"photo": ("p.png", photo(), "image/png")}
+    assert mia.http.post("/near-misses", data=told, files=files).status_code == 303
+    (one,) = ada.api("GET", "/near-misses").json()
+    assert (one["has_photo"], one["person_name"]) == (True, "")
+    place = f"/near-misses/{one['id']}/photo"
+    assert f'src="{place}"' in ada.get("/near-misses").text
+    assert ada.get(place).headers["content-type"] == "image/jpeg"
+    path = photo_folder(lab.workshop)
+    assert [who.get(place).status_code for who in (mia, otto)] == [403, 403]
+    wrong = {"photo": ("p.png", io.BytesIO(b"no picture"), "image/png")}
+    answer = mia.http.post("/near-misses", data=told, files=wrong)
+    assert (answer.status_code, "A cable lay across" in answer.text) == (422, True)
+    os.utime(*path.glob("*.jpg"), (0, 0))
+    lab.services.sweep.tick(lab.now + timedelta(days=91))
+    assert list(path.glob("*.jpg")) == []
+    assert not lab.services.faults.near_misses(lab.people["ada"])[0].has_photo
 
 
 def test_what_is_wrong_in_a_form_is_named_and_kept(browse, read):

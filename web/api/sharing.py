@@ -161,10 +161,11 @@ def decline(web: WebDep, visitor: ApiVisitorDep, swap_id: str) -> None:
     web.services.swapping.decline(visitor.actor, swap_id, web.clock())
 
 
-@router.post("/bookings/{allocation_id}/check-in", status_code=204)
-def check_in(web: WebDep, visitor: ApiVisitorDep, allocation_id: str) -> None:
-    """Say that one is there."""
-    web.services.there.check_in(visitor.actor, allocation_id, web.clock())
+@router.post("/bookings/{allocation_id}/check-in")
+def check_in(web: WebDep, visitor: ApiVisitorDep, allocation_id: str) -> dict[str, str | None]:
+    """Say that one is there; `checklist` is what the machine asks for before its use."""
+    asked = web.services.there.check_in(visitor.actor, allocation_id, web.clock())
+    return {"checklist": asked or None}
 
 
 @router.post("/bookings/{allocation_id}/end", status_code=204)

@@ -42,17 +42,16 @@ ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 @router.get("/queue")
 def queue(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
     """Show what waits and runs, and what ended lately."""
-    now = web.clock()
-    board = web.services.machines.board(now, visitor.actor)
+    now, queue = web.clock(), web.services.queue
     return page(
         request,
         web,
         visitor,
         "queue.html",
-        jobs=web.services.queue.list(now, visitor.actor),
-        ended=web.services.queue.recent(now, visitor.actor),
-        names={machine.slug: machine.name for machine in board},
-        runs_on=_runs_on(board),
+        jobs=queue.list(now, visitor.actor),
+        ended=queue.recent(now, visitor.actor),
+        names={one.slug: one.name for one in web.services.bookings.machines()},
+        runs_on=queue.runs_on(),
     )
 
 
@@ -146,11 +145,6 @@ def _materials(machines: Sequence[MachineView]) -> list[str]:
 def _working(web: Web, visitor: Visitor) -> list[MachineView]:
     board = web.services.machines.board(web.clock(), visitor.actor)
     return [machine for machine in board if machine.control is not Control.NONE]
-
-
-def _runs_on(board: Sequence[MachineView]) -> dict[str, str]:
-    """Return, by job, the machine whose host tells how far it is."""
-    return {one.run.job_id: one.slug for one in board if one.run and one.control is Control.SERIAL}
 
 
 @router.get("/jobs/{job_id}")

@@ -9,7 +9,6 @@ from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from jobs.domain.errors import InvalidError
-from jobs.domain.job import JobState
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
 from jobs.domain.switching import PARTS
@@ -137,14 +136,7 @@ def _startable(web: Web, visitor: Visitor, machine: MachineView) -> list[JobView
     """Return the waiting jobs that a person may start here."""
     if machine.control is Control.NONE or machine.run is not None:
         return []
-    waiting = web.services.queue.list(web.clock(), visitor.actor)
-    return [
-        job
-        for job in waiting
-        if job.state is JobState.WAITING
-        and job.kind == machine.kind
-        and job.machine_slug in (None, machine.slug)
-    ]
+    return web.services.queue.startable(machine.slug, web.clock(), visitor.actor)
 
 
 @router.post("/machines/{slug}/arm")

@@ -134,9 +134,9 @@ def settle_swap(
 def check_in(
     web: WebDep, visitor: VisitorDep, allocation_id: str, _form: CheckedFormDep
 ) -> RedirectResponse:
-    """Say that one is there."""
-    web.services.there.check_in(visitor.actor, allocation_id, web.clock())
-    return go("/bookings", "checked-in")
+    """Say that one is there; what the machine asks before its use comes at once."""
+    asked = web.services.there.check_in(visitor.actor, allocation_id, web.clock())
+    return go(f"/checklists/{asked}" if asked else "/bookings", "checked-in")
 
 
 @router.post("/bookings/{allocation_id}/end")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import Request
 from markupsafe import Markup
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -131,21 +133,54 @@ def qr(request: Request, web: WebDep, visitor: VisitorDep, slug: str) -> HTMLRes
 @router.get("/near-misses")
 def near_misses(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
     """Ask what nearly went wrong; admins read what was told."""
+    return _near_misses(request, web, visitor, {})
+
+
+def _near_misses(
+    request: Request,
+    web: Web,
+    visitor: Visitor,
+    values: Mapping[str, str],
+    error: InvalidError | None = None,
+) -> HTMLResponse:
     needs(visitor, Role.MEMBER)
     faults = web.services.faults
     misses = faults.near_misses(visitor.actor) if visitor.may(Role.ADMIN) else []
     machines = web.services.machines.board(web.clock(), visitor.actor)
-    return page(request, web, visitor, "near_misses.html", misses=misses, machines=machines)
+    return page(
+        request,
+        web,
+        visitor,
+        "near_misses.html",
+        misses=misses,
+        machines=machines,
+        photo_days=web.services.photos.days(),
+        values=values,
+        error=error,
+    )
 
 
 @router.post("/near-misses")
-def nearly(web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> RedirectResponse:
+def nearly(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> Response:
     """Take in a near miss."""
-    unnamed = form.text("unnamed") == "yes"
-    web.services.faults.nearly(
-        visitor.actor, form.text("text"), form.text("machine") or None, web.clock(), unnamed=unnamed
-    )
+    try:
+        web.services.faults.nearly(
+            visitor.actor,
+            form.text("text"),
+            form.text("machine") or None,
+            web.clock(),
+            unnamed=form.text("unnamed") == "yes",
+            photo=form.picture("photo"),
+        )
+    except InvalidError as error:
+        return _near_misses(request, web, visitor, form.texts(), error)
     return go("/near-misses", "told")
+
+
+@router.get("/near-misses/{near_miss_id}/photo")
+def near_miss_photo(web: WebDep, visitor: VisitorDep, near_miss_id: str) -> FileResponse:
+    """Hand out the photo of a near miss, to admins."""
+    return photo_file(web.services.faults.near_miss_photo(visitor.actor, near_miss_id))
 
 
 @router.post("/near-misses/{near_miss_id}/answer")

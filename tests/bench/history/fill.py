@@ -11,10 +11,14 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, text
 
+from drivers.profile import load_profile
+from jobs.domain.machine import MachineLimits
+from jobs.services.targets import target_for
 from jobs.store.database import Database
 from jobs.store.guards import SQLITE_GUARDS
 from jobs.store.sharing import Notice, Offer, Wait
@@ -239,12 +243,19 @@ def _preflight(
         Preflight, id=key(at, f"examined {machine}", number), job_id=job,
         machine_id=machine, verdict="pass", findings=[{"code": "info", "line": 7}] * 3,
         report={"time": {"start_s": 120.0, "work_s": took.total_seconds()}, "slicer": "x" * 40},
-        limits_sha256="1" * 64, target_sha256="2" * 64, program_sha256=f"{number:064x}",
+        limits_sha256="1" * 64, target_sha256=_target(), program_sha256=f"{number:064x}",
         stream_sha256=f"{number + 1:064x}", index_sha256=f"{number + 2:064x}",
         planned_sha256=f"{number + 3:064x}", stream_lines=60_000,
         planned_ms=int(took.total_seconds() * 1000), filament_um=4_000_000, mass_mg=12_000,
         made_at=at, superseded_at=None,
     )  # fmt: skip
+
+
+@cache
+def _target() -> str:
+    """Return what the machines are held against: what waits can start, and so has a place."""
+    limits = MachineLimits.from_json(_LIMITS)
+    return target_for("fdm", limits, load_profile("marlin-2")).sha256()
 
 
 def _end(

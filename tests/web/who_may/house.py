@@ -221,6 +221,7 @@ def _ids(lab: Lab) -> None:
     lab.jobs["clearing"] = services.clearing.clear(
         ada, "second-printer", care.Outcome.GOOD, now, photo=_photo()
     )
+    services.faults.nearly(ada, "A cable", None, now, unnamed=True, photo=_photo())
     lab.jobs["near-miss"] = services.faults.near_misses(ada)[0].id
     lab.jobs["counter"] = services.servicing.list(ada)[0].id
     lab.jobs["contest"] = services.contests.list(ada)[0].id

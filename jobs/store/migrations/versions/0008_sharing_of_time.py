@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_notice_key")),
     )
     op.create_index("ix_notice_person_at", "notice", ["person_id", "at"], unique=False)
+    op.create_index("ix_notice_at", "notice", ["at"], unique=False)
     op.create_index(
         "ix_notice_unread",
         "notice",

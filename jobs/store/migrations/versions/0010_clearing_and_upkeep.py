@@ -138,6 +138,7 @@ def upgrade() -> None:
         sa.Column("person_id", sa.String(length=36), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("text", sa.String(length=2000), nullable=False),
+        sa.Column("photo_sha256", sa.String(length=64), nullable=True),
         sa.Column("answer", sa.String(length=2000), nullable=False),
         sa.Column("answered_at", sa.BigInteger(), nullable=True),
         sa.Column("answered_by", sa.String(length=36), nullable=True),

@@ -14,6 +14,7 @@ from jobs.domain.unattended import Terms, Unattended
 from jobs.services.asking import AskWish
 from jobs.services.loaded import doubt
 from jobs.services.starting import preflight_for, refusals, standing_of
+from jobs.store.sharing import Notice
 from jobs.store.tables import Job, Machine
 from jobs.store.waiting import JobAsk
 
@@ -147,3 +148,35 @@ def test_what_is_begun_by_hand_hears_all_the_reasons_of_any_start(
         Reason.OTHER_MATERIAL,
         Reason.AFTER_ANOTHER,
     }
+
+
+def heard(house, person):
+    rows = house.rows(Notice, person_id=person.person_id)
+    return [(row.code, row.fields["other"]) for row in rows if row.code.startswith("job-after")]
+
+
+def test_who_waits_for_a_job_that_will_not_be_done_hears_it_at_once(
+    house, add_waiting, printer, member, other
+):
+    first, second = add_waiting(member, printer), add_waiting(other, printer)
+    third = add_waiting(member, printer)
+    house.services.batches.after(other, second, [1])
+    house.services.batches.after(member, third, [1])
+    house.services.queue.cancel(member, first, house.now)
+    assert heard(house, other) == [("job-after-cancelled", 1)]
+    assert heard(house, member) == [("job-after-cancelled", 1)]
+    house.services.batches.after(other, second, [])
+    assert house.services.batches.view(second).after == []
+
+
+def test_a_run_that_fails_is_told_to_who_waits_for_it_each_time(
+    house, add_waiting, running, printer, other
+):
+    job_id, run = running
+    number = house.job(job_id).number
+    then = add_waiting(other, printer)
+    house.services.batches.after(other, then, [number])
+    house.later(minutes=1)
+    house.services.runs.apply("ender", house.event(run, 1, "failed", acked=1), house.now)
+    assert house.job(job_id).state == "failed"
+    assert heard(house, other) == [("job-after-failed", number)]

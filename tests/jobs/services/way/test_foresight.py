@@ -96,3 +96,21 @@ def test_weights_that_cannot_be_read_leave_the_queue_as_by_default(
     with house.workshop.database.write() as session:
         session.add(Setting(key=WEIGHTS, value=broken))
     assert seen(house, member)[0].position == 1
+
+
+def test_in_a_house_at_rest_promises_are_made_only_now_and_then(
+    house, add_waiting, printer, member
+):
+    job_id = add_waiting(member, printer)
+
+    def made_at():
+        house.services.foresight.tick(house.now)
+        return house.row(QueuePromise, job_id=job_id).made_at
+
+    first = made_at()
+    house.later(minutes=4)
+    assert made_at() == first
+    house.workshop.live.touch()  # somebody did something
+    assert made_at() == house.now
+    house.later(minutes=5)
+    assert made_at() == house.now

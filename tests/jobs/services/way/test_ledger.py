@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,7 +16,7 @@ from sqlalchemy import delete, update
 
 from jobs.domain.usage import GENESIS, Link, canonical, digest
 from jobs.services.ledger import verify_links
-from jobs.store.tables import Arming, Person, Record
+from jobs.store.tables import Arming, Person, Record, Setting
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -220,3 +221,61 @@ def test_the_books_are_the_same_on_postgresql(ready_house, postgresql_database):
     assert house.said() == ["job.started", "job.finished", "usage.recorded", "material.consumed"]
     assert house.services.ledger.verify().records == 1
     assert house.services.ledger.verify().ok
+
+
+# A look verifies what came since the last
+
+
+def grown(house, count):
+    with house.workshop.database.write() as session:
+        for number in range(count):
+            house.services.ledger.append(session, {"lines": number}, house.now, None)
+
+
+def test_a_look_goes_on_where_an_earlier_one_ended(house):
+    ledger = house.services.ledger
+    grown(house, 250)
+    assert ledger.look(house.now).since == 0
+    grown(house, 3)
+    found = ledger.look(house.later(minutes=1))
+    assert (found.ok, found.since, found.records) == (True, 250, 253)
+    assert found.since_at == house.now - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("seq", [251, 253])
+def test_a_look_finds_what_was_changed_since(house, seq):
+    grown(house, 250)
+    house.services.ledger.look(house.now)
+    grown(house, 3)
+    with house.workshop.database.write() as session:
+        session.execute(update(Record).where(Record.seq == seq).values(body=b"{}"))
+    found = house.services.ledger.look(house.now)
+    assert (found.ok, found.bad_seq) == (False, seq)
+
+
+def test_what_was_changed_before_is_found_by_the_whole_look(house):
+    grown(house, 250)
+    house.services.ledger.look(house.now)
+    with house.workshop.database.write() as session:
+        session.execute(update(Record).where(Record.seq == 7).values(body=b"{}"))
+    assert house.services.ledger.look(house.now).ok
+    assert house.services.ledger.verify().bad_seq == 7
+
+
+@pytest.mark.parametrize("forged", ["{}", "[]", "x", '{"body": "{}", "signature": "00"}', None])
+def test_a_word_that_the_node_did_not_sign_is_none(house, forged):
+    grown(house, 250)
+    house.services.ledger.look(house.now)
+    with house.workshop.database.write() as session:
+        row = session.get_one(Setting, "ledger.checked")
+        row.value = forged or row.value.replace("250", "249")
+        session.execute(update(Record).where(Record.seq == 7).values(body=b"{}"))
+    assert house.services.ledger.look(house.now).bad_seq == 7
+
+
+def test_a_row_taken_out_before_the_word_has_all_verified_again(house):
+    grown(house, 250)
+    house.services.ledger.look(house.now)
+    with house.workshop.database.write() as session:
+        session.execute(delete(Record).where(Record.seq == 7))
+    assert house.services.ledger.look(house.now).bad_seq == 7

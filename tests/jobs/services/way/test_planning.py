@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from jobs.domain.calendar import AllocationKind, AllocationState
 from jobs.domain.errors import NotAllowedError, RefusedError
@@ -13,10 +14,13 @@ from jobs.domain.people import Actor
 from jobs.domain.policy import Reason
 from jobs.domain.sharing import HoldFor
 from jobs.services.foresight import AHEAD
-from jobs.store.tables import Allocation
+from jobs.store.sharing import Notice
+from jobs.store.tables import Allocation, Preflight
 from jobs.store.upkeep import Downtime
 from jobs.store.waiting import QueuePromise
 from tests.jobs.services.way.conftest import House
+
+HOUR = timedelta(hours=1)
 
 
 def reasons(error) -> list[Reason]:
@@ -131,7 +135,7 @@ def test_an_outage_takes_a_planned_run_away_and_says_so(
     end = row.start_at + timedelta(hours=1)
     house.services.bookings.outage(operator, "ender", row.start_at, end, "belts", house.now)
     assert hold(house).state == AllocationState.DISPLACED.value
-    assert house.services.notices.list(member)[0].code == "job-plan-lost"
+    assert house.services.notices.list(member)[0].code == "job-plan-fits-not"
     assert house.services.planning.of(planned) is None
 
 
@@ -152,3 +156,49 @@ def test_every_reason_against_a_plan_is_said_at_once(
             planning.plan(operator, free, "ender", start, house.now)
         assert reasons(error) == [reason]
     assert planning.of(planned).start == row.start_at  # a refused plan leaves the old one
+
+
+def takes(house: House, job: str, seconds: float) -> None:
+    """What the planner says of a job changes, as after a new look at its program."""
+    with house.workshop.database.write() as session:
+        row = session.scalars(select(Preflight).where(Preflight.job_id == job)).one()
+        row.planned_ms = round(1000 * seconds)
+
+
+def codes(house: House, person: Actor) -> list[str]:
+    return [row.code for row in house.rows(Notice, person_id=person.person_id)]
+
+
+def test_a_plan_grows_and_shrinks_with_what_its_job_takes(
+    house: House, planned: str, member: Actor
+) -> None:
+    before = hold(house)
+    assert house.services.planning.tick(house.now) == 0
+    takes(house, planned, 5 * 3600.0)
+    assert house.services.planning.tick(house.now) == 1
+    after = hold(house)
+    assert (after.start_at, after.sequence) == (before.start_at, before.sequence + 1)
+    assert after.end_at - after.start_at > timedelta(hours=5)
+    assert house.services.planning.tick(house.now) == 0
+    assert codes(house, member).count("job-plan-moved") == 1
+    takes(house, planned, 600.0)
+    assert house.services.planning.tick(house.now) == 1
+    assert hold(house).end_at == before.end_at
+    assert codes(house, member).count("job-plan-moved") == 1  # sooner done is nobody's trouble
+
+
+def test_a_plan_that_fits_no_more_goes_to_the_next_free_time_and_its_owner_hears_it(
+    house: House, planned: str, member: Actor, other: Actor
+) -> None:
+    row = hold(house)
+    end = row.start_at + timedelta(hours=2)
+    house.services.bookings.book(other, "ender", row.start_at + HOUR, end, house.now)
+    takes(house, planned, 4 * 3600.0)
+    assert house.services.planning.tick(house.now) == 1
+    moved = hold(house)
+    assert (moved.start_at, moved.expires_at) == (end, end + timedelta(minutes=30))
+    assert codes(house, member).count("job-plan-moved") == 1
+    takes(house, planned, 40 * 86400.0)
+    assert house.services.planning.tick(house.now) == 1
+    assert hold(house).state == AllocationState.CANCELLED.value
+    assert "job-plan-fits-not" in codes(house, member)

@@ -13,7 +13,9 @@ from jobs.domain.errors import InvalidError, NotAllowedError
 from jobs.domain.events import EventType
 from jobs.domain.job import JobState
 from jobs.services import outbox, sweep
+from jobs.services.notices import tell
 from jobs.services.programs import Programs
+from jobs.store.sharing import Notice, NoticeAddress, NoticeDelivery
 from jobs.store.tables import (
     Arming,
     Attempt,
@@ -257,3 +259,24 @@ def test_a_second_sweep_at_once_finds_nothing(house, running, add_waiting, print
 
 def counts(swept: sweep.Swept) -> tuple[int, ...]:
     return astuple(swept)
+
+
+def test_notices_go_after_a_year_with_what_was_to_become_of_them(house, member, admin):
+    with house.workshop.database.write() as session:
+        address = NoticeAddress(
+            id="a", person_id=member.person_id, way="email", target="m@lab.example",
+            created_at=house.now, problem="",
+        )  # fmt: skip
+        session.add(address)
+        session.flush()
+        tell(session, house.workshop, member.person_id, "job-done", {}, house.now, key="once")
+        tell(session, house.workshop, admin.person_id, "job-done", {}, house.now)
+    house.later(days=200)
+    with house.workshop.database.write() as session:
+        tell(session, house.workshop, member.person_id, "job-failed", {}, house.now)
+    assert house.services.sweep.tick(house.later(days=164)).notices == 0
+    assert house.services.sweep.tick(house.later(days=2)).notices == 2
+    assert [row.code for row in house.rows(Notice)] == ["job-failed"]
+    (left,) = house.rows(NoticeDelivery)
+    assert left.notice_id == house.row(Notice).id
+    assert house.services.sweep.tick(house.now).notices == 0
