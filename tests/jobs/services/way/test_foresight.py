@@ -52,6 +52,7 @@ def test_the_owner_is_told_once_when_the_promise_moves_by_much(
     earlier = add_waiting(other, printer, planned_s=6 * 3600.0)
     with house.workshop.database.write() as session:
         session.get_one(Job, earlier).queued_at = house.now - timedelta(days=1)
+    house.workshop.live.touch()  # as whoever queues does
     assert house.services.foresight.tick(house.now) == 1
     assert house.services.foresight.tick(house.now) == 0
     notice = house.row(Notice, code="job-later")
