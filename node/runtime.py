@@ -184,6 +184,7 @@ class Runtime:
         self._timers.every(60.0, "house", services.visits.tick)
         self._timers.every(30.0, "trainings", services.learning.tick)
         self._timers.every(600.0, "qualifications", services.learning.expire)
+        self._timers.every(60.0, "money", services.money.tick)
         delivering = Delivering(self.workshop, self.config.language)
         self._timers.every(10.0, "notices", delivering.tick)
         self._timers.every(30.0, "memory", lambda _now: give_back())

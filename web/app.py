@@ -27,6 +27,7 @@ from web.api import lab as api_lab
 from web.api import loading as api_loading
 from web.api import machines as api_machines
 from web.api import modules as api_modules
+from web.api import money as api_money
 from web.api import notices as api_notices
 from web.api import ports as api_ports
 from web.api import presence as api_presence
@@ -63,13 +64,13 @@ from web.pages import (
     loading,
     machines,
     modules,
+    money,
     notices,
     outside,
     passkeys,
     people,
     pictures,
     ports,
-    prices,
     proving,
     queueing,
     resuming,
@@ -152,6 +153,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         lab,
         machines,
         modules,
+        money,
         notices,
         ports,
         hand_form,
@@ -163,7 +165,6 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         clearing,
         upkeep,
         pictures,
-        prices,
         rules,
         learning,
         people,  # after learning: its acts are any word
@@ -188,6 +189,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_house,
         api_attending,
         api_modules,
+        api_money,
         api_importing,
         api_day_sheet,
         api_upkeep,

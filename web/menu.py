@@ -42,6 +42,7 @@ MENU: Final = (
             Entry("/notices", "notices"),
             Entry("/house/in", "who-is-in", module=Module.HOUSE, shared=True),
             Entry("/trainings", "trainings", module=Module.TRAININGS, shared=True),
+            Entry("/money", "money", Role.MEMBER, module=Module.MONEY, shared=True),
             Entry("/contests", "contests", Role.MEMBER),
             Entry("/me", "me"),
             Entry("/unclaimed", "unclaimed", Role.MEMBER, shared=True),
@@ -57,6 +58,7 @@ MENU: Final = (
             Entry("/designs", "designs", module=Module.COMMONS),
             Entry("/ledger", "ledger"),
             Entry("/prices", "prices", module=Module.MONEY, shared=True),
+            Entry("/money/books", "books", module=Module.MONEY, shared=True),
         ),
     ),
     Group(
@@ -72,10 +74,12 @@ MENU: Final = (
         "staff",
         (
             Entry("/approvals", "approvals", Role.OPERATOR, shared=True),
+            Entry("/money/desk", "money-desk", Role.TRAINER, module=Module.MONEY, shared=True),
             Entry("/day-sheet", "day-sheet", Role.OPERATOR),
             Entry("/machines/new", "machine-new", Role.OPERATOR),
             Entry("/devices", "devices", Role.ADMIN),
             Entry("/people", "people", Role.OPERATOR),
+            Entry("/money/terms", "money-terms", Role.ADMIN, module=Module.MONEY, shared=True),
             Entry("/workstations", "workstations", Role.OPERATOR, shared=True),
             Entry("/modules", "modules", Role.ADMIN),
             Entry("/import", "import", Role.ADMIN),

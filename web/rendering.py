@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from jobs.domain.calendar import Interval
+from jobs.domain.money import MICRO, minor_digits, plain
 from jobs.domain.people import Role
 from jobs.domain.policy import Refusal, Way
 from jobs.domain.preflight import Finding
@@ -116,6 +118,20 @@ class Clockwork:
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number in the locale's way."""
         return str(format_decimal(round(value, digits), locale=self.locale))
+
+    def exact(self, value: Decimal, form: str = "#,##0.######") -> str:
+        """Return a number with each of its digits, up to six behind the point."""
+        return str(format_decimal(value, format=form, locale=self.locale))
+
+    def price(self, micro: int, currency: str) -> str:
+        """Return what one unit costs, to the millionth."""
+        return f"{self.exact(Decimal(micro) / MICRO, '#,##0.00####')}\N{NBSP}{currency}"
+
+    def amount(self, minor: int, currency: str) -> str:
+        """Return an amount of money in the locale's way, its currency on the same line."""
+        digits = minor_digits(currency)
+        form = f"#,##0.{'0' * digits}" if digits else "#,##0"
+        return f"{self.exact(Decimal(plain(minor, currency)), form)}\N{NBSP}{currency}"
 
     def dimension(self, value: float) -> str:
         """Return a length, an area or a volume: two digits behind the point where they matter."""
@@ -314,6 +330,42 @@ class Sentences:
             return "–"
         return f"{self._clockwork.number(grams, 1 if grams < 100 else 0)} g"
 
+    def bill_line(self, line: Mapping[str, object], currency: str) -> str:
+        """Return the arithmetic of one line of a bill, so that anybody can do it again."""
+
+        def whole(name: str) -> int:
+            value = line.get(name)
+            return value if isinstance(value, int) else 0
+
+        def amount(name: str) -> str:
+            return self._clockwork.amount(whole(name), currency)
+
+        total, part = amount("minor"), line.get("part")
+        if part == "fee":
+            return self.text(
+                "money.line.fee", percent=whole("percent"), whole=amount("of"), total=total
+            )
+        if part == "work":
+            code = "money.line.work-capped" if "cap" in line else "money.line.work"
+            return self.text(
+                code,
+                minutes=whole("minutes"),
+                rate=amount("rate"),
+                cap=amount("cap"),
+                earlier=amount("earlier"),
+                total=total,
+            )
+        per, count = str(line.get("per")), whole("count")
+        scale = {"hour": 60_000, "gram": 1000, "ml": 1000, "m2": 1_000_000}.get(per, 1)
+        return self.text(
+            f"money.line.{per}",
+            much=self._clockwork.exact(Decimal(count) / scale),
+            price=self._clockwork.price(whole("micro"), currency),
+            minutes=whole("block_min"),
+            material=str(line.get("material") or ""),
+            total=total,
+        )
+
     def ends(self, at: datetime, now: datetime) -> str:
         """Return when something ends, as bare text; the day only if it is not today."""
         is_today = self._clockwork.day_of(at) == self._clockwork.day_of(now)
@@ -414,6 +466,9 @@ class Renderer:
             day=self.clockwork.day,
             short_day=self.clockwork.short_day,
             number=self.clockwork.number,
+            amount=self.clockwork.amount,
+            price=self.clockwork.price,
+            bill_line=self.sentences.bill_line,
             # A number and its unit stay on one line.
             duration=lambda seconds: self.sentences.duration(seconds).replace(" ", "\N{NBSP}"),
             promise=self.sentences.promise,

@@ -55,7 +55,10 @@ _OF_PRICES: Final[Mapping[str, tuple[str, ...]]] = {
     "group": ("group", "category", "plan", "for"),
     "amount": ("amount", "price", "rate"),
     "per": ("per", "unit", "time"),
-    "duration": ("duration",),
+    "duration": ("duration", "block", "blockmin"),
+    "lot": ("lot", "batch"),
+    "from": ("from", "validfrom", "since"),
+    "until": ("until", "validuntil", "to"),
     "currency": ("currency",),
     "kind": ("kind", "machinekind", "toolcategory"),
 }
@@ -212,6 +215,18 @@ def instant_of(cells: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime:
     if back.astimezone(zone).replace(tzinfo=None) != at:
         raise RowError(name, "no-such-time", text=text[:40])
     return back
+
+
+def start_of_day(cells: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime | None:
+    """Return the beginning of a named day on the lab's clock; None where there is none.
+
+    :raises RowError: `day`.
+    """
+    end = end_of_day(cells, name, zone)
+    if end is None:
+        return None
+    day = (end - timedelta(microseconds=1)).astimezone(zone).date()
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def end_of_day(cells: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime | None:

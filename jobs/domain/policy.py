@@ -124,7 +124,7 @@ class WayKind(StrEnum):
     MAP_SLOTS = "map-slots"
     CHECKLIST = "checklist"  # ref: its id, name: of the machine
     ACCEPT = "accept"  # ref: of its page, name: what it is for
-    TOP_UP = "top-up"  # count: credits that are missing
+    TOP_UP = "top-up"  # count: minor units that are missing, name: the same as an amount
     ASK_STAFF = "ask-staff"
     PROLONG = "prolong"
     NAME_MACHINE = "name-machine"

@@ -24,6 +24,7 @@ from jobs.domain.machine import Control
 from jobs.services import notices, outbox
 from jobs.services.accounts import Account, usage_facts
 from jobs.services.dependents import tell_dependents
+from jobs.services.costing import begin_run, charge_run
 from jobs.services.facts import Facts
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import doubt, take_from
@@ -103,7 +104,10 @@ class Attempts:
         arming: Arming | None,
         now: datetime,
     ) -> Attempt:
-        """Open an attempt in state preparing, and take the machine's time for it."""
+        """Open an attempt in state preparing, and take the machine's time for it.
+
+        :raises RefusedError: `credits-short`, if what it may cost went elsewhere meanwhile.
+        """
         attempt = Attempt(
             id=self._workshop.new_id(),
             job_id=job.id,
@@ -144,6 +148,7 @@ class Attempts:
             Displacement.RUN_STARTED,
             now,
         )
+        begin_run(session, self._workshop, job, machine, attempt, preflight, history, now)
         step_job(job, JobState.RUNNING, now)
         set_step(session, job.id, StepName.QUEUE, StepState.DONE, now)
         set_step(session, job.id, StepName.DISPATCH, StepState.RUNNING, now)
@@ -249,6 +254,7 @@ class Attempts:
         _take_material(session, account, now)
         facts = usage_facts(session, self._workshop, account)
         record = self._ledger.append(session, facts, now, attempt.id)
+        charge_run(session, self._workshop, account, now)
         done = StepState.DONE if word is EventType.JOB_FINISHED else StepState.FAILED
         reason = {"reason": attempt.reason} if attempt.reason else {}
         set_step(session, job.id, StepName.STREAM, done, now, reason)

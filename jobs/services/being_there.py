@@ -16,6 +16,7 @@ from jobs.domain.policy import Reason, Refusal
 from jobs.domain.sharing import CHECK_IN_OPENS
 from jobs.services import claims
 from jobs.services.checking import before_use_refusals
+from jobs.services.costing import nobody_came
 from jobs.services.notices import tell
 from jobs.services.waiting import serve
 from jobs.services.workshop import Workshop
@@ -94,4 +95,5 @@ def release(session: Session, workshop: Workshop, row: Allocation, now: datetime
     claims.announce(session, workshop, kind, row, now, reason="no-show")
     fields = claims.times_of(session, row)
     tell(session, workshop, row.person_id, "booking-missed", fields, now, f"booking:{row.id}")
+    nobody_came(session, workshop, row, now)
     serve(session, workshop, row.machine_id, now)

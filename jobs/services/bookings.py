@@ -45,6 +45,7 @@ from jobs.services.claims import (
 )
 from jobs.services.closing import Closing
 from jobs.services.closing_checks import checked_interval, checked_note, must_be_operator
+from jobs.services.costing import given_back, must_afford
 from jobs.services.entering import consent_for, enter
 from jobs.services.facts import Facts
 from jobs.services.free_time import proposals_of
@@ -265,6 +266,7 @@ class Bookings:
                 if consent.reasons or not is_asked:
                     keep(session, self._workshop, actor, row, consent, now)
                 session.flush()
+                must_afford(session, row, consent.reasons, now)
                 if consent.granted and not is_asked:
                     announce(session, self._workshop, EventType.RESERVATION_MADE, row, now)
                 serve(session, self._workshop, machine_id, now)
@@ -290,6 +292,8 @@ class Bookings:
                 row, _ = own_reservation(session, actor, allocation_id, now)
                 cancel_row(session, self._workshop, row, actor, now)
                 self._note(session, actor, "cancelled", row, now)
+                if row.person_id == actor.person_id:
+                    given_back(session, self._workshop, row, now)
             serve(session, self._workshop, row.machine_id, now)
         self._workshop.live.touch()
 

@@ -21,6 +21,7 @@ from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services.behalf import note as note_behalf
 from jobs.services.checking import keep_answer, list_of
+from jobs.services.costing import cleared
 from jobs.services.ledger import Ledger
 from jobs.services.logbook import Happening, write
 from jobs.services.notices import tell
@@ -174,6 +175,7 @@ class Clearing:
             note_behalf(session, self._workshop, actor, "cleared", f"clearing:{row.id}", now)
             if attempt is not None:
                 self._account(session, attempt, row, actor, now)
+                cleared(session, self._workshop, attempt, row, now)
                 self._tell_owner(session, attempt, machine, row, now)
             if outcome is Outcome.UNSURE:
                 self._ask_staff(session, "machine-unsure", {}, machine, actor, now)

@@ -15,16 +15,21 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from jobs.domain.books import EntryKind
 from jobs.domain.care import CONTEST_DAYS, needed_text
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.money import minor_of, plain
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.usage import Json
 from jobs.services.clearing import staff_of
+from jobs.services.costing import recount
 from jobs.services.ledger import Ledger
 from jobs.services.notices import tell
 from jobs.services.people import alias_of
+from jobs.services.purse import Posting, correct, entry_for, net_of
 from jobs.services.workshop import Workshop
+from jobs.store.money import MoneyAccount, MoneyEntry
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Person, Record, Setting
 from jobs.store.upkeep import Clearing, Contest
 
@@ -62,7 +67,7 @@ class ContestView:
 class _Matter:
     """What is contested: whose it is, since when, and who had a hand in it."""
 
-    kind: str  # result, use, no-show
+    kind: str  # result, use, no-show, charge
     person_id: str
     since: datetime
     what: str
@@ -82,7 +87,7 @@ class Contests:
         """Take a person's one note about a run of their own or a no-show; return its id.
 
         :param about: `attempt:<id>` (its result), `use:<id>` (the time and material that were
-            counted for it) or `booking:<id>`.
+            counted for it), `booking:<id>` or `charge:<number>` of an entry.
         :raises RefusedError: `contest-late` after the days for it, `contested` a second time.
         """
         note = needed_text(note, 500, "note")
@@ -131,10 +136,12 @@ class Contests:
         upheld: bool,
         minutes: float | None = None,
         mass_g: float | None = None,
+        amount: str = "",
     ) -> None:
         """Decide a note; what is upheld is corrected by a new record, never by changing an old one.
 
         :param minutes: and *mass_g*: what counts instead, of contested use; None: nothing.
+        :param amount: what a contested charge should have been, as a person writes it; "": nothing.
         :raises InvalidError: `contest.amount` if that is more than any run takes.
         :raises RefusedError: `involved` for whoever had a hand in it.
         """
@@ -158,6 +165,7 @@ class Contests:
             row.decided_at, row.decided_by, row.reason = now, actor.person_id, reason
             if upheld:
                 row.record_id = self._correct(session, row, matter, actor, counts, now)
+                self._repay(session, row, matter, actor, counts, amount, now)
             fields = {"what": matter.what, "reason": reason}
             code, about = f"contest-{row.state}", f"contest:{row.id}"
             tell(session, self._workshop, row.person_id, code, fields, now, about)
@@ -208,6 +216,36 @@ class Contests:
             booking.missed_at = None  # it counts no more; the ledger keeps that it did
         return self._ledger.append(session, facts, now, None).id
 
+    def _repay(
+        self,
+        session: Session,
+        row: Contest,
+        matter: _Matter,
+        actor: Actor,
+        counts: Mapping[str, int],
+        amount: str,
+        now: datetime,
+    ) -> None:
+        """Put right in money what was upheld; the entry it was charged by stays as it is."""
+        key = row.about.partition(":")[2]
+        posting = Posting(
+            EntryKind.CORRECTION, 0, f"contest:{row.id}", why="contest", by_id=actor.person_id
+        )
+        if matter.kind == "use":
+            effort, mass = counts["effort_ms"], counts["mass_mg"]
+            recount(session, self._workshop, key, effort, mass, posting, now)
+            return
+        fact = {"no-show": f"missed:{key}"}.get(matter.kind)
+        entry = entry_for(session, fact) if fact else None
+        if matter.kind == "charge":
+            entry = session.get_one(MoneyEntry, int(key))
+        if entry is None:
+            return
+        should = -minor_of(amount, entry.currency) if amount.strip() else 0
+        if should < net_of(session, entry):
+            raise InvalidError("contest.more", field="amount")
+        correct(session, self._workshop, entry, should, posting, now)
+
 
 def _amount(value: float | None, field: str) -> float:
     if value is None:
@@ -228,6 +266,8 @@ def _matter(session: Session, about: str) -> _Matter:
         return _run(session, what_id, "use" if kind == "use" else "result")
     if kind == "booking":
         return _no_show(session, what_id)
+    if kind == "charge":
+        return _charge(session, what_id)
     raise InvalidError("contest.about", field="about")
 
 
@@ -244,6 +284,33 @@ def _run(session: Session, attempt_id: str, kind: str) -> _Matter:
     record = session.scalar(select(Record.id).where(Record.attempt_id == attempt_id))
     since = max([attempt.ended_at, *(one.at for one in cleared)])
     return _Matter(kind, job.person_id, since, job.title, frozenset(hands), record)
+
+
+def _charge(session: Session, seq: str) -> _Matter:
+    is_number = seq.isascii() and seq.isdigit() and len(seq) < 10
+    entry = session.get(MoneyEntry, int(seq)) if is_number else None
+    account = session.get(MoneyAccount, entry.account_id) if entry and entry.account_id else None
+    is_charge = entry is not None and entry.kind in (EntryKind.CHARGE, EntryKind.FEE)
+    if entry is None or account is None or not is_charge or not entry.minor:
+        raise NotFoundError("contest.nothing")
+    hands = {one for one in (account.person_id, entry.by_id) if one}
+    record_id = None
+    kind, _, fact_id = (entry.fact or "").partition(":")
+    if kind == "run":
+        run = _run(session, fact_id, "use")
+        hands, record_id = hands | run.involved, run.record_id
+    name = session.scalar(select(Machine.name).where(Machine.slug == entry.machine))
+    what = " ".join(
+        word for word in (name or entry.text, plain(-entry.minor, entry.currency)) if word
+    )
+    return _Matter(
+        "charge",
+        account.person_id or "",
+        entry.at,
+        f"{what} {entry.currency}",
+        frozenset(hands),
+        record_id,
+    )
 
 
 def _no_show(session: Session, allocation_id: str) -> _Matter:

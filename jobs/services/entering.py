@@ -11,6 +11,7 @@ from jobs.domain.events import EventType
 from jobs.domain.people import Actor
 from jobs.services.approvals import NO_PLEA, Consent, Plea, consent_of, keep
 from jobs.services.claims import announce
+from jobs.services.costing import must_afford
 from jobs.services.house_rules import Asker, refusals
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Machine
@@ -68,6 +69,7 @@ def enter(
     session.add(row)
     keep(session, workshop, actor, row, consent, now)
     session.flush()
+    must_afford(session, row, consent.reasons, now)
     if consent.granted:
         announce(session, workshop, EventType.RESERVATION_MADE, row, now)
     return row
@@ -88,5 +90,6 @@ def take_hold(
     row.sequence += 1
     keep(session, workshop, actor, row, consent, now)
     session.flush()
+    must_afford(session, row, consent.reasons, now)
     if consent.granted:
         announce(session, workshop, EventType.RESERVATION_MADE, row, now)

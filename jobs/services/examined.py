@@ -14,6 +14,7 @@ from jobs.domain.job import InputKind
 from jobs.domain.preflight import Finding, FindingCode, Severity, Verdict, verdict
 from jobs.domain.slots import slots_to_json
 from jobs.kinds import KINDS
+from jobs.services.costing import keep_costs
 from jobs.services.targets import Target
 from jobs.services.workers import WorkerResult
 from jobs.services.workshop import Workshop
@@ -127,6 +128,7 @@ def write_preflights(
             )
         )
     session.flush()
+    keep_costs(session, workshop, job, now)
 
 
 def _with_slots(report: Mapping[str, object], target: Target) -> dict[str, object]:

@@ -16,9 +16,12 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import CLAIMS, AllocationKind, AllocationState, Interval
+from jobs.domain.modules import Module
+from jobs.domain.money_terms import Counts
 from jobs.domain.people import LabMode, Role
 from jobs.domain.policy import Refusal
 from jobs.domain.rules import Act, Facts, OwnBooking, Values, refusals_of
+from jobs.domain.rules.facts import Purse
 from jobs.domain.rules.times import LOOK_AHEAD_DAYS, local_date, local_week
 from jobs.domain.rules.values import DEFAULTS, LAB, Level, Scope, resolved
 from jobs.services.accepting import to_accept
@@ -26,7 +29,10 @@ from jobs.services.claims import conflicts
 from jobs.services.footing import with_footing
 from jobs.services.house_attendance import buddies
 from jobs.services.lab import mode_of
+from jobs.services.modules import is_on
+from jobs.services.purse import available
 from jobs.services.qualifying import free_trainings, qualified_until
+from jobs.services.tariffs import group_of, tariff_of, terms_of
 from jobs.services.workshop import Workshop
 from jobs.store.house import Approval
 from jobs.store.tables import Allocation, Job, Machine, Setting
@@ -144,6 +150,10 @@ def booking_facts(
         facts = replace(facts, to_accept=to_accept(session, asker.person_id, machine))
     if values.qualification_needed:
         facts = with_qualification(session, facts, asker.person_id, machine)
+    if values.owing_most is not None:
+        facts = replace(
+            facts, purse=_purse(session, asker.person_id, machine, interval.start, now, moved_id)
+        )
     return facts
 
 
@@ -155,11 +165,13 @@ def start_refusals(
     values: Values,
     until: datetime,
     now: datetime,
+    purse: Purse | None = None,
 ) -> list[Refusal]:
     """Return every reason of the house not to start a job on a machine now. None: go.
 
     :param values: what holds for the machine.
     :param until: when the job would be done.
+    :param purse: of whose job it is, where that counts.
     """
     facts = Facts(
         start=now,
@@ -172,6 +184,7 @@ def start_refusals(
         machine=machine.slug,
         machine_name=machine.name,
         kind=machine.kind,
+        purse=purse,
     )
     if values.people_needed is not None:
         facts = replace(facts, people_here=people_here(session, now))
@@ -326,6 +339,21 @@ def _own(
     return tuple(
         OwnBooking(Interval(start, end), key, slug, kind) for start, end, key, slug, kind in rows
     )
+
+
+def _purse(
+    session: Session,
+    person_id: str,
+    machine: Machine,
+    start: datetime,
+    now: datetime,
+    moved_id: str,
+) -> Purse | None:
+    """Return what the rule about credit looks at; None where bookings keep nothing free."""
+    if not is_on(session, Module.MONEY) or terms_of(session).bookings is not Counts.HELD:
+        return None
+    tariff = tariff_of(session, machine, group_of(session, person_id), start)
+    return Purse(available(session, person_id, now, without=moved_id), tariff)
 
 
 def _peers(

@@ -32,13 +32,20 @@ from jobs.domain.importing import (
     is_true,
     lacking,
     read_table,
+    start_of_day,
 )
 from jobs.domain.people import Actor, Role
 from jobs.domain.prices import Per, amount_of
 from jobs.kinds import KINDS
 from jobs.services.claims import announce, conflicts
 from jobs.services.people import alias_of, checked_login, checked_name
-from jobs.services.prices import set_price
+from jobs.services.prices import (
+    LONGEST_GROUP,
+    LONGEST_LOT,
+    LONGEST_MATERIAL,
+    Place,
+    set_price,
+)
 from jobs.services.qualifications import grant_in
 from jobs.services.qualifying import holds
 from jobs.services.turns import take_turn
@@ -48,8 +55,6 @@ from jobs.store.house import Qualification
 from jobs.store.tables import Allocation, Machine, Person
 
 _NOTE: Final = 200
-_MATERIAL: Final = 40
-_GROUP: Final = 80
 _LONGEST: Final = timedelta(days=31)
 
 
@@ -244,15 +249,14 @@ class Importing:
         kind = cells.get("kind", "").casefold()
         if kind and kind not in KINDS:
             raise RowError("kind", "kind", text=kind[:40])
-        material = cells.get("material", "").casefold()[:_MATERIAL]
+        material = cells.get("material", "").casefold()[:LONGEST_MATERIAL]
         amount = amount_of(cells, Per.GRAM if material else Per.HOUR)
-        if bool(material) is not (amount.per is Per.GRAM):
-            raise RowError("per", "unit", text=amount.per.value)
-        group = cells.get("group", "")[:_GROUP]
-        made = self._workshop.new_id()
-        return set_price(
-            session, made, machine, kind, material, group, amount, actor.person_id, now
-        )
+        group = cells.get("group", "")[:LONGEST_GROUP]
+        lot = cells.get("lot", "").casefold()[:LONGEST_LOT] if material else ""
+        place = Place(machine.id if machine else None, kind, material, lot, group)
+        zone = self._workshop.zone
+        since, until = start_of_day(cells, "from", zone), end_of_day(cells, "until", zone)
+        return set_price(session, self._workshop, place, amount, actor.person_id, now, since, until)
 
     def _calendar(self, data: bytes, actor: Actor) -> tuple[list[Row], list[Problem]]:
         """Return the entries of an .ics file as a worker read them."""

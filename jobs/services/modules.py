@@ -17,6 +17,7 @@ from jobs.services.outbox import FROM_SEQ
 from jobs.services.workshop import Workshop
 from jobs.store.tables import OutboxMessage, Setting
 
+MONEY_SINCE: Final = "money.since"  # setting: when money was switched on last
 _KEY: Final = "lab.modules"
 
 log = logging.getLogger(__name__)
@@ -47,9 +48,9 @@ class Modules:
     def choose(self, actor: Actor, on: Collection[Module], now: datetime) -> None:
         """Have just these on. Work that runs goes on, and nothing that is kept is lost.
 
-        What happened while the network was off is not published afterwards either.
+        What happened while the network was off is not published afterwards either, nor charged
+        what was used while money was.
         """
-        del now
         if not actor.is_at_least(Role.ADMIN):
             raise NotAllowedError("person.not-allowed", needed=Role.ADMIN.value)
         with self._workshop.database.write() as session:
@@ -57,6 +58,8 @@ class Modules:
             if Module.NETWORK in on and Module.NETWORK not in before:
                 newest = session.scalar(select(func.max(OutboxMessage.seq))) or 0
                 session.merge(Setting(key=FROM_SEQ, value=str(newest)))
+            if Module.MONEY in on and Module.MONEY not in before:
+                session.merge(Setting(key=MONEY_SINCE, value=now.isoformat()))
             session.merge(Setting(key=_KEY, value=modules_text(on)))
         log.info("modules on: %s; by %s", ", ".join(sorted(on)), actor.person_id or actor.name)
         self._workshop.live.touch()

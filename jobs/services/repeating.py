@@ -17,6 +17,7 @@ from jobs.domain.policy import Reason, Refusal
 from jobs.domain.sharing import Occurrence, SeriesPart, weekly
 from jobs.services import claims
 from jobs.services.closing_checks import checked_interval, checked_note
+from jobs.services.costing import given_back
 from jobs.services.entering import consent_for, enter
 from jobs.services.turns import take_turn
 from jobs.services.waiting import serve
@@ -139,6 +140,8 @@ class Repeating:
                 rows = list(session.scalars(query.order_by(Allocation.start_at)))
             for one in rows:
                 claims.cancel_row(session, self._workshop, one, actor, now)
+                if one.person_id == actor.person_id:
+                    given_back(session, self._workshop, one, now)
             session.flush()
             for machine_id in sorted({one.machine_id for one in rows}):
                 serve(session, self._workshop, machine_id, now)

@@ -16,6 +16,7 @@ from jobs.services.checklists import Checklists
 from jobs.services.clearing import Clearing
 from jobs.services.clock import Clock
 from jobs.services.contests import Contests
+from jobs.services.contributed import Contributed
 from jobs.services.copies import Copies
 from jobs.services.cycle_start import CycleStart
 from jobs.services.day_sheet import DaySheet
@@ -40,6 +41,8 @@ from jobs.services.ledger import Ledger
 from jobs.services.loaded import Loading
 from jobs.services.machines import Machines
 from jobs.services.modules import Modules
+from jobs.services.money import Money
+from jobs.services.money_lab import MoneyLab
 from jobs.services.notices import Notices
 from jobs.services.offering import Offers
 from jobs.services.outbox import Outbox
@@ -90,6 +93,9 @@ class Services:
     contests: Contests
     importing: Importing
     prices: Prices
+    money: Money
+    money_lab: MoneyLab
+    contributed: Contributed
     day_sheet: DaySheet
     servicing: Servicing
     history: History
@@ -171,6 +177,9 @@ def build_services(workshop: Workshop) -> Services:
         contests=Contests(workshop),
         importing=Importing(workshop),
         prices=Prices(workshop),
+        money=Money(workshop),
+        money_lab=MoneyLab(workshop),
+        contributed=Contributed(workshop),
         day_sheet=DaySheet(workshop),
         servicing=Servicing(workshop),
         history=History(workshop),

@@ -28,6 +28,7 @@ from jobs.services.attempts import length_of
 from jobs.services.board import Taken, state_of
 from jobs.services.checking import before_use_refusals
 from jobs.services.computer import supply
+from jobs.services.costing import purse_for_start
 from jobs.services.house_rules import values_of
 from jobs.services.loaded import loads_of
 from jobs.services.ordering import line_of
@@ -224,8 +225,11 @@ def agreed_refusals(
     machine = standing.machine
     ends_at = now + length_of(preflight, standing.history)
     found = list(standing.unchecked)
+    purse = None
+    if standing.values.owing_most is not None:
+        purse = purse_for_start(session, job, machine, preflight, now)
     found += house_rules.start_refusals(
-        session, standing.zone, job, machine, standing.values, ends_at, now
+        session, standing.zone, job, machine, standing.values, ends_at, now, purse
     )
     asks = asks_of(preflight, session.get(JobAsk, job.id))
     if standing.values.material_needed:

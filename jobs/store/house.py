@@ -207,17 +207,25 @@ class ProposalComment(Base):
 
 
 class Price(Base):
-    """What something costs a group; a new price supersedes the one before and keeps it."""
+    """What something costs a group; a new price supersedes the one before and keeps it.
+
+    :param at: valid from then on; before *until_at*, and before *superseded_at*, from which a
+        newer one holds in its place.
+    """
 
     __tablename__ = "price"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     machine_id: Mapped[str | None] = mapped_column(ForeignKey("machine.id"), index=True)
     kind: Mapped[str] = mapped_column(String(16), default="")  # of machine, where no machine is
     material: Mapped[str] = mapped_column(String(40), default="")
+    lot: Mapped[str] = mapped_column(String(80), default="")  # of that material; "": of any
     for_group: Mapped[str] = mapped_column(String(80), default="")
-    per: Mapped[str] = mapped_column(String(8))  # hour, start, gram
+    per: Mapped[str] = mapped_column(String(8))  # hour, block, start, gram, ml, m2
+    block_min: Mapped[int] = mapped_column(Integer, default=0)
     micro: Mapped[int] = mapped_column(BigInteger)  # millionths of the currency
     currency: Mapped[str] = mapped_column(String(3))
     at: Mapped[datetime] = mapped_column(Instant)
+    until_at: Mapped[datetime | None] = mapped_column(Instant)
+    made_at: Mapped[datetime | None] = mapped_column(Instant)  # where it was written ahead
     person_id: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
     superseded_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -19,10 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
 from jobs.designs.library import Library
+from jobs.domain.books import EntryKind
 from jobs.domain.care import Moment, Outcome, Severity
 from jobs.domain.did import did_key
 from jobs.domain.instructions import Sort
 from jobs.domain.learning import TrainingWish
+from jobs.domain.modules import Module
 from jobs.domain.people import Actor, LabMode, Role, SignUp
 from jobs.domain.rules.values import LAB, Scope
 from jobs.domain.unattended import Terms, Unattended
@@ -264,6 +266,32 @@ def open_furnished(furnished: tuple[Path, dict[str, Actor]], folder: Path) -> It
 def lab(furnished: tuple[Path, dict[str, Actor]], tmp_path: Path) -> Iterator[Lab]:
     """A shared lab in the morning: people, machines, no work yet."""
     yield from open_furnished(furnished, tmp_path)
+
+
+def add_money(lab: Lab) -> None:
+    """Switch money on: prices, groups, payments, work, a closed month."""
+    services, ada, mia, now = lab.services, lab.people["ada"], lab.people["mia"], lab.now
+    services.modules.choose(ada, set(Module), now)
+    values = {"of": "machine:ender", "amount": "3.50", "per": "hour"}
+    services.prices.set(ada, values, now)
+    services.prices.set(
+        ada, {"of": "kind:mill", "amount": "1", "per": "block", "block_min": "15"}, now
+    )
+    values = {"of": "material", "material": "birch", "amount": "12.5", "per": "m2"}
+    services.prices.set(ada, {**values, "group": "students"}, now)
+    services.prices.set(
+        ada, {**values, "lot": "B7", "from": "2026-04-01", "until": "2026-05-01"}, now
+    )
+    services.prices.set(ada, values, now)
+    terms = {"rates": "repair: 12\ncleaning: 8", "cap": "20", "shown": "kinds", "least": "2"}
+    services.money_lab.decide(ada, terms, now)
+    services.money.pay(ada, mia.person_id, "20", "R-1", "cash", now)
+    for who in (mia, ada):
+        services.money.take(who, who.person_id, "birch", "m2", "0.25", now)
+    services.money.correct(ada, 2, "2", "A smaller piece", now)
+    services.money.house(ada, EntryKind.COST, "100", "B-1", "rent", now)
+    services.contributed.give(mia, "repair", 90, now.date(), "the hot end", now)
+    services.money_lab.close(ada, "2026-02", now)
 
 
 class Browser:
@@ -578,6 +606,7 @@ def day(
 ) -> Iterator[Lab]:
     """One lab in the middle of its day, for all tests that only look."""
     for lab in open_furnished(furnished, tmp_path_factory.mktemp("day")):
+        add_money(lab)
         add_loads(lab)
         run_one_job(lab)
         add_odd_states(lab)
@@ -692,6 +721,12 @@ PAGES = (
     "/checklists/{checklist}",
     "/ledger",
     "/prices",
+    "/money",
+    "/money?person={mia}&since=2026-02",
+    "/money/desk",
+    "/money/books",
+    "/money/terms",
+    "/contests?about=charge:3",
     "/health",
     "/nowhere",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jobs.domain.modules import Module
+
 LIST = b"login,name\nzoe,Zoe\nyan,Yan\n"
 
 
@@ -39,8 +41,11 @@ def test_only_admins_import(browse):
     assert otto.api("POST", "/import", data={"what": "people"}, files=files).status_code == 403
 
 
-def test_prices_are_brought_tried_first_and_read_by_everybody(browse, read):
+def test_prices_are_brought_tried_first_and_read_by_everybody(browse, lab, read):
     ada, gus = browse("ada"), browse("gus")
+    assert gus.get("/prices").status_code == 404
+    assert "Prices" not in read(ada.get("/import").text)
+    lab.services.modules.choose(lab.people["ada"], set(Module), lab.now)
     assert "There are no prices" in read(gus.get("/prices").text)
     data = b"machine,group,amount,per,currency\nprusa,members,3.5,hour,EUR\n"
     for do, made in (("try", []), ("import", ["prusa"])):
@@ -51,4 +56,4 @@ def test_prices_are_brought_tried_first_and_read_by_everybody(browse, read):
         )
         assert answer.status_code == 200
         assert [one["machine_slug"] for one in gus.api("GET", "/prices").json()] == made
-    assert "Prusa · members 3.5 EUR an hour" in read(gus.get("/prices").text)
+    assert "Prusa · members 3.50 EUR an hour" in read(gus.get("/prices").text)

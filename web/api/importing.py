@@ -8,18 +8,11 @@ from fastapi import Form, UploadFile
 
 from jobs.domain.importing import LARGEST_BYTES, What
 from jobs.services.importing import Imported
-from jobs.services.prices import PriceView
 from web.auth import ApiVisitorDep
 from web.context import WebDep
 from web.routing import api_router
 
 router = api_router("lab")
-
-
-@router.get("/prices")
-def prices(web: WebDep, _visitor: ApiVisitorDep) -> list[PriceView]:
-    """What an hour, a start or a gram costs, for whom."""
-    return list(web.services.prices.list())
 
 
 @router.post("/import")

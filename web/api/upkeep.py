@@ -40,19 +40,26 @@ class ClearingIn(_In):
 
 
 class ContestIn(_In):
-    """The one note, about `attempt:<id>` (its result), `use:<id>` (of it) or `booking:<id>`."""
+    """The one note, about `attempt:<id>` (its result), `use:<id>` or `booking:<id>`.
+
+    Or `charge:<number>`, of an entry.
+    """
 
     about: ShortText
     note: LongText
 
 
 class DecisionIn(_In):
-    """What was decided of a note; of contested use also what counts instead."""
+    """What was decided of a note; of contested use also what counts instead.
+
+    `amount` is what a contested charge should have been; without it nothing.
+    """
 
     upheld: bool
     reason: LongText
     minutes: float | None = None
     mass_g: float | None = None
+    amount: ShortText = ""
 
 
 class FaultIn(_In):
@@ -163,6 +170,7 @@ def decide(web: WebDep, visitor: ApiVisitorDep, contest_id: str, wish: DecisionI
         upheld=wish.upheld,
         minutes=wish.minutes,
         mass_g=wish.mass_g,
+        amount=wish.amount,
     )
 
 

@@ -89,6 +89,8 @@ def everything(
         offers=_free(web, visitor, machines, lengths),
         machines=lanes,
         sets_up=any(day.set_up for one in lanes for day in one.days),
+        costs=web.services.money.cost_of_lengths(visitor.actor, lengths, now),
+        currency=web.services.money.currency(),
         jobs=web.services.bookings.jobs(visitor.actor) if is_free and books else [],
         job=job,
         length_min=int(length_of(length).total_seconds() // 60),

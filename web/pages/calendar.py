@@ -301,6 +301,7 @@ def _confirm(
         "book_confirm.html",
         behalf=actor_for(web, visitor, of) if of else None,
         status=409 if refusals else 200,
+        cost=web.services.money.cost_of_booking(visitor.actor, machine.slug, interval, web.clock()),
         machine=machine,
         interval=interval,
         start=interval.start.strftime("%Y-%m-%dT%H:%M:%SZ"),

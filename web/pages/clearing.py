@@ -142,5 +142,6 @@ def decide(
         upheld=decision == "upheld",
         minutes=form.number("minutes"),
         mass_g=form.number("mass_g"),
+        amount=form.text("amount"),
     )
     return go("/contests", "decided")

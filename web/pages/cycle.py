@@ -67,6 +67,11 @@ def _page(
         status=409 if refusals else 200,
         check=check,
         there=web.services.proving.view(visitor.actor, check.machine_slug, web.clock()),
+        costs=[
+            one
+            for one in web.services.money.costs_of_job(visitor.actor, check.job_id, web.clock())
+            if one.machine_slug == check.machine_slug
+        ],
         items=[item.value for item in check.items],
         ticked=ticked,
         refusals=refusals,

@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.importing import LARGEST_BYTES, What
+from jobs.domain.modules import Module
 from jobs.domain.people import Role
 from jobs.services.importing import Imported
 from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
@@ -65,7 +66,11 @@ def _page(
         visitor,
         "import.html",
         status=422 if is_bad else 200,
-        kinds=list(What),
+        kinds=[
+            one
+            for one in What
+            if one is not What.PRICES or Module.MONEY in web.services.modules.on()
+        ],
         what=what,
         found=found,
         dry=dry,

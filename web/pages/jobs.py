@@ -172,6 +172,7 @@ def job_page(
         done_for=web.services.behalf.about([f"job:{job_id}"]).get(f"job:{job_id}", ()),
         error=error,
         detail=detail,
+        money=web.services.money.of_job(visitor.actor, job_id, now),
         asked=web.services.asking.view(job_id),
         links=web.services.batches.view(job_id),
         may_order=(detail.job.mine or visitor.may(Role.OPERATOR)) and detail.job.state not in ENDED,

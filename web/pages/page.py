@@ -39,6 +39,7 @@ SAID = frozenset(
         "decided",
         "disarmed",
         "enabled",
+        "entered",
         "ended",
         "fetched",
         "freed",

@@ -23,7 +23,7 @@ GROUPS = (
     ("ahead", ("horizon_days", "horizon_trainer_days", "horizon_staff_days")),
     ("long", ("shortest_min", "longest_min")),
     ("fair", ("day_quota_min", "week_quota_min", "most_bookings", "gap_min", "buffer_min")),
-    ("means", ("material_needed", "credits_per_hour")),
+    ("means", ("material_needed", "owing_most")),
     ("there", ("presence_by", "presence_min")),
 )
 

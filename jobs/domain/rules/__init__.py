@@ -68,7 +68,7 @@ RULES: Final[Sequence[Rule]] = (
     Rule(Reason.TOO_MANY_BOOKINGS, quotas.too_many_bookings, BOOKING, ("most_bookings",)),
     Rule(Reason.TOO_CLOSE, quotas.too_close, BOOKING, ("gap_min",), of_time=True),
     Rule(Reason.NEEDS_OTHERS, persons.needs_others, STARTING, ("people_needed",)),
-    Rule(Reason.CREDITS_SHORT, persons.credits_short, EITHER, ("credits_per_hour",)),
+    Rule(Reason.CREDITS_SHORT, persons.credits_short, EITHER, ("owing_most",)),
     Rule(
         Reason.NEEDS_APPROVAL,
         persons.needs_approval,

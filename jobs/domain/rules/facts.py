@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from jobs.domain.calendar import Interval
 from jobs.domain.people import Role
+from jobs.domain.prices import Drawn, Tariff, Use, quote
 
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)  # of a qualification that does not expire
 
@@ -56,6 +57,24 @@ class ToAccept:
 
 
 @dataclass(frozen=True, slots=True)
+class Purse:
+    """What a person may still spend, and what a wish costs by its length.
+
+    :param minor: in minor units; what is kept for other things is taken off.
+    :param drawn: material that the wish takes however long it is.
+    """
+
+    minor: int
+    tariff: Tariff
+    drawn: Sequence[Drawn] = ()
+
+    def needed(self, length: timedelta) -> int:
+        """Return what so long a wish costs."""
+        machine_ms = round(length / timedelta(milliseconds=1))
+        return quote(self.tariff, Use(machine_ms, 1, self.drawn)).minor
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One wish and everything that speaks for or against it. All instants are aware UTC.
 
@@ -67,7 +86,7 @@ class Facts:
     :param known_until: how far ahead *taken*, *out* and *holidays* were looked up.
     :param qualified_until: `FOR_EVER` without an expiry; None: not qualified.
     :param holidays: the public holidays, by local day.
-    :param credits: of the person; None where the lab keeps no accounts.
+    :param purse: of the person; None where nothing is asked of it.
     :param stay_ends: when the person's time in the house is over; None: it has no end.
     :param named: whether the machine is on the person's list; None: they need none.
     :param is_supervised: a trainer or operator, or who vouches for them, is in the house now.
@@ -95,7 +114,7 @@ class Facts:
     to_accept: tuple[ToAccept, ...] = ()
     holidays: Mapping[date, str] = field(default_factory=dict)
     people_here: int = 0
-    credits: int | None = None
+    purse: Purse | None = None
     moved: Interval | None = None
     stay_ends: datetime | None = None
     named: bool | None = None

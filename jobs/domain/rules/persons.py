@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
 
+from jobs.domain.money import minor_unit, plain
 from jobs.domain.people import Role, is_at_least
 from jobs.domain.policy import Reason, Refusal, Way, WayKind
-from jobs.domain.rules.facts import Act, Facts
-from jobs.domain.rules.times import shorter
+from jobs.domain.rules.facts import Act, Facts, Purse
+from jobs.domain.rules.times import MINUTE, shorter
 from jobs.domain.rules.values import Values
-
-_HOUR: Final = timedelta(hours=1)
 
 
 def role_too_low(facts: Facts, values: Values) -> Iterator[Refusal]:
@@ -108,23 +105,40 @@ def needs_others(facts: Facts, values: Values) -> Iterator[Refusal]:
 
 
 def credits_short(facts: Facts, values: Values) -> Iterator[Refusal]:
-    """Where the lab lives on credits, they must reach."""
-    if values.credits_per_hour is None or facts.credits is None:
+    """Where a lab is paid beforehand, what somebody begins is paid for."""
+    purse = facts.purse
+    if values.owing_most is None or purse is None:
         return
-    needed = math.ceil(facts.length / _HOUR * values.credits_per_hour)
-    if needed <= facts.credits:
+    currency = purse.tariff.currency
+    room = purse.minor + values.owing_most * minor_unit(currency)
+    needed = purse.needed(facts.length)
+    if needed <= max(room, 0):
         return
-    affordable = max(facts.credits, 0) * _HOUR / values.credits_per_hour
-    missing = needed - facts.credits
+    affordable = _longest(purse, room, facts.length)
+    ways = shorter(facts, values, facts.start + affordable) if facts.act is Act.BOOK else ()
+    missing = needed - room
     yield Refusal(
         Reason.CREDITS_SHORT,
-        {"needed": needed, "balance": facts.credits},
+        {"needed": _amount(needed, currency), "balance": _amount(purse.minor, currency)},
         overridable=True,
-        ways=(
-            *shorter(facts, values, facts.start + affordable),
-            Way(WayKind.TOP_UP, count=missing),
-        ),
+        ways=(*ways, Way(WayKind.TOP_UP, name=_amount(missing, currency), count=missing)),
     )
+
+
+def _longest(purse: Purse, room: int, length: timedelta) -> timedelta:
+    """Return the most whole minutes that are affordable: what costs more takes longer."""
+    low, high = 0, length // MINUTE
+    while low < high:
+        middle = (low + high + 1) // 2
+        if purse.needed(middle * MINUTE) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return low * MINUTE
+
+
+def _amount(minor: int, currency: str) -> str:
+    return f"{plain(minor, currency)} {currency}"
 
 
 def needs_approval(facts: Facts, values: Values) -> Iterator[Refusal]:

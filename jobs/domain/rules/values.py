@@ -109,7 +109,7 @@ SPECS: Final[Sequence[Spec]] = (
     Spec("opening_binds_starts", Unit.YES_NO),
     Spec("holidays", Unit.PLACE, optional=True, lab_only=True),
     Spec("people_needed", Unit.COUNT, 2, 20, optional=True),
-    Spec("credits_per_hour", Unit.COUNT, 1, 10_000, optional=True),
+    Spec("owing_most", Unit.COUNT, 0, 100_000, optional=True),
     Spec("material_needed", Unit.YES_NO),
     Spec("approval_needed", Unit.YES_NO),
     Spec("approval_hours", Unit.HOURS, 1, 28 * 24),
@@ -147,7 +147,7 @@ class Values:
     opening_binds_starts: bool = False
     holidays: str | None = None
     people_needed: int | None = None
-    credits_per_hour: int | None = None
+    owing_most: int | None = None  # whole units of the lab's currency
     material_needed: bool = True
     approval_needed: bool = False
     approval_hours: int = 48

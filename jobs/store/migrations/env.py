@@ -7,6 +7,7 @@ from sqlalchemy import create_engine, pool
 
 import jobs.store.house
 import jobs.store.instructions
+import jobs.store.money
 import jobs.store.persons
 import jobs.store.presence
 import jobs.store.sharing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -188,10 +188,10 @@ FABMANAGER_PRICES = "Machine;Group;Duration;Price\nENDER;standard;30;4,50 €\n"
 MATERIALS = b"material,per,price,currency\nPLA,kg,24.00,eur\nPETG,g,0.03,eur\n"
 
 
-def prices(workshop: Workshop) -> list[tuple[str, str, str, float, str]]:
+def prices(workshop: Workshop, at: datetime = NOW) -> list[tuple[str, str, str, float, str]]:
     return [
-        (one.machine_slug or one.material, one.group, one.per.value, one.amount, one.currency)
-        for one in Prices(workshop).list()
+        (one.machine_slug or one.material, one.group, one.per.value, one.micro / 1e6, one.currency)
+        for one in Prices(workshop).list(at)
     ]
 
 
@@ -217,7 +217,8 @@ def test_prices_come_over_in_one_unit_each_and_a_newer_one_supersedes(
     later = NOW + timedelta(days=1)
     found = newer.run(actor, What.PRICES, "p.csv", b"material,price\npla,0.02\n", later, dry=False)
     assert (found.made, count(workshop, Price)) == (1, 7)
-    assert [one for one in prices(workshop) if one[0] == "pla"] == [("pla", "", "gram", 0.02, "")]
+    pla = [one for one in prices(workshop, later) if one[0] == "pla"]
+    assert pla == [("pla", "", "gram", 0.02, "")]
 
 
 def test_every_row_that_is_no_price_is_told_and_keeps_the_list_out(

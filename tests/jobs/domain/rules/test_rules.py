@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from jobs.domain.calendar import Interval
 from jobs.domain.people import Role
 from jobs.domain.policy import Reason, Refusal, Way, WayKind
+from jobs.domain.prices import Tariff
 from jobs.domain.rules import (
     FOR_EVER,
     RULES,
@@ -25,8 +26,9 @@ from jobs.domain.rules import (
     slots,
     taking,
 )
+from jobs.domain.rules.facts import Purse
 from jobs.domain.rules.values import SPECS, Level
-from tests.jobs.domain.rules.wishes import DAY, HOUR, MINUTE, NOW, a_wish, wishes
+from tests.jobs.domain.rules.wishes import DAY, HOUR, MINUTE, NOW, a_purse, a_wish, wishes
 
 # What no time, place, person or thing changes; staff may not let it pass either.
 HOPELESS = {Reason.BOOKING_HIDDEN, Reason.MACHINE_RETIRED}
@@ -54,8 +56,9 @@ def taken_way(way: Way, facts: Facts) -> Facts | None:
         case WayKind.COME_TOGETHER:
             return replace(facts, people_here=way.count)
         case WayKind.TOP_UP:
-            assert facts.credits is not None
-            return replace(facts, credits=facts.credits + way.count)
+            assert facts.purse is not None
+            more = replace(facts.purse, minor=facts.purse.minor + way.count)
+            return replace(facts, purse=more)
         case WayKind.PROLONG:
             return replace(facts, stay_ends=None)
         case WayKind.NAME_MACHINE:
@@ -263,13 +266,28 @@ def test_of_too_many_bookings_one_given_back_makes_room() -> None:
     assert [way.ref for way in refused.ways if way.kind is WayKind.GIVE_BACK] == ["1"]
 
 
-def test_credits_buy_a_shorter_time() -> None:
-    values = Values(credits_per_hour=4)
-    refused = the(Reason.CREDITS_SHORT, a_wish(length=3 * HOUR, credits=6), values)
+def test_credit_buys_a_shorter_time() -> None:
+    """4.00 an hour and 1.00 for the set-up: 6.00 and 1.00 that may be owed are 90 minutes."""
+    values = Values(owing_most=1)
+    wish = a_wish(length=3 * HOUR, purse=a_purse(600))
+    refused = the(Reason.CREDITS_SHORT, wish, values)
+    assert refused.fields == {"needed": "13.00 EUR", "balance": "6.00 EUR"}
     ways = {way.kind: way for way in refused.ways}
     assert ways[WayKind.SHORTER].end == NOW + HOUR + 90 * MINUTE
-    assert ways[WayKind.TOP_UP].count == 6
-    assert refusals_of(a_wish(length=3 * HOUR, credits=None), values) == []
+    assert (ways[WayKind.TOP_UP].count, ways[WayKind.TOP_UP].name) == (600, "6.00 EUR")
+    assert refusals_of(replace(wish, purse=None), values) == []
+    assert refusals_of(wish, Values()) == []
+
+
+def test_what_starts_now_is_never_made_shorter_by_credit() -> None:
+    wish = a_wish(length=3 * HOUR, purse=a_purse(600), act=Act.START, start=NOW)
+    (refused,) = refusals_of(wish, Values(owing_most=0))
+    assert [way.kind for way in refused.ways] == [WayKind.TOP_UP, WayKind.ASK_STAFF]
+
+
+def test_who_owes_may_still_begin_what_is_free() -> None:
+    free = Purse(-5000, Tariff("EUR"))
+    assert refusals_of(a_wish(purse=free), Values(owing_most=0)) == []
 
 
 def test_what_was_approved_may_be_made_shorter_and_staff_ask_nobody() -> None:

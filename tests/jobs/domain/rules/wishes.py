@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from jobs.domain.calendar import Interval
 from jobs.domain.people import Role
+from jobs.domain.prices import Per, Price, Tariff
 from jobs.domain.rules import FOR_EVER, Act, Facts, OwnBooking, ToAccept, TrainingOffer, Values
+from jobs.domain.rules.facts import Purse
 from jobs.domain.rules.times import LOOK_AHEAD_DAYS
 from jobs.domain.rules.values import Level
 
@@ -44,6 +46,15 @@ def a_wish(
         people_here=99,
     )
     return replace(facts, **more)  # type: ignore[arg-type]
+
+
+def a_purse(minor: int | None) -> Purse | None:
+    """So much to spend, where an hour of any printer is 4.00 and its set-up 1.00."""
+    prices = [
+        Price("time", Per.HOUR, 4_000_000, NOW - 99 * DAY, kind="fdm"),
+        Price("start", Per.START, 1_000_000, NOW - 99 * DAY, kind="fdm"),
+    ]
+    return None if minor is None else Purse(minor, Tariff("EUR", prices, kind="fdm"))
 
 
 def at(zone: ZoneInfo, *wall: int, fold: int = 0) -> datetime:
@@ -107,7 +118,7 @@ def wishes(draw: st.DrawFn) -> tuple[Facts, Values]:
         to_accept=draw(st.sampled_from(((), (ToAccept("lab/rules", "rules", ""),)))),
         holidays=holidays,
         people_here=draw(st.integers(0, 3)),
-        credits=draw(st.sampled_from((None, -1, 0, 2, 50))),
+        purse=draw(st.sampled_from((None, -1, 0, 200, 5000)).map(a_purse)),
         moved=draw(st.sampled_from((None, Interval(start, start + length)))),
         stay_ends=draw(st.sampled_from((None, None, start + HOUR, now + DAY, now))),
         named=draw(st.sampled_from((None, None, True, False))),
@@ -133,7 +144,7 @@ def wishes(draw: st.DrawFn) -> tuple[Facts, Values]:
         opening_binds_starts=draw(st.booleans()),
         holidays=draw(st.sampled_from((None, "DE"))),
         people_needed=draw(st.sampled_from((None, 2))),
-        credits_per_hour=draw(st.sampled_from((None, 1, 7))),
+        owing_most=draw(st.sampled_from((None, 0, 3))),
         approval_needed=draw(st.booleans()),
         accept_binds=draw(st.sampled_from(("start", "both"))),
         levels={key: draw(st.sampled_from(Level)) for key in keys},

@@ -305,4 +305,4 @@ def test_a_round_of_upkeep_on_postgresql(ready_house, postgresql_database) -> No
     services.clearing.clear(mia, "ender", Outcome.GOOD, house.now)
     services.contests.open(mia, f"use:{run}", "Too much", house.now)
     assert services.sweep.tick(house.later(days=100)).photos == 0
-    assert services.prices.list() == []
+    assert services.prices.list(house.now) == []
