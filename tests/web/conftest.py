@@ -291,7 +291,8 @@ def add_money(lab: Lab) -> None:
     services.money.correct(ada, 2, "2", "A smaller piece", now)
     services.money.house(ada, EntryKind.COST, "100", "B-1", "rent", now)
     services.contributed.give(mia, "repair", 90, now.date(), "the hot end", now)
-    services.money_lab.close(ada, "2026-02", now)
+    services.money_lab.close(ada, "2026-01", now)
+    lab.jobs["price"] = services.prices.list(now)[0].id
 
 
 class Browser:

@@ -27,6 +27,7 @@ from tests.web.conftest import (
     Lab,
     add_house_rules,
     add_loads,
+    add_money,
     add_odd_states,
     add_queue,
     add_upkeep,
@@ -43,6 +44,7 @@ def open_house(furnished: tuple[Path, dict[str, object]], folder: Path) -> Itera
     for lab in open_furnished(furnished, folder):
         _people(lab)
         _machines(lab)
+        add_money(lab)
         add_loads(lab)
         run_one_job(lab)
         add_odd_states(lab)
