@@ -23,8 +23,8 @@ from jobs.domain.loading import Doubt, drawn
 from jobs.domain.machine import Control
 from jobs.services import notices, outbox
 from jobs.services.accounts import Account, usage_facts
-from jobs.services.dependents import tell_dependents
 from jobs.services.costing import begin_run, charge_run
+from jobs.services.dependents import tell_dependents
 from jobs.services.facts import Facts
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import doubt, take_from
