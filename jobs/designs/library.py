@@ -94,6 +94,14 @@ class Library:
         """Tell whether the file is here."""
         return self._place(sha256).is_file()
 
+    def drop(self, sha256: str) -> bool:
+        """Remove a file that nobody needs; return whether it was here."""
+        try:
+            self._place(sha256).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
     def _place(self, sha256: str) -> Path:
         # The hash may come from an address or a message: it must not become a path elsewhere.
         if not _SHA256.fullmatch(sha256):

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from jobs.domain.credentials import Happened, Way
-from jobs.domain.errors import InvalidError, NotAllowedError
+from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
 from jobs.domain.people import Actor, Role, is_at_least
 from jobs.services import passwords
 from jobs.services.api_keys import ApiKeys
@@ -176,7 +176,10 @@ class People:
         """Return everybody, for those who look after people."""
         with self._database.read() as session:
             must_hold(session, actor, Role.OPERATOR)
-            rows = session.scalars(select(Person).order_by(Person.name, Person.login))
+            erased = select(Standing.person_id).where(Standing.erased_at.is_not(None))
+            rows = session.scalars(
+                select(Person).where(Person.id.not_in(erased)).order_by(Person.name, Person.login)
+            )
             return [person_view(person) for person in rows]
 
     def get(self, person_id: str) -> PersonView:
@@ -223,21 +226,19 @@ class People:
         with self._database.write() as session:
             person = changeable(session, actor, person_id)
             keep_an_admin(session, person)
-            person.disabled_at = person.disabled_at or now
-            session.execute(delete(SignIn).where(SignIn.person_id == person_id))
-            session.execute(delete(SignInLink).where(SignInLink.person_id == person_id))
-            session.execute(
-                update(ApiKey)
-                .where(ApiKey.person_id == person_id, ApiKey.revoked_at.is_(None))
-                .values(revoked_at=now)
-            )
-            give_back(session, self._workshop, Allocation.person_id == person_id, now)
+            lock_out(session, self._workshop, person, now)
         self._workshop.live.touch()
 
     def enable(self, actor: Actor, person_id: str) -> None:
         """Let a person in again; keys and reservations they make anew."""
         with self._database.write() as session:
-            changeable(session, actor, person_id).disabled_at = None
+            person = changeable(session, actor, person_id)
+            standing = session.get(Standing, person_id)
+            if standing is not None and standing.erased_at is not None:
+                raise NotFoundError("person.unknown")  # there is nobody any more to let in
+            person.disabled_at = None
+            if standing is not None:
+                standing.applied_at = None
 
     def forget_alias(self, actor: Actor, person_id: str) -> None:
         """Forget whom a person's records mean; the records themselves stay whole."""
@@ -291,6 +292,19 @@ class People:
         seat = view.seat if isinstance(view, SignInView) else ""
         person = view.person if isinstance(view, SignInView) else view
         return Actor(person.id, person.name, person.role, person.simulated, seat)
+
+
+def lock_out(session: Session, workshop: Workshop, person: Person, now: datetime) -> None:
+    """End a person's sign-ins, links and keys, and give their reservations back."""
+    person.disabled_at = person.disabled_at or now
+    session.execute(delete(SignIn).where(SignIn.person_id == person.id))
+    session.execute(delete(SignInLink).where(SignInLink.person_id == person.id))
+    session.execute(
+        update(ApiKey)
+        .where(ApiKey.person_id == person.id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    give_back(session, workshop, Allocation.person_id == person.id, now)
 
 
 def _must_be_without_terms(session: Session, person_id: str) -> None:

@@ -37,8 +37,10 @@ from jobs.services.lab import Lab
 from jobs.services.lab_sharing import LabSharing
 from jobs.services.lapsing import Lapsing
 from jobs.services.learning import Learning
+from jobs.services.leaving import Leaving
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import Loading
+from jobs.services.looks import Looks
 from jobs.services.machines import Machines
 from jobs.services.modules import Modules
 from jobs.services.money import Money
@@ -63,6 +65,7 @@ from jobs.services.qualifications import Qualifications
 from jobs.services.queue import Queue
 from jobs.services.repeating import Repeating
 from jobs.services.resuming import Resuming
+from jobs.services.retention import Retention
 from jobs.services.runs import Runs
 from jobs.services.second_step import SecondSteps
 from jobs.services.servicing import Servicing
@@ -102,6 +105,9 @@ class Services:
     faults: Faults
     checklists: Checklists
     people: People
+    retention: Retention
+    looks: Looks
+    leaving: Leaving
     behalf: Behalf
     standings: Standings
     joining: Joining
@@ -187,6 +193,9 @@ def build_services(workshop: Workshop) -> Services:
         checklists=Checklists(workshop),
         people=people,
         behalf=Behalf(workshop),
+        retention=Retention(workshop),
+        looks=Looks(workshop),
+        leaving=Leaving(workshop),
         standings=Standings(workshop),
         joining=Joining(workshop),
         badges=Badges(workshop),

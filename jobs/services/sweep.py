@@ -11,12 +11,14 @@ from sqlalchemy import ColumnElement, CursorResult, delete, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from jobs.domain.job import JobState
+from jobs.domain.retention import Kept
 from jobs.services.clock import is_trusted
 from jobs.services.photo_keeping import drop_files, forget_photos
 from jobs.services.programs import Programs
+from jobs.services.retention import before, drop_wire_logs, forget_links, forget_notices
 from jobs.services.workshop import Workshop
 from jobs.services.workstations import drop_unclaimed
-from jobs.store.sharing import Notice, NoticeDelivery
+from jobs.store.persons import Look
 from jobs.store.tables import (
     Arming,
     Attempt,
@@ -32,8 +34,6 @@ from jobs.store.tables import (
 PROGRAMS_KEPT: Final = timedelta(days=30)  # after the job is over
 OUTBOX_KEPT: Final = timedelta(days=90)  # after the broker has it
 ARMINGS_KEPT: Final = timedelta(days=365)  # those that started nothing
-ACTS_KEPT: Final = timedelta(days=365)  # of what people had machines do by hand
-NOTICES_KEPT: Final = timedelta(days=365)  # read or not: what mattered was done long ago
 _FRESH: Final = timedelta(days=1)  # longer than any preparation takes
 _MOST: Final = 5000  # of one sort in one sweep: a sweep is short, and comes again
 _OVER: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
@@ -54,12 +54,15 @@ class Swept:
     armings: int
     preflights: int
     acts: int
+    looks: int
     notices: int
+    record_links: int
+    wire_logs: int
     photos: int
     unclaimed: int
 
 
-_NOTHING: Final = Swept(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+_NOTHING: Final = Swept(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Sweep:
@@ -80,7 +83,14 @@ class Sweep:
             forget_photos(session, now)
             unclaimed = drop_unclaimed(session, self._workshop, now, _MOST)
             rows = (
-                _drop(session, SignIn.token_sha256, SignIn.expires_at <= now),
+                _drop(
+                    session,
+                    SignIn.token_sha256,
+                    or_(
+                        SignIn.expires_at <= now,
+                        SignIn.seen_at < before(session, Kept.SIGN_INS, now),
+                    ),
+                ),
                 _drop(
                     session,
                     SignInLink.token_sha256,
@@ -100,13 +110,16 @@ class Sweep:
                     Preflight.superseded_at < now - PROGRAMS_KEPT,
                     ~exists().where(Attempt.preflight_id == Preflight.id),
                 ),
-                _drop(session, MachineAct.id, MachineAct.at < now - ACTS_KEPT),
-                _drop_notices(session, now),
+                _drop(session, MachineAct.id, MachineAct.at < before(session, Kept.ACTS, now)),
+                _drop(session, Look.id, Look.at < before(session, Kept.LOOKS, now)),
+                forget_notices(session, now, _MOST),
+                forget_links(session, now, _MOST),
             )
         files = self._programs.forget(lambda: self._needed(now), (now - _FRESH).timestamp(), _MOST)
         with self._workshop.database.read() as session:
+            wire_logs = drop_wire_logs(session, self._workshop, now)
             photos = drop_files(session, self._workshop, now, _MOST)
-        swept = Swept(files, *rows, photos, unclaimed)
+        swept = Swept(files, *rows, wire_logs, photos, unclaimed)
         if any(astuple(swept)):
             log.info("swept: %s", swept)
         return swept
@@ -128,17 +141,6 @@ class Sweep:
             rows = session.execute(query).all()
         pictures = (one["sha256"] for row in rows for one in row[4] or () if "sha256" in one)
         return frozenset(sha256 for row in rows for sha256 in row[:4] if sha256) | {*pictures}
-
-
-def _drop_notices(session: Session, now: datetime) -> int:
-    """Delete old notices, with what was to become of each."""
-    old = select(Notice.id).where(Notice.at < now - NOTICES_KEPT).order_by(Notice.at).limit(_MOST)
-    ids = session.scalars(old).all()
-    if not ids:
-        return 0
-    session.execute(delete(NoticeDelivery).where(NoticeDelivery.notice_id.in_(ids)))
-    session.execute(delete(Notice).where(Notice.id.in_(ids)))
-    return len(ids)
 
 
 def _drop(session: Session, key: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> int:

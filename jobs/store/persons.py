@@ -19,6 +19,7 @@ class Standing(Base):
         and record, and only staff and they themselves read this one.
     :param named_only: they use only the machines of `person_machine`.
     :param consent_at: when staff saw the guardian's consent.
+    :param erased_at: they left, and their name went.
     :param applied_at: they asked to be let in, and nobody has decided.
     """
 
@@ -34,6 +35,7 @@ class Standing(Base):
     consent_at: Mapped[datetime | None] = mapped_column(Instant)
     consent_by: Mapped[str | None] = mapped_column(ForeignKey("person.id"))
     applied_at: Mapped[datetime | None] = mapped_column(Instant)
+    erased_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class PersonMachine(Base):

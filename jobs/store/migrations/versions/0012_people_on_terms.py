@@ -128,6 +128,7 @@ def upgrade() -> None:
         sa.Column("consent_at", sa.BigInteger(), nullable=True),
         sa.Column("consent_by", sa.String(length=36), nullable=True),
         sa.Column("applied_at", sa.BigInteger(), nullable=True),
+        sa.Column("erased_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["consent_by"], ["person.id"], name=op.f("fk_standing_consent_by_person")
         ),
