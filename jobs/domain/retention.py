@@ -32,7 +32,7 @@ class Term:
 # Entry logs of half a year and a year after somebody left are what makerspaces publish;
 # a record without its link to a person stays for ever.
 TERMS: Final[Mapping[Kept, Term]] = {
-    Kept.NOTICES: Term(180, 7, 3650),
+    Kept.NOTICES: Term(365, 7, 3650),
     Kept.PHOTOS: Term(90, 1, 3650),
     Kept.WIRE_LOGS: Term(90, 1, 3650),
     Kept.SIGN_INS: Term(30, 1, 30),  # since the last use; the cookie lives no longer
