@@ -59,6 +59,7 @@ from web.pages import (
     instructions,
     jobs,
     joining,
+    kiosk,
     lab,
     learning,
     loading,
@@ -175,6 +176,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         display,
         instructions,
         visits,
+        kiosk,
     )
     for routes in pages:
         add(app, routes.router)

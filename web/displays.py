@@ -38,4 +38,32 @@ def find_device(request: Request, web: WebDep) -> DeviceView | None:
     return web.services.devices.known(token, web.clock()) if token else None
 
 
+def visit_token(request: Request, web: Web) -> str:
+    """Return the token of who is at this kiosk; "" where nobody is."""
+    return request.cookies.get(_visit_cookie(web), "")
+
+
+def set_visit(web: Web, response: Response, token: str) -> None:
+    """Let the browser keep who is at the kiosk, until it is closed at the latest."""
+    response.set_cookie(
+        _visit_cookie(web),
+        token,
+        path="/",
+        secure=web.settings.secure_cookies,
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def clear_visit(web: Web, response: Response) -> None:
+    """Take that away again."""
+    response.delete_cookie(
+        _visit_cookie(web), path="/", secure=web.settings.secure_cookies, httponly=True
+    )
+
+
+def _visit_cookie(web: Web) -> str:
+    return "__Host-fabnode-visit" if web.settings.secure_cookies else "fabnode-visit"
+
+
 DeviceDep = Annotated[DeviceView | None, Depends(find_device)]

@@ -24,6 +24,8 @@ from jobs.services.workshop import Workshop
 from jobs.store.presence import Device, KioskVisit, MachineSecret, Presence
 from jobs.store.tables import Allocation, Machine, Setting
 
+_START_KEY, _END_KEY = "kiosk.badge_start", "kiosk.badge_end"
+_LONGEST_KEY: Final = 20  # characters of a key's name
 _PAIRING: Final = timedelta(minutes=30)  # within which a new device is set up
 # No letter that is mistaken for another; ten of them are 48 bits for half an hour.
 _LETTERS: Final = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
@@ -237,17 +239,31 @@ class Devices:
             alone = session.get(Setting, ALONE_KEY) is not None
             return int(idle_of(session).total_seconds()), alone
 
-    def set_settings(self, actor: Actor, idle_s: int, *, alone_asks: bool) -> None:
-        """Decide both.
+    def badge_keys(self) -> tuple[str, str]:
+        """Return the keys that a badge reader, which types, begins and ends a number with."""
+        with self._database.read() as session:
+            rows = [session.get(Setting, key) for key in (_START_KEY, _END_KEY)]
+        start, end = (row.value if row is not None else None for row in rows)
+        return start or "", "Enter" if end is None else end
 
-        :raises InvalidError: `device.idle` out of bounds.
+    def set_settings(
+        self, actor: Actor, idle_s: int, *, alone_asks: bool, keys: tuple[str, str] = ("", "Enter")
+    ) -> None:
+        """Decide them.
+
+        :param keys: by the names that browsers give keys, such as `;`, `F8`, `Enter`; "": none.
+        :raises InvalidError: `device.idle` out of bounds, `device.key`.
         """
         _must_be_admin(actor)
         if not SHORTEST_IDLE_S <= idle_s <= LONGEST_IDLE_S:
             fields = {"low": SHORTEST_IDLE_S, "high": LONGEST_IDLE_S}
             raise InvalidError("device.idle", field="idle_s", **fields)
+        if not all(len(key) <= _LONGEST_KEY and key.isprintable() for key in keys):
+            raise InvalidError("device.key", field="badge_start")
         with self._database.write() as session:
             session.merge(Setting(key=IDLE_KEY, value=str(idle_s)))
+            for name, key in zip((_START_KEY, _END_KEY), keys, strict=True):
+                session.merge(Setting(key=name, value=key))
             session.execute(delete(Setting).where(Setting.key == ALONE_KEY))
             if alone_asks:
                 session.add(Setting(key=ALONE_KEY, value="ask"))

@@ -33,6 +33,7 @@ from jobs.services.house_visits import HouseVisits
 from jobs.services.importing import Importing
 from jobs.services.instructions import Instructions
 from jobs.services.joining import Joining
+from jobs.services.kiosk import Kiosk
 from jobs.services.lab import Lab
 from jobs.services.lab_sharing import LabSharing
 from jobs.services.lapsing import Lapsing
@@ -155,6 +156,7 @@ class Services:
     cycle: CycleStart
     proving: Proving
     devices: Devices
+    kiosk: Kiosk
     attendance: Attendance
     ports: Ports
     runs: Runs
@@ -242,6 +244,7 @@ def build_services(workshop: Workshop) -> Services:
         cycle=CycleStart(workshop, dispatch),
         proving=Proving(workshop),
         devices=Devices(workshop),
+        kiosk=Kiosk(workshop),
         attendance=Attendance(workshop),
         ports=Ports(workshop),
         runs=runs,

@@ -65,7 +65,10 @@ def settings(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFo
     try:
         idle_s = form.number("idle_s")
         web.services.devices.set_settings(
-            visitor.actor, int(idle_s or 0), alone_asks=form.text("alone") == "on"
+            visitor.actor,
+            int(idle_s or 0),
+            alone_asks=form.text("alone") == "on",
+            keys=(form.text("badge_start"), form.text("badge_end")),
         )
     except InvalidError as error:
         return _page(request, web, visitor, values=form.texts(), error=error)
@@ -111,6 +114,7 @@ def _page(
     needs(visitor, Role.ADMIN)
     found = web.services.devices.list(visitor.actor)
     idle_s, alone_asks = web.services.devices.settings()
+    start_key, end_key = web.services.devices.badge_keys()
     return page(
         request,
         web,
@@ -121,6 +125,8 @@ def _page(
         kinds=list(DeviceKind),
         idle_s=idle_s,
         alone_asks=alone_asks,
+        start_key=start_key,
+        end_key=end_key,
         made=made,
         values=values or {},
         address=f"{request.url.scheme}://{request.url.netloc}/display",

@@ -24,7 +24,7 @@ router = page_router()
 def show(request: Request, web: WebDep, device: DeviceDep) -> Response:
     """Show what this screen is for; one that nobody paired asks for its code."""
     if device is None:
-        return _bare(web, "display_pair.html", problem="", device=None)
+        return bare(web, "display_pair.html", problem="", device=None)
     if device.kind is DeviceKind.KIOSK:
         return go("/kiosk")
     response = _display(web, device) if device.kind is DeviceKind.DISPLAY else _wall(web, device)
@@ -39,7 +39,7 @@ def pair(web: WebDep, form: FormDep) -> Response:
         _, token = web.services.devices.pair(form.text("code"), web.clock())
     except InvalidError as error:
         problem = sentence_of(web, error)
-        return _bare(web, "display_pair.html", 422, problem=problem, device=None)
+        return bare(web, "display_pair.html", 422, problem=problem, device=None)
     response = go("/display")
     set_device(web, response, token)
     return response
@@ -49,7 +49,7 @@ def _display(web: Web, device: DeviceView) -> Response:
     now = web.clock()
     slug = device.machines[0][0] if device.machines else ""
     machine = web.services.machines.get(slug, now, None) if slug else None
-    return _bare(
+    return bare(
         web,
         "display.html",
         device=device,
@@ -64,7 +64,7 @@ def _wall(web: Web, device: DeviceView) -> Response:
     chosen = {slug for slug, _ in device.machines}
     machines = web.services.machines.board(now, None)
     shown = [one for one in machines if one.slug in chosen or not chosen]
-    return _bare(
+    return bare(
         web,
         "wall.html",
         device=device,
@@ -80,7 +80,7 @@ def _counts(web: Web) -> bool:
     return web.shares() and Module.HOUSE in web.services.modules.on()
 
 
-def _bare(web: Web, template: str, status: int = 200, **values: object) -> HTMLResponse:
+def bare(web: Web, template: str, status: int = 200, **values: object) -> HTMLResponse:
     """Return a page without the house's frame: nobody is signed in here."""
     values = {"here": "", "visitor": None, "csrf": "", "now": web.clock(), **values}
     return HTMLResponse(web.renderer.html(template, **values), status)

@@ -24,7 +24,7 @@ from jobs.domain.presence import (
     window_shown,
 )
 
-AT = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+AT = st.integers(1_600_000_000, 4_000_000_000).map(lambda at: datetime.fromtimestamp(at, UTC))
 BY = st.sampled_from([None, *PresenceBy])
 MODE = st.sampled_from(list(LabMode))
 
