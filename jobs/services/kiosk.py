@@ -62,7 +62,7 @@ class Kiosk:
     def needs_first_pin(self, badge: str, now: datetime) -> bool:
         """Return whether a badge is shown for the first time, and its person chooses a PIN."""
         with self._database.read() as session:
-            person = badge_owner(session, self._workshop, badge)
+            person = self._named(session, badge, "")
             return person is not None and may_set_first_pin(session, person.id, now)
 
     def identify(self, device: DeviceView, badge: str, login: str, pin: str, now: datetime) -> str:

@@ -17,6 +17,11 @@ from tests.web.conftest import PASSWORD, PROGRAM, Browser, words
 SAFE_FOR_STRANGERS = {
     "/display",  # asks for the code of a device, and has nothing else for a stranger
     "/display/pair",
+    "/kiosk",  # as the display; its other routes know no browser that is no kiosk
+    "/kiosk/identify",
+    "/kiosk/leave",
+    "/kiosk/machines/{slug}",
+    "/kiosk/machines/{slug}/stop",
     "/feeds/{token}/bookings.ics",  # its address is the secret
     "/feeds/{token}/machines/{slug}.ics",
     "/sign-in",
@@ -63,6 +68,8 @@ def test_nothing_but_the_way_in_is_there_for_strangers(lab):
 FILES = {
     "/clearings/{clearing_id}/photo",
     "/day-sheet/{day}.pdf",
+    "/kiosk",
+    "/kiosk/machines/{slug}",
     "/display",  # a screen without the frame of the pages
     "/events",
     "/faults/{fault_id}/photo",

@@ -196,6 +196,7 @@ def _home(
         cards=[card(web, one) for one in board],
         coming=web.services.devices.coming(device, now),
         kept=kept or {},
+        at=(kept or {}).get("at", ""),
     )
 
 
@@ -227,6 +228,8 @@ def _machine(
         visit=visit,
         error=error,
         card=card(web, machine),
+        kept={},
+        at=slug,
         coming=web.services.devices.coming(device, now).get(slug, ()),
         own=_own(web, visit, slug, now) if books else [],
         jobs=_jobs(web, visit, machine, now),
