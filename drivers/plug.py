@@ -155,6 +155,19 @@ class Plug:
         return f"{self.maker}:{self.door}{relay}"
 
 
+def is_of_house(address: str) -> bool:
+    """Tell whether a text is the number of an address in this house.
+
+    >>> is_of_house("192.168.1.2"), is_of_house("8.8.8.8"), is_of_house("broker.example")
+    (True, False, False)
+    """
+    try:
+        number = ip_address(address)
+    except ValueError:
+        return False
+    return any(number in network for network in HOUSE)
+
+
 def is_plug(text: str) -> bool:
     """Tell whether a machine's word for a line means a plug.
 
@@ -185,7 +198,7 @@ def parse_plug(text: str) -> Plug:
         address = ip_address(match[2] or match[3])
     except ValueError as error:
         raise HostError("host.bad_plug", plug=text, reason="address", example=EXAMPLE) from error
-    if not any(address in network for network in HOUSE):
+    if not is_of_house(str(address)):
         ranges = ", ".join(map(str, HOUSE))
         raise HostError("host.bad_plug", plug=text, reason="outside", example=ranges)
     port = int(match[4] or HTTP_PORT)

@@ -16,7 +16,6 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Final
 
 from drivers.errors import HostError
@@ -31,7 +30,7 @@ from drivers.mqtt import (
     publish,
     subscribe,
 )
-from drivers.plug import HOUSE, Ask, Maker, Plug, path_of
+from drivers.plug import Ask, Maker, Plug, is_of_house, path_of
 
 PATIENCE_S: Final = 2.0  # for the whole of one question, as over HTTP
 _MOST: Final = 64  # messages that are looked at: a plug says much on its own
@@ -68,10 +67,9 @@ class MqttQuestion:
         self._parts: dict[str, object] = {}
         self._looked = 0
         self._out = bytearray(connect(self._me, broker))
-        address = ip_address(broker.address)
-        if not any(address in network for network in HOUSE):
+        if not is_of_house(broker.address):
             raise HostError("host.no_broker", plug=self._name)
-        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+        family = socket.AF_INET6 if ":" in broker.address else socket.AF_INET
         try:
             self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError as error:

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from drivers.mqtt import Broker
+from drivers.plug import is_of_house
 from jobs.domain.errors import InvalidError
 from jobs.domain.people import Role
 from jobs.services.outside import Provider
@@ -71,6 +73,20 @@ class OidcConfig(BaseModel):
         )
 
 
+class LocalMqttConfig(BaseModel):
+    """The house's own broker, for plugs that are asked through one: nothing of it leaves the site.
+
+    Without `host` it is that of `[mqtt]`, if that is an address of the house.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = ""
+    port: int = Field(default=1883, ge=1, le=65535)
+    username: str = ""
+    password: str = ""
+
+
 class NodeConfig(BaseModel):
     """Everything of `node.toml`; machines, people and stock live in the database."""
 
@@ -89,6 +105,18 @@ class NodeConfig(BaseModel):
     proxies: tuple[str, ...] = ()
     mqtt: MqttConfig = MqttConfig()
     oidc: OidcConfig = OidcConfig()
+    local_mqtt: LocalMqttConfig = LocalMqttConfig()
+
+    @property
+    def local_broker(self) -> Broker | None:
+        """The broker that plugs are asked through; None: there is none in the house."""
+        named = self.local_mqtt
+        if named.host:
+            return Broker(named.host, named.port, named.username, named.password)
+        one = self.mqtt
+        if one.tls or not is_of_house(one.host):
+            return None
+        return Broker(one.host, one.port, one.username, one.password)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -142,7 +170,11 @@ def _named(path: Path, error: ValidationError) -> InvalidError:
     first = error.errors(include_url=False, include_context=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        models: dict[str, type[BaseModel]] = {"mqtt": MqttConfig, "oidc": OidcConfig}
+        models: dict[str, type[BaseModel]] = {
+            "mqtt": MqttConfig,
+            "local_mqtt": LocalMqttConfig,
+            "oidc": OidcConfig,
+        }
         model = models.get(key.partition(".")[0], NodeConfig) if "." in key else NodeConfig
         word = key.rpartition(".")[2]
         near = difflib.get_close_matches(word, model.model_fields, n=1, cutoff=0.5)
@@ -171,6 +203,8 @@ def _check(path: Path, config: NodeConfig) -> None:
         raise bad("bind", "address:port is wanted, such as 0.0.0.0:8080") from error
     if not 0 <= port <= 65535:
         raise bad("bind", "the port lies between 0 and 65535")
+    if config.local_mqtt.host and not is_of_house(config.local_mqtt.host):
+        raise bad("local_mqtt.host", "the number of an address in this house is wanted")
     if bool(config.tls_cert) != bool(config.tls_key):
         raise bad("tls_cert", "tls_cert and tls_key go together")
     for each in config.proxies:

@@ -7,6 +7,7 @@ plugs in its `host.json`.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from drivers.errors import HostError
 from drivers.plug import parse_plug
 from drivers.plug_login import Login, is_login
 from jobs.domain.errors import InvalidError, UnavailableError
+
+log = logging.getLogger(__name__)
 
 
 def door_of(text: str) -> str:
@@ -48,6 +51,15 @@ def read_logins(home: Path) -> dict[str, Login]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         # Not what stands in it, nor what the reader says of it: that may hold a password.
         raise UnavailableError("plug.bad-file", file=str(path)) from error
+
+
+def known_logins(home: Path) -> dict[str, Login]:
+    """Return the logins; none where their file is damaged, which is logged."""
+    try:
+        return read_logins(home)
+    except UnavailableError as error:
+        log.error("%s", error)  # noqa: TRY400 (its cause may hold a password)
+        return {}
 
 
 def keep_login(home: Path, door: str, login: Login | None) -> None:

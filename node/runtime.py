@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from importlib import metadata
@@ -29,11 +29,13 @@ from jobs.services.computer import supply
 from jobs.services.delivering import Delivering
 from jobs.services.live import LiveBoard
 from jobs.services.machines import HostNeed
+from jobs.services.power import ActorNeed
 from jobs.services.views import HealthView
 from jobs.services.workers import WorkerLimits, namespaces_available
 from jobs.services.workshop import Workshop
 from jobs.store.database import HEAD, Database
 from node import topics
+from node.actors import Actors
 from node.asking import BoardAsker
 from node.config import NodeConfig, database_url
 from node.control import Listener
@@ -42,6 +44,7 @@ from node.identity import load_key
 from node.lock import HomeLock
 from node.memory import give_back, set_aside, share_one_heap
 from node.mqtt import Publisher
+from node.plug_logins import known_logins
 from node.supervisor import Hearing, Layout, Supervisor
 from node.timekeeper import read_clock
 from node.timers import Timers
@@ -136,8 +139,12 @@ class Runtime:
         prepare_home(home, config)
         self.live = LiveBoard()
         software = f"fabnode {version()}"
-        layout = Layout(home, software, spawn_hosts, find_devices())
-        self.supervisor = Supervisor(layout, self.live, self._host_needs)
+        broker = config.local_broker
+        layout = Layout(home, software, spawn_hosts, find_devices(), broker)
+        self.actors = Actors(self.live, broker, lambda: known_logins(home), self._hear_actor)
+        self.supervisor = Supervisor(
+            layout, self.live, self._host_needs, self.actors, self._actor_needs
+        )
         asker = None if spawn_hosts else BoardAsker(home / "run")
         self.workshop = build_workshop(home, config, self.live, self.supervisor, asker)
         self.services: Services = build_services(self.workshop)
@@ -181,6 +188,8 @@ class Runtime:
         self._timers.every(300.0, "day-sheet", lambda now: services.day_sheet.tick(now, catalogue))
         self._timers.every(30.0, "lapsing", services.lapsing.tick)
         self._timers.every(600.0, "stays", services.standings.tick)
+        self._timers.every(5.0, "power", services.power.tick)
+        self._timers.every(30.0, "fire-watch", services.lasers.tick)
         self._timers.every(60.0, "house", services.visits.tick)
         self._timers.every(30.0, "trainings", services.learning.tick)
         self._timers.every(600.0, "qualifications", services.learning.expire)
@@ -205,6 +214,7 @@ class Runtime:
         self._listener.stop()
         if self.publisher is not None:
             self.publisher.stop()
+        self.actors.stop()
         self.supervisor.close()
         self.workshop.database.close()
         self._lock.release()
@@ -244,6 +254,12 @@ class Runtime:
 
     def _probe_namespaces(self) -> None:
         self._lacks_namespaces = not namespaces_available()
+
+    def _actor_needs(self) -> list[ActorNeed]:
+        return self.services.power.needs()
+
+    def _hear_actor(self, slug: str, event: Mapping[str, object]) -> None:
+        self.services.runs.apply(slug, event, _now())
 
     def _host_needs(self) -> list[HostNeed]:
         return self.services.machines.host_needs()

@@ -31,10 +31,11 @@ from drivers.sealing import machine_key
 from drivers.snapshot import Snapshot
 from drivers.wire import HostEvent
 from drivers.wirelog import pieces
-from jobs.domain.errors import UnavailableError
 from jobs.services.live import LiveBoard, LivePlug, LivePrompt, LiveState, LiveWatch
 from jobs.services.machines import HostNeed
+from jobs.services.power import ActorNeed
 from jobs.services.workshop import LiveOffsets, StartOrder
+from node.actors import Actors
 from node.identity import load_secret
 
 log = logging.getLogger(__name__)
@@ -202,11 +203,19 @@ class Supervisor:
     """All machine hosts. It is the `MachineGateway` of `jobs.services`.
 
     :param needs: the machines that want a host now.
+    :param actors: switch the plugs of machines without a host, those of `actor_needs`.
     """
 
     def __init__(
-        self, layout: Layout, live: LiveBoard, needs: Callable[[], list[HostNeed]]
+        self,
+        layout: Layout,
+        live: LiveBoard,
+        needs: Callable[[], list[HostNeed]],
+        actors: Actors | None = None,
+        actor_needs: Callable[[], list[ActorNeed]] = list,
     ) -> None:
+        self._actors = actors
+        self._actor_needs = actor_needs
         self._layout = layout
         self._live = live
         self._needs = needs
@@ -240,6 +249,8 @@ class Supervisor:
                 self._live.forget(slug)
             for slug, need in needs.items():
                 self._keep(slug, need, hearing)
+            if self._actors is not None:
+                self._actors.know(self._actor_needs())
             if not self._layout.spawn:
                 self._ask_systemd(sorted(self._keepers))
 
@@ -298,18 +309,14 @@ class Supervisor:
         """Return the logins of this machine's own plugs; a host knows of no others."""
         senses = (one.partition(">")[0] for one in need.interlocks)
         specs = [s for s in (*need.plugs.values(), need.heartbeat, *senses) if is_plug(s)]
-        return self._logins_of({parse_plug(spec).door for spec in specs}, need.slug)
+        return self._logins_of({parse_plug(spec).door for spec in specs})
 
-    def _logins_of(self, doors: set[str], slug: str) -> dict[str, Login]:
+    def _logins_of(self, doors: set[str]) -> dict[str, Login]:
         if not doors:
             return {}
-        from node.plug_logins import read_logins  # few labs have a plug with a password
+        from node.plug_logins import known_logins  # few labs have a plug with a password
 
-        try:
-            known = read_logins(self._layout.home)
-        except UnavailableError as error:
-            log.error("%s: %s", slug, error)  # noqa: TRY400 (its cause may hold a password)
-            known = {}
+        known = known_logins(self._layout.home)
         return {door: known[door] for door in doors if door in known}
 
     def _seal_key(self, slug: str) -> str:
@@ -351,7 +358,9 @@ class Supervisor:
         return self._ask(slug, lambda client: client.answer(prompt, choice, by))
 
     def stop(self, slug: str, by: str) -> str | None:
-        """Stop now, on a connection of its own."""
+        """Stop now, on a connection of its own; a machine without a host loses its power."""
+        if self._actors is not None and self._actors.has(slug):
+            return self._actors.power(slug, on=False)
         return None if stop_now(self._layout.socket(slug), by) else "host.unreachable"
 
     def offsets(self, slug: str) -> LiveOffsets | str:
@@ -400,7 +409,13 @@ class Supervisor:
 
     def power(self, slug: str, by: str, *, on: bool) -> str | None:
         """Switch on or off what holds the machine's power: heartbeat and plugs."""
+        if self._actors is not None and self._actors.has(slug):
+            return self._actors.power(slug, on=on)
         return self._ask(slug, lambda client: client.power(on, by))
+
+    def power_rest(self, slug: str, by: str, seconds: int, below_c: float) -> str | None:
+        """Have the host take the power away once the machine has cooled."""
+        return self._ask(slug, lambda client: client.power_rest(by, seconds, below_c))
 
     def present(self, slug: str, by: str) -> str | None:
         """Tell the host that a person is there while its beam burns."""

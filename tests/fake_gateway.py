@@ -73,6 +73,12 @@ class FakeGateway:
     def power(self, slug: str, by: str, *, on: bool) -> str | None:
         return self._called(f"power {on} {by}", slug)
 
+    def present(self, slug: str, by: str) -> str | None:
+        return self._called(f"present {by}", slug)
+
+    def power_rest(self, slug: str, by: str, seconds: int, below_c: float) -> str | None:
+        return self._called(f"power-rest {seconds} {below_c:g}", slug)
+
     def wire_log(self, slug: str, run: str) -> list[Path]:
         return [path for path in self.wire_logs if run in path.name]
 

@@ -30,6 +30,7 @@ from web.api import modules as api_modules
 from web.api import money as api_money
 from web.api import notices as api_notices
 from web.api import ports as api_ports
+from web.api import power as api_power
 from web.api import presence as api_presence
 from web.api import queueing as api_queueing
 from web.api import sharing as api_sharing
@@ -73,6 +74,8 @@ from web.pages import (
     pictures,
     ports,
     proving,
+    power,
+    prices,
     queueing,
     resuming,
     rules,
@@ -166,6 +169,8 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         clearing,
         upkeep,
         pictures,
+        power,
+        prices,
         rules,
         learning,
         people,  # after learning: its acts are any word
@@ -200,6 +205,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_presence,
         api_sign_in,
         api_slicers,
+        api_power,
     ):
         add(app, resource.router)
     add(app, live.router(_who))

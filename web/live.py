@@ -101,6 +101,8 @@ def machine_json(sentences: Sentences, machine: MachineView, now: datetime) -> d
         "resends": str(run.resends) if run else "",
         "position": position(machine.position_mm) if is_heard else "",
         "controller": controller(sentences, machine.controller),
+        "presence": presence(sentences, machine),
+        "presence_is_loud": is_loud(machine),
         "acts": list(machine.acts),
         **{f"override_{name}": f"{at} %" for name, at in machine.overrides.items()},
     }
@@ -128,9 +130,31 @@ def key_of(machine: MachineView) -> str:
         machine.step,
         " ".join(f"{axis}{by:.1f}" for axis, by in machine.back_mm.items()),
         "notice" if machine.notice else "",
+        machine.watch.withheld,
+        "burns" if machine.watch.left_s is not None else "",
+        "loud" if is_loud(machine) else "",
+        ",".join(name for name, how in machine.watch.interlocks.items() if how != "good"),
+        "" if machine.watched_until is None else machine.watched_until.isoformat(),
+        "used" if machine.is_used else "",
+        "cools" if machine.power_off_s is not None else "",
         f"prompt {machine.prompt.number}" if machine.prompt else "",
     )
     return "|".join(parts)
+
+
+def is_loud(machine: MachineView) -> bool:
+    """Tell whether the person at a beam is to be reminded so that they hear it."""
+    left = machine.watch.left_s
+    return left is not None and left <= machine.switching.remind_before_s
+
+
+def presence(sentences: Sentences, machine: MachineView) -> str:
+    """Return how much time is left to say that one is there; "" if nothing waits for it."""
+    left = machine.watch.left_s
+    if left is None:
+        return ""
+    minutes, seconds = divmod(max(0, round(left)), 60)
+    return sentences.text("page.beam.left", time=f"{minutes}:{seconds:02}")
 
 
 def controller(sentences: Sentences, word: str) -> str:

@@ -71,6 +71,13 @@ class Reason(StrEnum):
     NOT_CONFIRMED = "not-confirmed"  # item
     NOT_HOMED = "not-homed"
     LASER_MODE = "laser-mode"  # wanted: on, off
+    FIRE_WATCH = "fire-watch"  # at
+    NO_BEAM = "no-beam"
+    NO_VIGIL = "no-vigil"
+    INTERLOCK_OPEN = "interlock-open"  # inputs
+    USED_BY_ANOTHER = "used-by-another"
+    NO_USE = "no-use"
+    NO_ACTOR = "no-actor"
     OFFSETS_UNKNOWN = "offsets-unknown"  # code
     OUTSIDE_NOW = "outside-now"  # axis, at_mm, low_mm, high_mm
     IN_KEEP_OUT = "in-keep-out"  # number, line

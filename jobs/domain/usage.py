@@ -46,3 +46,10 @@ class Link:
 def digest(body: bytes) -> str:
     """Return the hash that the next record names as its `prev`."""
     return hashlib.sha256(body).hexdigest()
+
+
+def energy_fact(mwh: object, by: object) -> dict[str, Json] | None:
+    """Return energy as a record has it: how much, and how it was measured; None: not at all."""
+    if not isinstance(mwh, int) or isinstance(mwh, bool):
+        return None
+    return {"mwh": mwh, "how": "measured", "by": str(by)[:40]}

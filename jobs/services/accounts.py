@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from jobs.domain.job import AttemptState
 from jobs.domain.loading import Asks
-from jobs.domain.usage import Json
+from jobs.domain.usage import Json, energy_fact
 from jobs.services.asking import asks_of
 from jobs.services.behalf import helpers
 from jobs.services.loaded import loads_of
@@ -115,7 +115,7 @@ def usage_facts(session: Session, workshop: Workshop, account: Account) -> dict[
         "resends": attempt.resends,
         "link": _link(attempt),
         "simulated": account.is_simulated,
-        "energy": None,
+        "energy": energy_fact(attempt.detail.get("energy_mwh"), attempt.detail.get("energy_by")),
     }
 
 

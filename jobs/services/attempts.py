@@ -21,11 +21,13 @@ from jobs.domain.job import (
 )
 from jobs.domain.loading import Doubt, drawn
 from jobs.domain.machine import Control
+from jobs.domain.using import Ended
 from jobs.services import notices, outbox
 from jobs.services.accounts import Account, usage_facts
 from jobs.services.costing import begin_run, charge_run
 from jobs.services.dependents import tell_dependents
 from jobs.services.facts import Facts
+from jobs.services.fire_watch import begin_watch
 from jobs.services.ledger import Ledger
 from jobs.services.loaded import doubt, take_from
 from jobs.services.plans import drop_plan
@@ -39,6 +41,7 @@ from jobs.services.promising import (
 )
 from jobs.services.resumed import link_of
 from jobs.services.steps import set_step, step_job
+from jobs.services.uses import Uses
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Preflight, UsageEvent
 
@@ -94,6 +97,7 @@ class Attempts:
         self._workshop = workshop
         self._facts = Facts(workshop)
         self._ledger = Ledger(workshop)
+        self._uses = Uses(workshop)
 
     def begin(
         self,
@@ -118,12 +122,13 @@ class Attempts:
             started_at=now,
             event_seq=0,
             total=preflight.stream_lines if preflight else 0,
-            detail=link_of(preflight),
+            detail=link_of(preflight) | self._uses.metered(machine),
         )
         session.add(attempt)
         if arming is not None:
             arming.attempt_id = attempt.id
         session.flush()  # what follows names the attempt
+        self._uses.close(session, machine, Ended.JOB, None, now)
         history = history_of(session, machine.id)
         if preflight is not None:
             note_promise(session, attempt, preflight, promised(preflight, history), now)
@@ -199,12 +204,14 @@ class Attempts:
         elapsed = (at - attempt.started_at) / timedelta(milliseconds=1)
         ms = (ended_us - began_us) / 1000 if isinstance(began_us, int) else elapsed
         attempt.machine_ms = max(0, round(ms))
-        attempt.detail = {**attempt.detail, **end.detail}
+        machine = session.get_one(Machine, attempt.machine_id)
+        energy = self._uses.energy(machine, attempt.detail)
+        attempt.detail = {**attempt.detail, **energy, **end.detail}
         note_pause(attempt, ended_us, begins=False)
         self._close(session, attempt, end.state, at, end.reason)
-        machine = session.get_one(Machine, attempt.machine_id)
         machine.to_check_since = at
         job = session.get_one(Job, attempt.job_id)
+        begin_watch(session, self._workshop, machine, job.person_id, attempt.id, at)
         state, word = _JOB[end.state]
         step_job(job, state, now)
         if state is JobState.HELD:

@@ -1,6 +1,6 @@
 """The board: every machine as its card shows it, from the database and the hosts' newest word.
 
-A board of any size is four queries; what changes every second comes from memory.
+A board of any size is five queries; what changes every second comes from memory.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.people import Actor
 from jobs.domain.promise import Span
 from jobs.domain.switching import Switching
+from jobs.kinds import has_beam
 from jobs.services.armings import is_valid
+from jobs.services.fire_watch import open_watches
 from jobs.services.live import LiveState
 from jobs.services.planned import planned_share, program_path
 from jobs.services.promising import Extent, stood_ms, time_left
+from jobs.services.used import uses_of
 from jobs.services.views import ArmingView, MachineView, RunView
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Person, Preflight, RunTime
@@ -54,6 +57,9 @@ def read_board(
     taken = _taken(session, ids, now)
     runs = open_runs(session, workshop, ids, viewer, now)
     armings = _armings(session, ids, now)
+    uses = uses_of(session, ids)
+    beams = [machine.id for machine in machines if has_beam(machine.kind)]
+    watches = open_watches(session, beams) if beams else {}
     return [
         _view(
             machine,
@@ -62,6 +68,8 @@ def read_board(
             runs.get(machine.id),
             armings.get(machine.id),
             now,
+            is_used=machine.id in uses,
+            watched_until=watches.get(machine.id),
         )
         for machine in machines
     ]
@@ -73,6 +81,9 @@ def state_of(
     taken: Sequence[Taken],
     attempt: AttemptState | None,
     now: datetime,
+    *,
+    is_used: bool = False,
+    is_watched: bool = False,
 ) -> MachineState:
     """Return what a machine is doing, in one word; the gravest word wins."""
     is_serial = machine.control == Control.SERIAL
@@ -95,9 +106,11 @@ def state_of(
     if is_serial and (word := live.controller.partition(":")[0]) not in _AT_REST:
         # Moved by hand through us, or held at the machine: nothing may start into that.
         return MachineState.RUNNING if word in _MOVES else MachineState.ATTENTION
-    if machine.to_check_since is not None:
+    if is_used and not is_serial:
+        return MachineState.RUNNING
+    if machine.to_check_since is not None or is_watched:
         return MachineState.TO_CHECK
-    return MachineState.RESERVED if current & CLAIMS else MachineState.IDLE
+    return MachineState.RESERVED if current & CLAIMS or is_used else MachineState.IDLE
 
 
 def needs_look(live: LiveState) -> bool:
@@ -218,9 +231,12 @@ def _view(
     run: RunView | None,
     armed: ArmingView | None,
     now: datetime,
+    *,
+    is_used: bool,
+    watched_until: datetime | None,
 ) -> MachineView:
     next_taken = taken[0].interval if taken else None
-    if run is not None or (next_taken is not None and next_taken.start <= now):
+    if run is not None or is_used or (next_taken is not None and next_taken.start <= now):
         free_until = None
     else:
         free_until = FOREVER if next_taken is None else next_taken.start
@@ -234,7 +250,15 @@ def _view(
         port=machine.port,
         baud=machine.baud,
         limits=MachineLimits.from_json(machine.limits),
-        state=state_of(machine, live, taken, None if run is None else run.state, now),
+        state=state_of(
+            machine,
+            live,
+            taken,
+            None if run is None else run.state,
+            now,
+            is_used=is_used,
+            is_watched=watched_until is not None,
+        ),
         phase=live.phase,
         firmware=live.firmware,
         message=live.message,
@@ -272,4 +296,6 @@ def _view(
         watch=live.watch,
         plugs_said=live.plugs_said,
         power_off_s=live.power_off_s,
+        is_used=is_used,
+        watched_until=watched_until,
     )

@@ -57,18 +57,19 @@ class ByHand:
         what: str,
         machine_slug: str | None,
         now: datetime,
-    ) -> None:
+    ) -> str | None:
         """Take in *what*: started, finished or failed.
 
+        :returns: the slug of the machine that was started; it needs its power now.
         :raises RefusedError: with the reason, if that cannot be now.
         """
         if what == "started":
-            self._start(session, actor, job, machine_slug, now)
-        elif what in _ENDS:
+            return self._start(session, actor, job, machine_slug, now)
+        if what in _ENDS:
             reason = "by-hand" if what == "failed" else None
             self.end(session, job, _ENDS[what], reason, now)
-        else:
-            raise InvalidError("job.by-hand", field="what", known="started, finished, failed")
+            return None
+        raise InvalidError("job.by-hand", field="what", known="started, finished, failed")
 
     def end(
         self,
@@ -119,7 +120,7 @@ class ByHand:
 
     def _start(
         self, session: Session, actor: Actor, job: Job, slug: str | None, now: datetime
-    ) -> None:
+    ) -> str:
         if job.state != JobState.WAITING:
             fields = {"state": job.state, "wanted": JobState.WAITING.value}
             raise RefusedError([Refusal(Reason.WRONG_STATE, fields)])
@@ -137,6 +138,7 @@ class ByHand:
         machine.to_check_since = None  # who says "started" stands in front of it
         attempt = self._attempts.begin(session, job, machine, preflight, None, now)
         self._attempts.run(session, attempt, now, now)
+        return machine.slug
 
 
 def _refusals(

@@ -18,8 +18,10 @@ from jobs.domain.policy import Reason, Refusal
 from jobs.kinds import KINDS, MILL, Item
 from jobs.services.checking import before_use_refusals
 from jobs.services.dispatch import Dispatch
+from jobs.services.fire_watch import watch_refusals
 from jobs.services.pathways import SYSTEMS, Pathways, clear
 from jobs.services.presence import presence_refusals
+from jobs.services.readiness import vigil_refusals
 from jobs.services.starting import preflight_for
 from jobs.services.workshop import LiveOffsets, Workshop
 from jobs.store.tables import Job, Machine, Preflight
@@ -80,9 +82,13 @@ class CycleStart:
                 raise NotFoundError("machine.unknown" if machine is None else "job.unknown")
             preflight = preflight_for(session, job_id, machine.id)
             stands = self._stands(machine, job, preflight, told)
-            unchecked = before_use_refusals(session, machine, now)
-            there = presence_refusals(session, actor, machine, now)
-            return replace(stands, reasons=[*there, *unchecked, *stands.reasons])
+            first = [
+                *presence_refusals(session, actor, machine, now),
+                *before_use_refusals(session, machine, now),
+                *watch_refusals(session, machine),
+                *vigil_refusals(machine, self._workshop.live.get(slug)),
+            ]
+            return replace(stands, reasons=[*first, *stands.reasons])
 
     def start(
         self,

@@ -29,12 +29,14 @@ from jobs.services.board import needs_look
 from jobs.services.clock import is_trusted
 from jobs.services.footing import must_use, person_refusals
 from jobs.services.logbook import Happening, write
+from jobs.services.machines import stoppable
 from jobs.services.modules import is_on
 from jobs.services.planned import program_path
 from jobs.services.presence import (
     going_on_refusals,
     motion_refusals,
     presence_refusals,
+    reach_refusals,
     run_owner,
 )
 from jobs.services.runs import Runs
@@ -136,6 +138,8 @@ class Dispatch:
         with self._workshop.database.read() as session:
             machine = _machine(session, slug)
             must_use(session, actor, machine)
+            # Without a host its power goes with its use; in danger there is *stop*.
+            _refuse(reach_refusals(machine))
             if on:
                 # Its owner's fingers may be in it; to let it drop is anybody's right.
                 person = person_refusals(session, actor, machine, now)
@@ -264,11 +268,8 @@ class Dispatch:
 
     def stop_all(self, actor: Actor | None) -> Mapping[str, str | None]:
         """Stop every machine with a host, all at the same time."""
-        query = select(Machine.slug).where(
-            Machine.retired_at.is_(None), Machine.control == Control.SERIAL.value
-        )
         with self._workshop.database.read() as session:
-            slugs = list(session.scalars(query))
+            slugs = list(stoppable(session))
         if not slugs:
             return {}
         by = actor.name if actor else "unnamed"

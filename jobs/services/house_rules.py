@@ -173,9 +173,26 @@ def start_refusals(
     :param until: when the job would be done.
     :param purse: of whose job it is, where that counts.
     """
+    return use_refusals(session, zone, job.person_id, machine, values, now, until)
+
+
+def use_refusals(
+    session: Session,
+    zone: ZoneInfo,
+    person_id: str,
+    machine: Machine,
+    values: Values,
+    now: datetime,
+    until: datetime | None = None,
+) -> list[Refusal]:
+    """Return every reason of the house why a person may not use a machine now. None: go.
+
+    :param until: when they would be done, as far as that is known.
+    """
+    soon = now + timedelta(minutes=1)
     facts = Facts(
         start=now,
-        end=max(until, now + timedelta(minutes=1)),
+        end=max(until or soon, soon),
         now=now,
         role=Role.MEMBER,
         zone=zone,
@@ -190,10 +207,10 @@ def start_refusals(
         facts = replace(facts, people_here=people_here(session, now))
     if values.holidays is not None and values.opening_binds_starts:
         facts = replace(facts, holidays=holidays_of(session, values.holidays))
-    facts = with_footing(session, facts, job.person_id, machine)
-    facts = replace(facts, to_accept=to_accept(session, job.person_id, machine))
+    facts = with_footing(session, facts, person_id, machine)
+    facts = replace(facts, to_accept=to_accept(session, person_id, machine))
     if values.qualification_needed:
-        facts = with_qualification(session, facts, job.person_id, machine)
+        facts = with_qualification(session, facts, person_id, machine)
     return refusals_of(facts, values)
 
 

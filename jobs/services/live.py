@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 Temperature = tuple[float, float | None]  # actual, target [°C]
 
@@ -53,6 +53,11 @@ class LivePlug:
     at_us: int = 0
     watts: float | None = None
     wh: float | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """When it was said; None: never."""
+        return datetime.fromtimestamp(self.at_us / 1e6, UTC) if self.at_us else None
 
 
 NO_WATCH = LiveWatch()

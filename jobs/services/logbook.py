@@ -32,6 +32,11 @@ class Happening(StrEnum):
     FAULT = "fault"  # by a person; severity
     MENDED = "mended"  # by a person
     SERVICED = "serviced"  # by a person; name
+    NOTHING_SMOULDERS = "nothing-smoulders"  # by a person, after a laser's run
+    USE_BEGAN = "use-began"  # by a person
+    USE_ENDED = "use-ended"  # by a person; reason
+    OVERRIDE_ON = "override-on"  # by a person; why
+    OVERRIDE_OFF = "override-off"  # by a person; why
     WAIVED = "waived"  # by a person; job, code, line, reason
 
 

@@ -95,10 +95,7 @@ class Machines:
     def stoppable(self) -> dict[str, str]:
         """Return the names of the machines that a stop from here can reach, by slug."""
         with self._database.read() as session:
-            query = select(Machine.slug, Machine.name).where(
-                Machine.retired_at.is_(None), Machine.control == Control.SERIAL.value
-            )
-            return dict(session.execute(query.order_by(Machine.name)).all())
+            return stoppable(session)
 
     def add(self, actor: Actor, spec: MachineSpec, now: datetime) -> MachineView:
         """Add a machine; one that was retired under that slug comes back with its records.
@@ -186,6 +183,18 @@ class Machines:
         self._workshop.live.touch()
         self._workshop.gateway.machines_changed()
         return self.get(slug, now, actor)
+
+
+def stoppable(session: Session) -> dict[str, str]:
+    """Return the names of the machines that a stop reaches, by slug: by a host, or by a plug."""
+    query = select(Machine.slug, Machine.name, Machine.control, Machine.switching).where(
+        Machine.retired_at.is_(None)
+    )
+    return {
+        slug: name
+        for slug, name, control, switching in session.execute(query.order_by(Machine.name))
+        if control == Control.SERIAL or switching.get("mains_plug")
+    }
 
 
 def _need(machine: Machine) -> HostNeed:

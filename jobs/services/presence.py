@@ -25,6 +25,7 @@ from jobs.services.footing import may_use, person_refusals
 from jobs.services.house_rules import values_of
 from jobs.services.lab import mode_of
 from jobs.services.live import LiveState
+from jobs.services.used import used_by
 from jobs.store.presence import Presence
 from jobs.store.tables import Allocation, Attempt, Job, Machine, Setting, SignIn
 
@@ -185,6 +186,8 @@ def motion_refusals(
         # Not even an operator moves a machine under another person's part: they cancel first.
         state = {"state": MachineState.RUNNING.value}
         found.append(Refusal(Reason.MACHINE_BUSY, state))
+    elif used_by(session, machine.id) not in ("", actor.person_id):
+        found.append(Refusal(Reason.USED_BY_ANOTHER))
     found += presence_refusals(session, actor, machine, now)
     found += locked_refusals(session, actor, machine, now)
     if actor.is_at_least(Role.OPERATOR):

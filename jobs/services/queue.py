@@ -33,12 +33,14 @@ from jobs.services.details import job_detail
 from jobs.services.intake import Intake, wished_machine
 from jobs.services.jobviews import job_views
 from jobs.services.ordering import line_of, positions
+from jobs.services.power import PowerByUse
 from jobs.services.queueing import enqueue
 from jobs.services.renewing import outdated, prepare_again
 from jobs.services.resumed import is_resume
 from jobs.services.starting import preflights_of
 from jobs.services.steps import set_step, step_job
 from jobs.services.thumbnails import thumbnails_of
+from jobs.services.uses import Uses
 from jobs.services.views import CarriedProgram, JobDetail, JobView, Thumbnail
 from jobs.services.workshop import Workshop
 from jobs.slicing import load_recipe, recipe_names
@@ -61,6 +63,7 @@ class Queue:
         self._workshop = workshop
         self._intake = Intake(workshop)
         self._by_hand = ByHand(workshop)
+        self._power = PowerByUse(workshop, Uses(workshop))
 
     def submit(
         self,
@@ -290,7 +293,7 @@ class Queue:
     ) -> None:
         """Take a person's word about a machine without a host: started, finished, failed."""
         with self._workshop.database.write() as session:
-            self._by_hand.say(
+            slug = self._by_hand.say(
                 session,
                 actor,
                 self._own(session, actor, job_id, what, now),
@@ -298,6 +301,8 @@ class Queue:
                 machine_slug,
                 now,
             )
+        if slug is not None:
+            self._power.for_run(slug, actor.name)
         self._workshop.live.touch()
 
     def program(self, actor: Actor, job_id: str, machine_slug: str) -> CarriedProgram:

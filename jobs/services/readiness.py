@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 from jobs.domain.burning import burn_fields, burn_problem
 from jobs.domain.job import JobState
 from jobs.domain.loading import Asks, Loads, Mismatch, has_room, mismatches
-from jobs.domain.machine import MachineLimits
+from jobs.domain.machine import Control, MachineLimits
 from jobs.domain.policy import Reason, Refusal, Way, WayKind
 from jobs.domain.slots import proposed
 from jobs.domain.unattended import Terms, Unattended, must_end_before_closing
-from jobs.kinds import KINDS
+from jobs.kinds import KINDS, has_beam
+from jobs.services.live import LiveState
 from jobs.services.terms import Stretches
-from jobs.store.tables import Job
+from jobs.store.tables import Job, Machine
 from jobs.store.waiting import JobAfter
 
 
@@ -53,6 +54,17 @@ def burning_refusals(kind: str, limits: MachineLimits, asks: Asks) -> Iterator[R
     for material in {one.material for one in asks.tools} or {""}:
         if (problem := burn_problem(material, limits.materials)) is not None:
             yield Refusal(Reason(problem.value), burn_fields(material, limits.materials))
+
+
+def vigil_refusals(machine: Machine, live: LiveState) -> Iterator[Refusal]:
+    """Yield why the host of a laser would not let it burn: nobody's word would reach it."""
+    if not has_beam(machine.kind) or machine.control != Control.SERIAL:
+        return
+    if live.phase != "offline" and live.watch.every_s is None:
+        yield Refusal(Reason.NO_VIGIL)
+    bad = sorted(name for name, how in live.watch.interlocks.items() if how != "good")
+    if bad:
+        yield Refusal(Reason.INTERLOCK_OPEN, {"inputs": ", ".join(bad)})
 
 
 def hours_refusals(

@@ -28,6 +28,7 @@ _EXTENT = ("acked", "sent", "total", "source_line", "resends")
 _DETAIL = (
     *("by", "code", "text", "line", "starvation_s", "offset_bytes"),
     *("planner_blocks", "sent_line", "quality", "damaged", "lost_answers", "narrow_s"),
+    *("energy_mwh", "energy_by"),
     *("heater", "measured_c", "target_c", "limit_c", "limit_s"),
 )
 _MOST_TALK = 100  # words with a machine that are kept of one run

@@ -37,6 +37,7 @@ from jobs.services.kiosk import Kiosk
 from jobs.services.lab import Lab
 from jobs.services.lab_sharing import LabSharing
 from jobs.services.lapsing import Lapsing
+from jobs.services.lasers import Lasers
 from jobs.services.learning import Learning
 from jobs.services.leaving import Leaving
 from jobs.services.ledger import Ledger
@@ -57,6 +58,7 @@ from jobs.services.pictures import Pictures
 from jobs.services.pins import Pins
 from jobs.services.planning import Planning
 from jobs.services.ports import Ports
+from jobs.services.power import PowerByUse
 from jobs.services.preparation import Preparation
 from jobs.services.prices import Prices
 from jobs.services.programs import Programs
@@ -76,6 +78,7 @@ from jobs.services.swapping import Swapping
 from jobs.services.sweep import Sweep
 from jobs.services.terms import TermsOf
 from jobs.services.trainings import Trainings
+from jobs.services.uses import Uses
 from jobs.services.waiting import Waiting
 from jobs.services.waiving import Waiving
 from jobs.services.weighing import Weighing
@@ -120,6 +123,9 @@ class Services:
     workstations: Workstations
     lab: Lab
     machines: Machines
+    lasers: Lasers
+    uses: Uses
+    power: PowerByUse
     loading: Loading
     terms: TermsOf
     asking: Asking
@@ -173,6 +179,7 @@ def build_services(workshop: Workshop) -> Services:
     """Build every use case on one workshop."""
     people, queue = People(workshop), Queue(workshop)
     runs = Runs(workshop)
+    uses = Uses(workshop)
     house = House(workshop)
     dispatch = Dispatch(workshop, runs)
     programs = Programs(workshop.work_dir)
@@ -208,6 +215,9 @@ def build_services(workshop: Workshop) -> Services:
         workstations=Workstations(workshop, queue),
         lab=Lab(workshop),
         machines=Machines(workshop),
+        lasers=Lasers(workshop),
+        uses=uses,
+        power=PowerByUse(workshop, uses),
         loading=Loading(workshop),
         terms=TermsOf(workshop),
         asking=Asking(workshop),

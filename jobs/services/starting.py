@@ -15,7 +15,7 @@ from jobs.domain.calendar import AllocationKind, AllocationState, Interval
 from jobs.domain.job import AttemptState, JobState
 from jobs.domain.loading import Loads
 from jobs.domain.machine import Control, MachineLimits, MachineState
-from jobs.domain.policy import Refusal, StartFacts, start_refusals
+from jobs.domain.policy import Reason, Refusal, StartFacts, start_refusals
 from jobs.domain.preflight import Verdict
 from jobs.domain.rules import Values
 from jobs.domain.sharing import HoldFor
@@ -29,7 +29,9 @@ from jobs.services.board import Taken, state_of
 from jobs.services.checking import before_use_refusals
 from jobs.services.computer import supply
 from jobs.services.costing import purse_for_start
+from jobs.services.fire_watch import watch_refusals
 from jobs.services.house_rules import values_of
+from jobs.services.live import LiveState
 from jobs.services.loaded import loads_of
 from jobs.services.ordering import line_of
 from jobs.services.plans import Plan, plan_refusals, plans_of
@@ -41,9 +43,11 @@ from jobs.services.readiness import (
     open_before,
     order_refusals,
     size_refusals,
+    vigil_refusals,
 )
 from jobs.services.targets import Target, target_of
 from jobs.services.terms import Stretches, attended, terms_of
+from jobs.services.used import used_by
 from jobs.services.waived import unwaived
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Arming, Attempt, Job, Machine, Preflight
@@ -70,6 +74,8 @@ class Standing:
     terms: Terms = FREE
     attended: Stretches | None = None  # when somebody is there, where the lab said so
     unchecked: Sequence[Refusal] = ()  # its list before use waits for a person
+    live: LiveState = LiveState()  # noqa: RUF009 - frozen, and what nobody heard of
+    used_by: str = ""  # id of whoever has opened a use there
 
     def next_claim_at(self, person_id: str, plan: Plan | None = None) -> datetime | None:
         """Return when somebody else's time begins, or a pause of the machine.
@@ -132,6 +138,8 @@ def standing_of(session: Session, workshop: Workshop, machine: Machine, now: dat
         terms_of(session, [machine.id])[machine.id],
         attended(values, workshop, now),
         before_use_refusals(session, machine, now),
+        live,
+        used_by(session, machine.id),
     )
 
 
@@ -224,10 +232,13 @@ def agreed_refusals(
     """Return what the lab, its people and what is loaded have against it, on whatever machine."""
     machine = standing.machine
     ends_at = now + length_of(preflight, standing.history)
-    found = list(standing.unchecked)
     purse = None
     if standing.values.owing_most is not None:
         purse = purse_for_start(session, job, machine, preflight, now)
+    found = [*standing.unchecked, *watch_refusals(session, machine)]
+    found += vigil_refusals(machine, standing.live)
+    if standing.used_by not in ("", job.person_id):
+        found.append(Refusal(Reason.USED_BY_ANOTHER))
     found += house_rules.start_refusals(
         session, standing.zone, job, machine, standing.values, ends_at, now, purse
     )

@@ -140,6 +140,8 @@ class MachineView:
     watch: LiveWatch = NO_WATCH
     plugs_said: Mapping[str, LivePlug] = field(default_factory=dict)
     power_off_s: float | None = None
+    is_used: bool = False  # a person has opened a use of it
+    watched_until: datetime | None = None  # for fire; None: nobody has to
 
 
 @dataclass(frozen=True, slots=True)

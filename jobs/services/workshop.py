@@ -134,6 +134,14 @@ class MachineGateway(Protocol):
         """Begin or end the heartbeat that holds the machine's relay."""
         ...
 
+    def present(self, slug: str, by: str) -> str | None:
+        """Tell the host that a person is at the machine while its beam burns."""
+        ...
+
+    def power_rest(self, slug: str, by: str, seconds: int, below_c: float) -> str | None:
+        """Have the host take the power away once the machine has cooled."""
+        ...
+
     def wire_log(self, slug: str, run: str) -> list[Path]:
         """Return the files of a run's wire log in their order; none if it is not kept."""
         ...

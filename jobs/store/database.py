@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from jobs.store.guards import OVERLAP
 
-HEAD = "0015"  # the newest revision in migrations/; a test compares
+HEAD = "0016"  # the newest revision in migrations/; a test compares
 
 _BUSY_S = 20.0  # how long a writer waits for the one before it
 # Each thread that asks has a connection: what it keeps is kept a dozen times. The computer

@@ -31,7 +31,7 @@ from jobs.domain.unattended import Terms, Unattended
 from jobs.services import Services, build_services
 from jobs.services.asking import AskWish
 from jobs.services.joining import InviteWish
-from jobs.services.live import LiveBoard, LivePrompt, LiveState
+from jobs.services.live import LiveBoard, LivePlug, LivePrompt, LiveState, LiveWatch
 from jobs.services.machine_specs import parse_machine
 from jobs.services.standings import TermsWish
 from jobs.services.views import HealthView
@@ -41,7 +41,7 @@ from jobs.store.database import Database
 from jobs.store.migrate import upgrade
 from jobs.store.tables import Setting
 from tests.fake_gateway import FakeGateway
-from tests.there import display_at, seated
+from tests.there import display_at, seated, stand_at
 from web.app import create_app
 from web.context import WebSettings
 
@@ -491,6 +491,34 @@ def add_odd_states(lab: Lab) -> None:
     lab.workshop.live.put("changing", replace(router, phase="paused", step="tool-change", tool=2))
 
 
+def add_beams(lab: Lab) -> None:
+    """Put a laser that burns, one that was used, and a lathe in use into the day."""
+    services, ada, mia, now = lab.services, lab.people["ada"], lab.people["mia"], lab.now
+    laser = {"kind": "laser", "profile": "grbl-1.1", "envelope_mm": [300, 200, 60]}
+    plug = {"mains_switch": "plug", "mains_plug": "tasmota:192.168.1.9"}
+    for values in (
+        laser | {"slug": "cutter", "name": "Laser that burns", "port": "/dev/cutter"},
+        {"slug": "glower", "name": "Laser without a cable", "kind": "laser", "control": "none"},
+        {"slug": "lathe", "name": "Lathe", "kind": "lathe", "control": "none"} | plug,
+        {"slug": "grinder", "name": "Grinder", "kind": "grinder", "control": "none"} | plug,
+    ):
+        services.machines.add(ada, parse_machine(values), now)
+    watch = LiveWatch(300.0, 42.0, interlocks={"door": "good"})
+    lab.workshop.live.put(
+        "cutter",
+        LiveState(phase="streaming", connected=True, laser=True, spindle_on=True, watch=watch),
+    )
+    said = LivePlug('{"POWER":"ON"}', round(now.timestamp() * 1e6), 340.0, 1234.5)
+    on = LiveState(power=True, plugs={"mains": "on"}, plugs_said={"mains": said})
+    lab.workshop.live.put("lathe", on)
+    lab.workshop.live.put("grinder", replace(on, power=False, plugs={"mains": "off"}))
+    stand_at(services, mia, "lathe", now)
+    services.uses.start(mia, "lathe", now)
+    stand_at(services, mia, "glower", now)
+    services.uses.start(mia, "glower", now, "birch")
+    services.uses.end(mia, "glower", now + timedelta(seconds=30))
+
+
 def add_house_rules(lab: Lab) -> None:
     """What a lab decides over the years: rules, a training, a question to staff, a proposal."""
     services, ada, mia, now = lab.services, lab.people["ada"], lab.people["mia"], lab.now
@@ -611,6 +639,7 @@ def day(
         add_loads(lab)
         run_one_job(lab)
         add_odd_states(lab)
+        add_beams(lab)
         add_queue(lab)
         design = lab.services.designs
         source = design.sources()[0].name
@@ -640,6 +669,11 @@ PAGES = (
     "/machines/router",
     "/machines/old-printer",
     "/machines/saw",
+    "/machines/cutter",
+    "/machines/cutter/here",
+    "/machines/glower",
+    "/machines/lathe",
+    "/machines/grinder",
     "/machines/asking",
     "/machines/lost",
     "/machines/swapped",

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from jobs.services.live import LiveWatch
 from jobs.services.workshop import LiveOffsets
 
 MILLED = b"G21 G90 G94\n(T3 - ball nose)\nT3\nM3 S8000\nG1 X10 Y10 F300\nM5\nM30\n"
@@ -102,7 +103,7 @@ def test_a_laser_is_asked_for_its_own_things_and_speaks_of_a_beam(browse, lab, r
     assert "Full power of the beam S12,000" in page
     for word in ("Spindle turning", "Spindle speed", "Fastest spindle"):
         assert word not in page
-    lab.workshop.live.put("router", replace(live, laser=True))
+    lab.workshop.live.put("router", replace(live, laser=True, watch=LiveWatch(every_s=300.0)))
     check = otto.get(f"/machines/router/cycle?job={made.id}").text
     assert re.findall(r'type="checkbox" name="([a-z]+)"', check) == [
         *("free", "material", "air", "lid", "offset")

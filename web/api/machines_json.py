@@ -192,6 +192,13 @@ class MachineOut(BaseModel):
     laser_mode: bool | None
     firmware_settings: dict[str, bool | float]
     switches: dict[str, str]
+    presence_left_s: float | None  # say that you are there before, or its run is held
+    withheld: str  # why its run is held: presence, interlock
+    interlocks: dict[str, str]
+    watched_until: datetime | None  # for fire; nothing starts before a person has ended it
+    is_used: bool
+    power_off_s: float | None
+    plugs_said: dict[str, dict[str, object]]
 
     @classmethod
     def of(cls, web: Web, machine: MachineView) -> MachineOut:
@@ -245,6 +252,16 @@ class MachineOut(BaseModel):
             laser_mode=machine.laser,
             firmware_settings=dict(machine.told),
             switches={key: str(word) for key, word in machine.switching.to_json().items()},
+            presence_left_s=machine.watch.left_s,
+            withheld=machine.watch.withheld,
+            interlocks=dict(machine.watch.interlocks),
+            watched_until=machine.watched_until,
+            is_used=machine.is_used,
+            power_off_s=machine.power_off_s,
+            plugs_said={
+                part: {"raw": one.raw, "at_us": one.at_us, "watts": one.watts, "wh": one.wh}
+                for part, one in machine.plugs_said.items()
+            },
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -11,10 +12,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from jobs.domain.errors import InvalidError
 from jobs.domain.machine import Control
 from jobs.domain.people import Role
+from jobs.domain.policy import Reason, Refusal
+from jobs.domain.switching import NUMBERS as SWITCH_NUMBERS
 from jobs.domain.switching import PARTS
 from jobs.services.checklists import ChecklistView
 from jobs.services.machine_specs import parse_machine
 from jobs.services.pictures import ProgramPictures
+from jobs.services.uses import UseView
 from jobs.services.views import JobView, MachineView, ProbeView
 from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
@@ -114,8 +118,35 @@ def machine_page(
         terms=web.services.terms.get(slug),
         there=web.services.proving.view(visitor.actor, slug, web.clock()),
         wrong_code=wrong_code,
+        beam=web.services.lasers.view(slug),
+        use_part=_use(web, visitor, machine),
         hand=panel(web, visitor, machine, request.query_params, problem),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class UsePart:
+    """A machine's use without a job, as its page shows it.
+
+    :param reasons: against beginning one, where there is none.
+    """
+
+    view: UseView | None
+    is_mine: bool
+    reasons: Sequence[Refusal]
+
+
+def _use(web: Web, visitor: Visitor, machine: MachineView) -> UsePart | None:
+    """Return who uses a machine without a job, where that switches its power or jobs never come."""
+    shows = bool(machine.switching.actor) or machine.control is Control.NONE
+    if not shows or machine.retired:
+        return None
+    now, uses = web.clock(), web.services.uses
+    view = uses.view(machine.slug, now)
+    found = [] if view else uses.reasons(visitor.actor, machine.slug, now)
+    # What a laser is to burn is asked for in the same form.
+    found = [one for one in found if one.reason is not Reason.MATERIAL_UNSAID]
+    return UsePart(view, view is not None and view.person_id == visitor.actor.person_id, found)
 
 
 def _lists(web: Web, visitor: Visitor, slug: str) -> Sequence[ChecklistView]:
@@ -315,7 +346,7 @@ def _known(machine: MachineView) -> dict[str, str]:
         "port": machine.port or "",
         "baud": str(machine.baud or ""),
         "stop_note": machine.stop_note,
-        **{key: str(value) for key, value in machine.switching.to_json().items()},
+        **{key: _said(value) for key, value in machine.switching.to_json().items()},
         "nozzle_max_c": _plain(limits.nozzle_max_c),
         "bed_max_c": _plain(limits.bed_max_c),
         "nozzle_mm": _plain(limits.nozzle_mm),
@@ -327,6 +358,12 @@ def _known(machine: MachineView) -> dict[str, str]:
     for axis, length in zip("xyz", limits.envelope_mm, strict=True):
         values[f"envelope_{axis}_mm"] = f"{length:g}" if any(limits.envelope_mm) else ""
     return values
+
+
+def _said(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _plain(number: float) -> str:
@@ -341,8 +378,10 @@ def _values(form: Form) -> dict[str, object]:
     values |= {key: form.text(key) for key in (*_SWITCHES, "heartbeat", "model")}
     listed = (one.strip() for one in form.text("materials").split(","))
     values["materials"] = [one for one in listed if one]
-    if text := form.text("idle_heat_off_min"):
-        values["idle_heat_off_min"] = _number(form, "idle_heat_off_min") if text else ""
+    inputs = (one.strip() for one in form.text("interlocks").split(","))
+    values["interlocks"] = [one for one in inputs if one]
+    for key in SWITCH_NUMBERS:
+        values[key] = _number(form, key) if form.text(key) else 0
     for key in _NUMBERS:
         if form.text(key):
             values[key] = _number(form, key)

@@ -30,6 +30,9 @@ function update(box, machine) {
     node.disabled = !isLegal && node !== document.activeElement;
     node.setAttribute("aria-disabled", String(!isLegal));
   }
+  for (const node of box.querySelectorAll("[data-alarm]")) {
+    node.dataset.alarm = machine.presence_is_loud ? "yes" : "";
+  }
   for (const pill of box.querySelectorAll("[data-pill]")) pill.dataset.state = machine.state;
 }
 
@@ -59,6 +62,45 @@ function refresh() {
     }
   }
 }
+
+// Who stands at a beam must not miss that they are asked: it sounds and flashes until they answer.
+let sound = null;
+document.addEventListener("pointerdown", () => {
+  // A browser lets a page sound only once somebody has touched it.
+  if (sound === null && document.querySelector("[data-alarm]") && window.AudioContext) {
+    sound = new AudioContext();
+  }
+});
+
+function beep() {
+  if (sound === null || sound.state !== "running") return;
+  const tone = sound.createOscillator();
+  tone.frequency.value = 880;
+  tone.connect(sound.destination);
+  tone.start();
+  tone.stop(sound.currentTime + 0.25);
+}
+
+function alarm() {
+  if (!document.querySelector('[data-alarm="yes"]')) return;
+  beep();
+  navigator.vibrate?.(200);
+}
+setInterval(alarm, 2000);
+
+// How long until an instant, such as the end of a fire watch; at its end the page asks anew.
+function countDown() {
+  for (const node of document.querySelectorAll("[data-until]")) {
+    const left = Math.ceil((Date.parse(node.dataset.until) - Date.now()) / 1000);
+    if (left > 0) setText(node, `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`);
+    else {
+      delete node.dataset.until;
+      setText(node, "");
+      refresh();
+    }
+  }
+}
+setInterval(countDown, 1000);
 
 function onMachines(event) {
   const { house, machines } = JSON.parse(event.data);

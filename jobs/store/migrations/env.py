@@ -9,6 +9,7 @@ import jobs.store.house
 import jobs.store.instructions
 import jobs.store.money
 import jobs.store.persons
+import jobs.store.power
 import jobs.store.presence
 import jobs.store.sharing
 import jobs.store.signing

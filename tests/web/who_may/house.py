@@ -25,6 +25,7 @@ from tests.web.conftest import (
     PASSWORD,
     PRINTER,
     Lab,
+    add_beams,
     add_house_rules,
     add_loads,
     add_money,
@@ -48,6 +49,7 @@ def open_house(furnished: tuple[Path, dict[str, object]], folder: Path) -> Itera
         add_loads(lab)
         run_one_job(lab)
         add_odd_states(lab)
+        add_beams(lab)
         add_queue(lab)
         _designs(lab)
         add_house_rules(lab)

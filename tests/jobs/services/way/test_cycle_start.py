@@ -13,6 +13,7 @@ from jobs.domain.errors import RefusedError, UnavailableError
 from jobs.domain.policy import Reason
 from jobs.kinds import LASER, MILL
 from jobs.services.asking import ask_row
+from jobs.services.live import LiveWatch
 from jobs.services.targets import target_of
 from jobs.services.workshop import LiveOffsets
 from jobs.store.tables import Machine, Preflight
@@ -310,7 +311,8 @@ def test_a_start_that_the_rules_refuse_leaves_no_word_for_another(
 def mode(house, *, is_on):
     """The controller tells whether it is in laser mode."""
     live = house.workshop.live
-    live.put("router", replace(live.get("router"), laser=is_on))
+    watch = LiveWatch(every_s=300.0)
+    live.put("router", replace(live.get("router"), laser=is_on, watch=watch))
 
 
 @pytest.fixture
