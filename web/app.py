@@ -73,9 +73,8 @@ from web.pages import (
     people,
     pictures,
     ports,
-    proving,
     power,
-    prices,
+    proving,
     queueing,
     resuming,
     rules,
@@ -170,7 +169,6 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         upkeep,
         pictures,
         power,
-        prices,
         rules,
         learning,
         people,  # after learning: its acts are any word

@@ -173,7 +173,7 @@ def start_refusals(
     :param until: when the job would be done.
     :param purse: of whose job it is, where that counts.
     """
-    return use_refusals(session, zone, job.person_id, machine, values, now, until)
+    return use_refusals(session, zone, job.person_id, machine, values, now, until, purse)
 
 
 def use_refusals(
@@ -184,6 +184,7 @@ def use_refusals(
     values: Values,
     now: datetime,
     until: datetime | None = None,
+    purse: Purse | None = None,
 ) -> list[Refusal]:
     """Return every reason of the house why a person may not use a machine now. None: go.
 
