@@ -74,6 +74,7 @@ from web.pages import (
     pictures,
     ports,
     power,
+    privacy,
     proving,
     queueing,
     resuming,
@@ -171,6 +172,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         power,
         rules,
         learning,
+        privacy,
         people,  # after learning: its acts are any word
         joining,
         loading,

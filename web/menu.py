@@ -45,6 +45,7 @@ MENU: Final = (
             Entry("/money", "money", Role.MEMBER, module=Module.MONEY, shared=True),
             Entry("/contests", "contests", Role.MEMBER),
             Entry("/me", "me"),
+            Entry("/privacy", "privacy"),
             Entry("/unclaimed", "unclaimed", Role.MEMBER, shared=True),
         ),
     ),

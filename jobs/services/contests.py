@@ -25,6 +25,7 @@ from jobs.domain.usage import Json
 from jobs.services.clearing import staff_of
 from jobs.services.costing import recount
 from jobs.services.ledger import Ledger
+from jobs.services.looks import Looks
 from jobs.services.notices import tell
 from jobs.services.people import alias_of
 from jobs.services.purse import Posting, correct, entry_for, net_of
@@ -171,13 +172,20 @@ class Contests:
             tell(session, self._workshop, row.person_id, code, fields, now, about)
         log.info("contest %s: %s by %s", contest_id, row.state, actor.person_id)
 
-    def list(self, actor: Actor) -> Sequence[ContestView]:
-        """Return a person's own notes, and for staff all of them; open ones first."""
+    def list(self, actor: Actor, now: datetime | None = None) -> Sequence[ContestView]:
+        """Return a person's own notes, and for staff all of them; open ones first.
+
+        :param now: when it is looked at by a person, which is written down.
+        """
         query = select(Contest).order_by((Contest.state != _OPEN), Contest.at.desc()).limit(_SHOWN)
         if not actor.is_at_least(Role.OPERATOR):
             query = query.where(Contest.person_id == actor.person_id)
         with self._database.read() as session:
-            return [_view(session, row, actor) for row in session.scalars(query).all()]
+            rows = session.scalars(query).all()
+            found = [_view(session, row, actor) for row in rows]
+        if now is not None:
+            Looks(self._workshop).note(actor, [row.person_id for row in rows], "contests", now)
+        return found
 
     def contestable(self, actor: Actor, about: str, now: datetime) -> str:
         """Return what a person may contest, in words; "" if they may not, or did already."""

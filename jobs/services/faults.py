@@ -20,6 +20,7 @@ from jobs.services.armings import withdraw_armings
 from jobs.services.clearing import machine_of, staff_of
 from jobs.services.closing import Closing
 from jobs.services.logbook import Happening, write
+from jobs.services.looks import Looks
 from jobs.services.notices import tell
 from jobs.services.photos import keep_photo, photo_path
 from jobs.services.workshop import Workshop
@@ -190,8 +191,11 @@ class Faults:
             for person_id in staff_of(session, Role.ADMIN):
                 tell(session, self._workshop, person_id, "near-miss", {}, now, "near-miss:")
 
-    def near_misses(self, actor: Actor) -> Sequence[NearMissView]:
-        """Return what nearly went wrong; for admins alone."""
+    def near_misses(self, actor: Actor, now: datetime | None = None) -> Sequence[NearMissView]:
+        """Return what nearly went wrong; for admins alone.
+
+        :param now: when it is looked at by a person, which is written down.
+        """
         _must_be(actor, Role.ADMIN)
         answerer = aliased(Person)
         query = (
@@ -203,20 +207,24 @@ class Faults:
             .limit(_SHOWN)
         )
         with self._database.read() as session:
-            return [
-                NearMissView(
-                    row.id,
-                    machine or "",
-                    person or "",
-                    row.at,
-                    row.text,
-                    row.answer,
-                    row.answered_at,
-                    by or "",
-                    row.photo_sha256 is not None,
-                )
-                for row, machine, person, by in session.execute(query)
-            ]
+            rows = session.execute(query).all()
+        if now is not None:
+            told = [row.person_id for row, *_ in rows if row.person_id]
+            Looks(self._workshop).note(actor, told, "near-misses", now)
+        return [
+            NearMissView(
+                row.id,
+                machine or "",
+                person or "",
+                row.at,
+                row.text,
+                row.answer,
+                row.answered_at,
+                by or "",
+                row.photo_sha256 is not None,
+            )
+            for row, machine, person, by in rows
+        ]
 
     def near_miss_photo(self, actor: Actor, near_miss_id: str) -> Path:
         """Return the photo of a near miss; for admins alone."""

@@ -213,10 +213,11 @@ class Leaving:
         blanks: Sequence[tuple[InstrumentedAttribute[Any], InstrumentedAttribute[Any], object]] = (
             (Allocation.note, Allocation.person_id, ""),
             (Acceptance.name, Acceptance.person_id, gone),
-            (NearMiss.person_id, NearMiss.person_id, None),
             (Contest.note, Contest.person_id, ""),
             (Clearing.note, Clearing.person_id, ""),
             (Clearing.photo_sha256, Clearing.person_id, None),
+            (NearMiss.photo_sha256, NearMiss.person_id, None),
+            (NearMiss.person_id, NearMiss.person_id, None),
             (Fault.photo_sha256, Fault.person_id, None),
             (JobGroup.title, JobGroup.person_id, ""),
             (Invite.name, Invite.person_id, ""),

@@ -23,7 +23,7 @@ from jobs.services.photos import photo_path
 from jobs.services.workshop import Workshop
 from jobs.store.base import Base
 from jobs.store.tables import Attempt, Job, PersonAlias, Record
-from jobs.store.upkeep import Clearing, Fault
+from jobs.store.upkeep import Clearing, Fault, NearMiss
 
 _PAGE: Final = 200  # rows that are held at once
 _PIECE: Final = 1 << 18  # bytes of a file that are held at once
@@ -175,16 +175,14 @@ def _files(workshop: Workshop, person_id: str) -> Iterator[tuple[str, Path]]:
     with workshop.database.read() as session:
         brought = owned_files(session, person_id)
         photos = [
-            *session.scalars(
-                select(Clearing.photo_sha256).where(
-                    Clearing.person_id == person_id, Clearing.photo_sha256.is_not(None)
+            sha256
+            for table in (Clearing, Fault, NearMiss)
+            for sha256 in session.scalars(
+                select(table.photo_sha256).where(
+                    table.person_id == person_id, table.photo_sha256.is_not(None)
                 )
-            ),
-            *session.scalars(
-                select(Fault.photo_sha256).where(
-                    Fault.person_id == person_id, Fault.photo_sha256.is_not(None)
-                )
-            ),
+            )
+            if sha256
         ]
     for sha256, name in brought.items():
         if workshop.library.has(sha256):

@@ -742,6 +742,8 @@ PAGES = (
     "/people",
     "/devices",
     "/people?q=mia",
+    "/privacy",
+    "/people/{mia}/leave",
     "/modules",
     "/upkeep",
     "/import",

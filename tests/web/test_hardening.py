@@ -78,6 +78,7 @@ FILES = {
     "/healthz",
     "/jobs/{job_id}/picture/{name}.png",
     "/jobs/{job_id}/program",
+    "/people/{person_id}/export.zip",
     "/jobs/{job_id}/runs/{run}/wire-log",
     "/jobs/{job_id}/thumbnails/{number}",
     "/m/{slug}/api/version",

@@ -144,3 +144,70 @@ def test_staff_book_queue_and_clear_for_who_has_no_phone(browse, lab, read):
     assert mia.api("POST", "/bookings", json={**wish, "for_person": other}).status_code == 403
     assert otto.api("POST", "/bookings", json={**wish, "for_person": person}).status_code == 201
     assert len(mia.api("GET", "/bookings").json()) == 2
+
+
+def test_one_takes_ones_own_data_along(browse, lab):
+    import io
+    import zipfile
+
+    mia, person = browse("mia"), lab.people["mia"].person_id
+    answer = mia.get(f"/people/{person}/export.zip")
+    assert answer.headers["content-type"] == "application/zip"
+    assert 'filename="fabnode-mia.zip"' in answer.headers["content-disposition"]
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert b"Mia" in archive.read("person.json")
+    assert browse("otto").get(f"/people/{person}/export.zip").status_code == 403
+    ada = browse("ada")
+    assert ada.get(f"/people/{person}/export.zip").status_code == 200
+    page = mia.get("/privacy").text
+    assert "all that is kept of you" in page
+    assert "Ada" in page
+
+
+def test_a_look_at_a_persons_page_is_shown_to_them(browse, lab, read):
+    browse("otto").get(f"/people/{lab.people['mia'].person_id}")
+    assert "Otto : your page" in read(browse("mia").get("/privacy").text)
+    assert "Otto → Mia" in read(browse("ada").get("/privacy").text)
+    assert "Otto → Mia" not in read(browse("otto").get("/privacy").text)
+
+
+def test_the_lab_chooses_how_long_things_are_kept(browse, lab, read):
+    mia, ada = browse("mia"), browse("ada")
+    assert "365 days" in read(mia.get("/privacy").text)
+    page = ada.get("/privacy").text
+    form = dict(re.findall(r'name="([a-z-]+)" type="text" value="(\d+)"', page))
+    assert len(form) >= 6
+    assert mia.post("/privacy", form).status_code == 403
+    wrong = ada.post("/privacy", {**form, "looks": "1"})
+    assert wrong.status_code == 422
+    assert "Between 30 and 3650" in read(wrong.text)
+    assert ada.post("/privacy", {**form, "looks": "40"}).status_code == 303
+    assert "40 days" in read(mia.get("/privacy").text)
+
+
+def test_leaving_settles_everything_by_one_word(browse, lab, read):
+    mia, person = browse("mia"), lab.people["mia"].person_id
+    lab.services.bookings.book(
+        lab.people["mia"],
+        "saw",
+        lab.now + timedelta(hours=2),
+        lab.now + timedelta(hours=3),
+        lab.now,
+    )
+    page = read(mia.get(f"/people/{person}/leave").text)
+    assert "Bookings: given back 1" in page
+    assert mia.post(f"/people/{person}/leave", {"how": "erase"}).status_code == 422
+    answer = mia.post(f"/people/{person}/leave", {"how": "erase", "sure": "1"})
+    assert "All is settled" in read(answer.text)
+    assert mia.get("/").status_code == 303
+    assert lab.services.people.by_login("mia") is None
+    assert "Mia" not in read(browse("ada").get("/people").text)
+    otto, gus = browse("otto"), lab.people["gus"].person_id
+    assert otto.get(f"/people/{lab.people['ada'].person_id}/leave").status_code == 403
+    done = otto.post(f"/people/{gus}/leave", {"how": "lock", "sure": "1"})
+    assert done.headers["location"] == "/people?said=left"
+    assert lab.services.people.by_login("gus").disabled
+    last = browse("ada").post(
+        f"/people/{lab.people['ada'].person_id}/leave", {"how": "lock", "sure": "1"}
+    )
+    assert last.status_code == 422

@@ -149,7 +149,7 @@ def clear(web: WebDep, visitor: ApiVisitorDep, slug: str, wish: ClearingIn) -> M
 @router.get("/contests")
 def contests(web: WebDep, visitor: ApiVisitorDep) -> list[ContestView]:
     """One's own notes against results and no-shows; for staff all of them."""
-    return list(web.services.contests.list(visitor.actor))
+    return list(web.services.contests.list(visitor.actor, web.clock()))
 
 
 @router.post("/contests", status_code=201)
@@ -205,7 +205,7 @@ def plan_outage(web: WebDep, visitor: ApiVisitorDep, wish: OutageIn) -> list[str
 @router.get("/near-misses")
 def near_misses(web: WebDep, visitor: ApiVisitorDep) -> list[NearMissView]:
     """What nearly went wrong; for admins."""
-    return list(web.services.faults.near_misses(visitor.actor))
+    return list(web.services.faults.near_misses(visitor.actor, web.clock()))
 
 
 @router.post("/near-misses", status_code=204)

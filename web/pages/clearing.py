@@ -113,7 +113,7 @@ def contests(request: Request, web: WebDep, visitor: VisitorDep, about: str = ""
         web,
         visitor,
         "contests.html",
-        contests=web.services.contests.list(visitor.actor),
+        contests=web.services.contests.list(visitor.actor, web.clock()),
         about=about[:80],
         what=web.services.contests.contestable(visitor.actor, about, web.clock()) if about else "",
     )

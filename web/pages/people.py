@@ -252,6 +252,7 @@ def show_person(
     must_share(web)
     services, actor, now = web.services, visitor.actor, web.clock()
     found = services.qualifications.of_person(actor, person_id, now)
+    services.looks.note(actor, [person_id], "person", now)
     view = services.people.get(person_id)
     is_self = person_id == actor.person_id
     is_staff = visitor.may(Role.OPERATOR) and visitor.may(view.role)

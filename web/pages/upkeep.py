@@ -145,7 +145,7 @@ def _near_misses(
 ) -> HTMLResponse:
     needs(visitor, Role.MEMBER)
     faults = web.services.faults
-    misses = faults.near_misses(visitor.actor) if visitor.may(Role.ADMIN) else []
+    misses = faults.near_misses(visitor.actor, web.clock()) if visitor.may(Role.ADMIN) else []
     machines = web.services.machines.board(web.clock(), visitor.actor)
     return page(
         request,
