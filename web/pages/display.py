@@ -22,8 +22,8 @@ router = page_router()
 
 @router.get("/display")
 def show(request: Request, web: WebDep, device: DeviceDep) -> Response:
-    """Show what this screen is for; one that nobody paired asks for its code."""
-    if device is None:
+    """Show what this screen is for; one that nobody paired, or with `?set-up`, asks for a code."""
+    if device is None or "set-up" in request.query_params:
         return bare(web, "display_pair.html", problem="", device=None)
     if device.kind is DeviceKind.KIOSK:
         return go("/kiosk")

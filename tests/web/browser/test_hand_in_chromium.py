@@ -8,7 +8,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.web.browser.test_pages_in_chromium import sign_in, wait
+from tests.web.browser.test_pages_in_chromium import sign_in, stand_at, wait
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +25,7 @@ def at(driver, name):
 def test_the_keyboard_jogs_and_keeps_its_place_in_the_panel(lab, serve, phone, libraries):
     url = serve(lab.app())
     sign_in(phone, url, lab, "mia")
+    stand_at(phone, url, lab, "router")
     phone.get(f"{url}/machines/router")
     unfold(phone)
     step = phone.find_element(By.CSS_SELECTOR, 'input[name=step][value="10"]')
@@ -44,6 +45,7 @@ def test_the_keyboard_jogs_and_keeps_its_place_in_the_panel(lab, serve, phone, l
 def test_what_becomes_illegal_cannot_be_pressed_any_more(lab, serve, desk, libraries):
     url = serve(lab.app())
     sign_in(desk, url, lab, "mia")
+    stand_at(desk, url, lab, "router")
     desk.get(f"{url}/machines/router")
     unfold(desk)
     button = at(desk, "hand-home-")

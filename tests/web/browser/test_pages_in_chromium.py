@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions as wanted
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.there import display_at
 from tests.web.conftest import PROGRAM, run_one_job
 from tests.web.test_pictures import PRINT
 
@@ -41,6 +42,18 @@ def sign_in(driver, url, lab, login="ada"):
     person = lab.people[login].person_id
     token, _ = lab.services.people.redeem(lab.services.people.make_link(person, lab.now), lab.now)
     driver.add_cookie({"name": "fabnode", "value": token, "path": "/"})
+
+
+def stand_at(driver, url, lab, slug):
+    """Type the number of a machine's display on its page, as whoever is signed in."""
+    driver.get(f"{url}/machines/{slug}")
+    display = display_at(lab.services, lab.people["ada"], slug, lab.now)
+    shown = lab.services.devices.shown(display, lab.now)
+    driver.get(f"{url}/machines/{slug}")
+    field = driver.find_element(By.ID, f"f-code-{slug}")
+    field.send_keys(shown.code)
+    field.submit()
+    wait(driver).until(lambda page: "said=present" in page.current_url)
 
 
 def complaints(driver):
