@@ -19,6 +19,7 @@ from jobs.services.views import HealthView
 from web import errors, live
 from web.api import attending as api_attending
 from web.api import bookings as api_bookings
+from web.api import clearings as api_clearings
 from web.api import day_sheet as api_day_sheet
 from web.api import house as api_house
 from web.api import importing as api_importing
@@ -200,6 +201,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_importing,
         api_day_sheet,
         api_upkeep,
+        api_clearings,
         api_lab,
         api_ports,
         api_presence,

@@ -68,6 +68,25 @@ def test_no_page_leads_to_a_part_that_is_off(all_off, pages) -> None:
         assert [link for link in LINK.findall(answer.text) if module_of(link)] == [], path
 
 
+@pytest.mark.parametrize("part", GATED)
+def test_a_part_that_is_off_alone_leaves_no_entry_on_any_page(part, lab, pages) -> None:
+    """With all others on: what leads to a part must ask for that part, and not for a neighbour."""
+    run_one_job(lab)
+    without(lab, part)
+    ada = Browser(lab, lab.app()).sign_in("ada")
+    seen = 0
+    for path in pages:
+        answer = ada.get(path)
+        if module_of(path) is part:
+            assert answer.status_code == 404, path
+            continue
+        seen += answer.status_code == 200
+        dead = [link for link in LINK.findall(answer.text) if module_of(link) is part]
+        assert dead == [], path
+    assert seen > 10
+    ada.http.close()
+
+
 def test_what_runs_goes_on_and_a_person_starts_what_waits(all_off) -> None:
     lab = all_off.lab
     running = all_off.api("GET", f"/jobs/{lab.jobs['running']}").json()["job"]

@@ -16,6 +16,7 @@ from web.api.wishes import (
     ByHandIn,
     CopyIn,
     JobFromDesignIn,
+    LetStartIn,
     PlanIn,
     ResumeConfirmIn,
     ResumeIn,
@@ -66,6 +67,14 @@ _UPLOAD_SCHEMA = {
 
 def _detail(web: Web, visitor: Visitor, job_id: str) -> JobDetailOut:
     return JobDetailOut.of(web, web.services.queue.get(job_id, web.clock(), visitor.actor))
+
+
+@router.post("/jobs/{job_id}/let-start", status_code=204)
+def let_start(web: WebDep, visitor: ApiVisitorDep, job_id: str, wish: LetStartIn) -> None:
+    """Let what the house says against a job on a machine pass, with a reason; for staff."""
+    now = web.clock()
+    found = web.services.wondering.start(job_id, wish.machine, now)
+    web.services.approvals.let_start(visitor.actor, job_id, wish.machine, found, wish.reason, now)
 
 
 @router.get("/queue")

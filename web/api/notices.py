@@ -8,9 +8,10 @@ from fastapi import Query
 from pydantic import BaseModel
 
 from jobs.domain.notices import Say, Topic, Way
+from jobs.domain.people import Role
 from jobs.services.notices import AddressView, NoticeView
 from web.api.wishes import AddressIn
-from web.auth import ApiVisitorDep
+from web.auth import ApiVisitorDep, needs
 from web.context import Web, WebDep
 from web.routing import api_router
 
@@ -98,6 +99,25 @@ def choose(web: WebDep, visitor: ApiVisitorDep, wish: dict[Topic, Say]) -> dict[
     """Choose how to hear of some topics."""
     web.services.notices.choose(visitor.actor, wish)
     return dict(web.services.notices.choices(visitor.actor))
+
+
+@router.get("/notices/ways")
+def ways(web: WebDep, visitor: ApiVisitorDep) -> dict[Way, dict[str, str]]:
+    """How notices leave the house, without passwords; for admins."""
+    needs(visitor, Role.ADMIN)
+    return {way: dict(values) for way, values in web.services.notices.ways().items()}
+
+
+@router.put("/notices/ways/{way}", status_code=204)
+def open_way(web: WebDep, visitor: ApiVisitorDep, way: Way, wish: dict[str, str]) -> None:
+    """Let notices leave on a way; an empty password keeps the one that is there. For admins."""
+    web.services.notices.open_way(visitor.actor, way, wish)
+
+
+@router.delete("/notices/ways/{way}", status_code=204)
+def close_way(web: WebDep, visitor: ApiVisitorDep, way: Way) -> None:
+    """Let none leave on it any more; for admins."""
+    web.services.notices.close_way(visitor.actor, way)
 
 
 @router.get("/notices/addresses")

@@ -38,6 +38,13 @@ class PlanIn(WishIn):
     start: Instant
 
 
+class LetStartIn(WishIn):
+    """On which machine a job may start all the same, and why."""
+
+    machine: ShortText
+    reason: Annotated[str, StringConstraints(max_length=500)]
+
+
 class StartIn(WishIn):
     """Which job a person starts at the machine."""
 
