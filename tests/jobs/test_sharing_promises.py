@@ -29,6 +29,10 @@ EXPLAINED = {
     ("checklists", "of_today"): "of /checklists, those of the lab",
     ("contests", "contestable"): "of a job's runs, those with a result",
     ("day_sheet", "days"): "which days have one: /day-sheets/<day> says so, too",
+    (
+        "dispatch",
+        "stop",
+    ): "a stop of its own for a screen on the wall; for the API in web/stopping.py",
     ("feeds", "machine"): "a calendar itself, at its secret address",
     ("feeds", "own"): "a calendar itself, at its secret address",
     ("house", "decided_in"): "where a value was decided: the levels of /rules",

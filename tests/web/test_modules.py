@@ -68,6 +68,7 @@ def test_no_page_leads_to_a_part_that_is_off(all_off, pages) -> None:
         assert [link for link in LINK.findall(answer.text) if module_of(link)] == [], path
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", GATED)
 def test_a_part_that_is_off_alone_leaves_no_entry_on_any_page(part, lab, pages) -> None:
     """With all others on: what leads to a part must ask for that part, and not for a neighbour."""
