@@ -21,15 +21,18 @@ LONGEST_S = 1800
 
 def measure(script: Path) -> object:
     """Return what one benchmark printed."""
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=LONGEST_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=LONGEST_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {"failed": f"not over within {LONGEST_S} s"}
     if done.returncode != 0:
         return {"failed": done.returncode}
     objects = list(read_objects(done.stdout))
