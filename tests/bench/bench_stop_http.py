@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
-from jobs.domain.people import Role
+from jobs.domain.people import LabMode, Role
 from jobs.services import build_services
 from jobs.services.live import LiveBoard
 from jobs.services.machine_specs import parse_machine
@@ -138,6 +138,8 @@ def furnish(home: Path, port: int, wire: str) -> str:
         people = services.people
         admin = people.create("admin", "Admin", Role.ADMIN, password=None, actor=None, now=now)
         chief = people.actor_of(admin)
+        # Of one person's printers nobody asks that they be seen to stand there.
+        services.lab.set_mode(chief, LabMode.ONLY_ME, now)
         values = {
             "slug": SLUG, "name": "Bench", "kind": "fdm", "control": "serial",
             "profile": "marlin-2", "port": wire, "envelope_mm": [220, 220, 250],

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+import subprocess
+import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -18,13 +21,27 @@ FOUND = Probed(115_200, "grbl", "Grbl 1.1h", "1.1h", "", "", "1.1h.20190825:rout
 
 
 @pytest.fixture
-def computer(lab, tmp_path):
+def asking():
+    """What a question to a port waits for; nothing, unless a test says so."""
+    said = threading.Event()
+    said.set()
+    yield said
+    said.set()
+
+
+@pytest.fixture
+def computer(lab, tmp_path, asking):
     root = tmp_path / "computer"
     (root / "dev").mkdir(parents=True)
     (root / "dev/ttyUSB0").touch()
     UsbSide(root, Plug("1a86", "7523", "", "1-1.2")).plug_in("ttyUSB0")
     workshop = replace(lab.workshop, devices=root)
-    lab.services = replace(lab.services, ports=Ports(workshop, lambda port: FOUND))
+
+    def ask(port):
+        assert asking.wait(30)
+        return FOUND
+
+    lab.services = replace(lab.services, ports=Ports(workshop, ask))
     return f"{root}/dev/serial/by-path/pci-0-usb-0:1-1.2:1.0-port0"
 
 
@@ -61,6 +78,26 @@ def test_a_chosen_board_is_asked_and_its_answer_fills_the_form(otto, computer, r
     assert re.search(r'<option value="grbl-1.1"[^>]* selected>', page)
     assert re.search(r'name="baud"[^>]*value="115200"', page)
     assert re.search(r'name="kind" value="mill"', page)
+
+
+def test_a_port_in_use_names_who_has_it_but_not_our_own_question(otto, computer, read, asking):
+    asking.clear()
+    answer = otto.post("/ports/probe", {"port": computer})
+    device = Path(computer.partition("/dev/")[0], "dev/ttyUSB0")
+    with device.open("rb") as port:
+        other = subprocess.Popen(["sleep", "60"], stdin=port)  # as the asking process has it
+    try:
+        page = read(otto.get(answer.headers["location"]).text)
+        assert "The board is asked at several rates" in page
+        assert "In use by" not in page
+        assert "Ask the board who it is" not in page
+        asking.set()
+        page = read(otto.get("/machines/new").text)
+        assert f"In use by sleep (process {other.pid})" in page
+        assert "Ask the board who it is" not in page
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_a_port_that_is_none_is_refused_and_a_member_sees_none(otto, browse, read):
