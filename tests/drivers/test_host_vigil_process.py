@@ -50,9 +50,8 @@ def laser():
 
 def words(lab):
     """Return what the beam really did."""
-    facts = [
-        json.loads(line) for line in lab.machine.log.read_text().splitlines() if line[-1:] == "}"
-    ]
+    lines = lab.machine.log.read_text().splitlines()
+    facts = [json.loads(line) for line in lines if line.endswith("}")]
     return [fact["word"] for fact in facts if fact["kind"] == "spindle"]
 
 
@@ -82,7 +81,7 @@ def test_a_node_killed_in_mid_job_renews_nothing_and_the_host_holds_with_the_bea
         wait_for(lambda: not plug.is_on and words(lab)[-1] == "M5", 30.0)
         state = client.state()
         assert (state.phase, state.withheld, state.spindle_on) == (Phase.PAUSED, "presence", False)
-        # A node that comes back late cannot let it go on, nor can a person before its power is back.
+        # A node that is late cannot let it go on, nor can a person before its power is back.
         for ask, code in ((client.present, "not_now"), (client.resume, "no_power")):
             with pytest.raises(HostError, match=code):
                 ask("eva")
