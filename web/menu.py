@@ -78,7 +78,7 @@ MENU: Final = (
             Entry("/money/desk", "money-desk", Role.TRAINER, module=Module.MONEY, shared=True),
             Entry("/day-sheet", "day-sheet", Role.OPERATOR),
             Entry("/machines/new", "machine-new", Role.OPERATOR),
-            Entry("/devices", "devices", Role.ADMIN),
+            Entry("/devices", "devices", Role.ADMIN, shared=True),
             Entry("/people", "people", Role.OPERATOR),
             Entry("/money/terms", "money-terms", Role.ADMIN, module=Module.MONEY, shared=True),
             Entry("/workstations", "workstations", Role.OPERATOR, shared=True),

@@ -21,6 +21,7 @@ from jobs.services.at_kiosk import IDLE_KEY, LONGEST_IDLE_S, SHORTEST_IDLE_S, De
 from jobs.services.calendars import rows_where
 from jobs.services.presence import ALONE_KEY
 from jobs.services.workshop import Workshop
+from jobs.store.persons import Standing
 from jobs.store.presence import Device, KioskVisit, MachineSecret, Presence
 from jobs.store.tables import Allocation, Machine, Setting
 
@@ -213,7 +214,10 @@ class Devices:
         return Shown(code_of(known.secret, machine_id, window_of(now)), seconds_left(now))
 
     def coming(self, device: DeviceView, now: datetime) -> Mapping[str, Sequence[Coming]]:
-        """Return what is booked next, by machine; a name only where its person shows it."""
+        """Return what is booked next, by machine; a name only where its person shows it.
+
+        Minors are never named.
+        """
         with self._database.read() as session:
             entries = rows_where(
                 session,
@@ -222,12 +226,14 @@ class Devices:
                 Allocation.end_at > now,
                 Allocation.start_at < now + _AHEAD,
             )
+            minors = set(session.scalars(select(Standing.person_id).where(Standing.is_minor)))
             found: dict[str, list[Coming]] = {}
             chosen = {slug for slug, _ in device.machines}
             for one in entries:
                 own = found.setdefault(one.slug, [])
                 if len(own) < _SHOWN and (one.slug in chosen or not chosen):
-                    name = one.name if one.is_open else ""
+                    is_named = one.is_open and one.row.person_id not in minors
+                    name = one.name if is_named else ""
                     own.append(Coming(Interval(one.row.start_at, one.row.end_at), name))
             return found
 

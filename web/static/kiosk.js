@@ -72,7 +72,7 @@ function tick() {
     return;
   }
   const left = Number(main.dataset.idle) - (now - touched) / 1000;
-  idle.textContent = idle.dataset.text.replace("%s", String(Math.max(0, Math.ceil(left))));
+  idle.textContent = idle.dataset.text.replace("#", String(Math.max(0, Math.ceil(left))));
   if (left <= 0) document.getElementById("leave").requestSubmit();
   else if (isTouched && now - told > 3000) tellNode();
 }

@@ -120,7 +120,7 @@ def test_a_kiosk_counts_down_and_forgets(serve, lab, phone, axe):
     phone.find_element(By.ID, "f-pin").send_keys(PIN, Keys.ENTER)
     wait(phone).until(lambda page: page.find_elements(By.ID, "leave"))
     look(phone, axe, f"{url}/kiosk/machines/ender", 390)
-    wait(phone).until(lambda page: "forgotten in" in page.find_element(By.ID, "idle").text)
+    wait(phone).until(lambda page: "forgotten in 4" in page.find_element(By.ID, "idle").text)
     phone.execute_script(LATER, 60_000)
     wait(phone).until(lambda page: not page.find_elements(By.ID, "leave"))
     wait(phone).until(lambda page: "Who are you?" in page.page_source)

@@ -19,6 +19,7 @@ from jobs.domain.presence import MOST_WRONG_A_DAY, How
 from jobs.domain.rules.values import Scope
 from jobs.services.at_kiosk import DeviceKind
 from jobs.services.workshop import LiveOffsets
+from jobs.store.persons import Standing
 from jobs.store.presence import MachineSecret, Presence, PresenceTry
 from jobs.store.tables import Setting, SignIn
 from tests.there import display_at
@@ -400,6 +401,10 @@ def test_a_screen_tells_a_name_only_where_its_person_shows_it(lab, admin):
         )
     names = [one.name for one in house.services.devices.coming(wall, house.now)["ender"]]
     assert names == ["", "Mia"]
+    with house.workshop.database.write() as session:
+        session.merge(Standing(person_id=member.person_id, is_minor=True))
+    names = [one.name for one in house.services.devices.coming(wall, house.now)["ender"]]
+    assert names == ["", ""], "minors never"
 
 
 def test_roles_make_no_difference(lab, admin, operator):
