@@ -16,7 +16,7 @@ MICRO: Final = 1_000_000
 MOST_MINOR: Final = 10**11  # of one entry: what is more was mistyped
 _SCALE: Final = (1, 10, 100, 1000)
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
-_AMOUNT: Final = re.compile(r"(-?)(\d{1,9})(?:[.,](\d{1,3}))?")
+_AMOUNT: Final = re.compile(r"(-?)(\d{1,12})(?:[.,](\d{1,3}))?")
 # *Source:* ISO 4217; every other currency has two digits.
 _DIGITS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"), 0),
