@@ -73,6 +73,7 @@ FILES = {
     "/display",  # a screen without the frame of the pages
     "/events",
     "/faults/{fault_id}/photo",
+    "/near-misses/{near_miss_id}/photo",
     "/feeds/{token}/bookings.ics",
     "/feeds/{token}/machines/{slug}.ics",
     "/healthz",
