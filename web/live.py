@@ -20,7 +20,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from jobs.domain.machine import MachineState
+from jobs.domain.machine import Control, MachineState
 from jobs.kinds import KINDS
 from jobs.services.views import MachineView
 from web.rendering import Sentences, heater_order, percent, temperature, utc
@@ -171,7 +171,8 @@ def controller(sentences: Sentences, word: str) -> str:
 
 def spindle(sentences: Sentences, machine: MachineView) -> str:
     """Return whether the tool turns, or a beam is on; "" without either, or if nobody hears it."""
-    if machine.state is MachineState.OFFLINE:
+    # Of a machine without a host nobody knows it.
+    if machine.state is MachineState.OFFLINE or machine.control is not Control.SERIAL:
         return ""
     if _has_beam(machine):
         return sentences.text("page.beam.on" if machine.spindle_on else "page.beam.off")

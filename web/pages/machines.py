@@ -33,6 +33,7 @@ router = page_router()
 KEEP_HEAT_MIN = 30  # what one press of the button is good for
 _JOB = re.compile(r"[0-9a-f-]{36}")
 
+_ASKED_HERE = frozenset({Reason.MATERIAL_UNSAID, Reason.NOT_PRESENT})
 _LIKELY_KIND = {"marlin": "fdm", "grbl": "mill"}  # of a dialect, to be looked at by a person
 _NUMBERS = ("baud", "nozzle_max_c", "bed_max_c", "nozzle_mm", "filament_mm", "spindle_max_rpm")
 _TEXTS = ("slug", "name", "kind", "control", "profile", "port", "stop_note")
@@ -144,8 +145,8 @@ def _use(web: Web, visitor: Visitor, machine: MachineView) -> UsePart | None:
     now, uses = web.clock(), web.services.uses
     view = uses.view(machine.slug, now)
     found = [] if view else uses.reasons(visitor.actor, machine.slug, now)
-    # What a laser is to burn is asked for in the same form.
-    found = [one for one in found if one.reason is not Reason.MATERIAL_UNSAID]
+    # What a laser is to burn, and proof of being there, are asked for on the same page.
+    found = [one for one in found if one.reason not in _ASKED_HERE]
     return UsePart(view, view is not None and view.person_id == visitor.actor.person_id, found)
 
 

@@ -25,6 +25,7 @@ def here(request: Request, web: WebDep, visitor: VisitorDep, slug: str) -> HTMLR
         "here.html",
         card=card(web, machine),
         beam=web.services.lasers.view(slug),
+        there=web.services.proving.view(visitor.actor, slug, web.clock()),
     )
 
 
