@@ -40,6 +40,7 @@ bench: $(VENV)/.dev web
 soak: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults -m soak --timeout=3600 $(ARGS)
 	@.ci/system-packages test
+	FABNODE_SOAK=1 $(BIN)/python -m pytest tests/web/security/test_schema.py -m soak --timeout=3600
 	FABNODE_SOAK=1 $(BIN)/python -m pytest tests/jobs/analysis/test_good.py tests/jobs/analysis/test_hostile.py --timeout=3600
 
 web: web/static/vendor/.done

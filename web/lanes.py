@@ -12,8 +12,8 @@ from anyio import CapacityLimiter
 from jobs.domain.errors import UnavailableError
 from jobs.services.passwords import cost
 
-# One more than can be looked at at a time: it reads and writes while the others are hashed.
-_THREADS: Final = CapacityLimiter(cost().lanes + 1)
+# More than are hashed at a time: the others read and write meanwhile, and wait for the disk.
+_THREADS: Final = CapacityLimiter(cost().lanes + 4)
 _LINE: Final = 250  # who waits longer than a minute has gone
 
 P = ParamSpec("P")

@@ -64,6 +64,7 @@ class People:
         self._signing_in = SigningIn(workshop)
         self.sign_in = self._signing_in.sign_in
         self.prove = self._signing_in.prove
+        self.look = self._signing_in.look
         self.signed_in = self._signing_in.signed_in
         self.sign_out = self._signing_in.sign_out
         self.sign_out_everywhere = self._signing_in.sign_out_everywhere

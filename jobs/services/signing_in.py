@@ -49,7 +49,7 @@ class SigningIn:
         :raises InvalidError: `sign-in.wrong`, or `sign-in.too-many` after five tries a minute;
             neither tells whether there is such a login.
         """
-        return self.begin(self.prove(login, password, now), Way.PASSWORD, now, device)
+        return self.begin(self.look(login, password, now), Way.PASSWORD, now, device)
 
     def begin(
         self, person_id: str, way: Way, now: datetime, device: str = ""
@@ -62,27 +62,37 @@ class SigningIn:
             person = session.get(Person, person_id)
             if person is None or person.disabled_at is not None:
                 raise InvalidError("sign-in.wrong", field="password")
+            if way is Way.PASSWORD:
+                forget_tries(session, Tried.PASSWORD, person.login)
             return self._begin(session, person, way, now, device)
 
     def prove(self, login: str, password: str, now: datetime) -> str:
-        """Return whose password that is; the slow look happens outside any transaction."""
+        """Return whose password that is; tries before it are forgotten."""
+        person_id = self.look(login, password, now)
+        with self._database.write() as session:
+            forget_tries(session, Tried.PASSWORD, fold_login(login)[:_LONGEST_LOGIN])
+        return person_id
+
+    def look(self, login: str, password: str, now: datetime) -> str:
+        """Return whose password that is, and keep the try counted until the sign-in begins.
+
+        The slow look happens outside any transaction.
+        """
         login = fold_login(login)[:_LONGEST_LOGIN]
         count_try(self._workshop, Tried.PASSWORD, login, _OF_LOGIN, now, "sign-in.too-many")
         with self._database.read() as session:
             person = session.scalar(
                 select(Person).where(Person.login == login, Person.disabled_at.is_(None))
             )
-        is_right = passwords.matches(None if person is None else person.password_hash, password)
-        if person is None or not is_right:
+        stored = None if person is None else person.password_hash
+        if not passwords.matches(stored, password) or person is None or stored is None:
             raise InvalidError("sign-in.wrong", field="password")
-        dated = passwords.is_dated(person.password_hash or "")
-        renewed = passwords.hashed(password) if dated else ""
-        with self._database.write() as session:
-            forget_tries(session, Tried.PASSWORD, login)
-            if renewed:
+        if passwords.is_dated(stored):
+            renewed = passwords.hashed(password)
+            with self._database.write() as session:
                 session.execute(
                     update(Person)
-                    .where(Person.id == person.id, Person.password_hash == person.password_hash)
+                    .where(Person.id == person.id, Person.password_hash == stored)
                     .values(password_hash=renewed)
                 )
         return person.id

@@ -52,7 +52,7 @@ def _sign_in(request: Request, web: Web, form: Form) -> Response:
     address = request.client.host if request.client else ""
     try:
         web.guesses.check(address, now)
-        person_id = web.services.people.prove(form.text("login"), form.secret("password"), now)
+        person_id = web.services.people.look(form.text("login"), form.secret("password"), now)
         return let_in(request, web, person_id, Way.PASSWORD, next_path)
     except InvalidError as error:
         if error.code == "sign-in.wrong":
