@@ -413,12 +413,12 @@ def test_disabling_a_person_gives_back_what_they_reserved_and_ends_their_ways_in
 def test_who_is_disabled_while_their_password_is_looked_at_is_not_let_in(
     people: People, ana: PersonView, admin: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = people._signing_in.prove
+    plain = people._signing_in.look
 
-    def prove(login: str, password: str, now: datetime) -> str:
+    def look(login: str, password: str, now: datetime) -> str:
         proven = plain(login, password, now)
         people.disable(admin, ana.id, now)
         return proven
 
-    monkeypatch.setattr(people._signing_in, "prove", prove)
+    monkeypatch.setattr(people._signing_in, "look", look)
     assert refused(people, "ana", PASSWORD, now) == "sign-in.wrong"
