@@ -112,6 +112,7 @@ class TrainingView:
 def views_of(session: Session, rows: Sequence[Training], actor: Actor) -> list[TrainingView]:
     """Return trainings in their order; a handful of queries, however many they are."""
     ids = [row.id for row in rows]
+    called_off = {row.id for row in rows if row.cancelled_at is not None}
     grants: dict[str, list[GrantView]] = defaultdict(list)
     for key, kind, slug, name in session.execute(
         select(TrainingGrant.training_id, TrainingGrant.kind, Machine.slug, Machine.name)
@@ -128,7 +129,8 @@ def views_of(session: Session, rows: Sequence[Training], actor: Actor) -> list[T
         .where(TrainingMachine.training_id.in_(ids))
         .order_by(Machine.name)
     ):
-        machines[key].append(MachineKept(slug, name, state == AllocationState.DISPLACED.value))
+        gone = state in (AllocationState.DISPLACED.value, AllocationState.CANCELLED.value)
+        machines[key].append(MachineKept(slug, name, gone and key not in called_off))
     others: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for key, person_id, name in session.execute(
         select(TrainingTrainer.training_id, Person.id, Person.name)

@@ -191,7 +191,24 @@ def test_a_machine_that_falls_out_is_told_and_the_training_stands(
     assert told(workshop, admin) == ["booking-training-lost"]
     kept = {one.slug: one.lost for one in trainings.get(admin, made).machines}
     assert kept == {"ender": True, "router": False}
-    trainings.cancel(admin, made, now)  # what is lost already is no trouble
+    trainings.cancel(admin, made, now)  # what is lost already stays as it was
+    with workshop.database.read() as session:
+        rows = session.scalars(
+            select(Allocation.state).where(Allocation.kind == AllocationKind.HOLD.value)
+        )
+        assert sorted(rows) == [AllocationState.CANCELLED.value, AllocationState.DISPLACED.value]
+    assert not any(one.lost for one in trainings.get(admin, made).machines)
+
+
+def test_a_machine_of_a_trainer_who_is_locked_out_is_free_and_said_to_be_lost(
+    trainings: Trainings, workshop: Workshop, admin: Actor, now: datetime,
+    add_person: Callable[..., Actor],
+) -> None:  # fmt: skip
+    tina = add_person(workshop, "tina", Role.TRAINER)
+    Qualifications(workshop).grant(admin, tina.person_id, slug="ender", days=None, now=now)
+    made = trainings.create(tina, wish(now + DAY, machines=["ender"]), now)
+    People(workshop).disable(admin, tina.person_id, now)
+    assert [one.lost for one in trainings.get(admin, made).machines] == [True]
 
 
 def test_too_few_by_the_deadline_and_it_is_called_off(
