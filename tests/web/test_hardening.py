@@ -18,6 +18,7 @@ SAFE_FOR_STRANGERS = {
     "/display",  # asks for the code of a device, and has nothing else for a stranger
     "/display/pair",
     "/kiosk",  # as the display; its other routes know no browser that is no kiosk
+    "/kiosk/house",
     "/kiosk/identify",
     "/kiosk/leave",
     "/kiosk/machines/{slug}",
@@ -116,6 +117,7 @@ def test_a_guest_changes_nothing_of_the_house(browse, lab):
     own |= {"/bookings/link", "/bookings/link/end", "/api/v1/bookings/link"}
     own |= {"/machines/{slug}/presence", "/api/v1/machines/{slug}/presence"}
     own |= {"/bookings/choices", "/api/v1/bookings/choices"}
+    own |= {"/api/v1/house/in"}  # they come and go
     told = ("read", "{notice_id}/read", "choices", "addresses")  # what they are told, and where
     own |= {f"{front}/notices/{one}" for front in ("", "/api/v1") for one in told}
     for method, path in routes(app):

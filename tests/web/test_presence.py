@@ -197,7 +197,12 @@ def test_a_device_opens_its_own_pages_and_nothing_else(lab, app, kind):
         tried += 1
     assert tried > 100
     if kind is not DeviceKind.KIOSK:
-        for path in ("/kiosk/identify", "/kiosk/machines/router", "/kiosk/machines/router/stop"):
+        for path in (
+            "/kiosk/identify",
+            "/kiosk/house",
+            "/kiosk/machines/router",
+            "/kiosk/machines/router/stop",
+        ):
             assert screen.http.post(path).status_code == 404, path
     assert lab.gateway.calls == []
     screen.http.close()
@@ -275,6 +280,29 @@ def test_who_is_at_the_kiosk_counts_as_being_at_its_machine_for_that_one_thing(k
     view = browser.api("GET", "/machines/router/presence").json()
     assert view["here_until"] is None
     assert view["kiosks"] == ["Screen"]
+
+
+def test_people_check_in_and_out_at_the_house_by_the_kiosk(kiosk, lab, read):
+    def press(csrf: str | None = None):
+        page = kiosk.get("/kiosk").text
+        token = re.search(r'name="csrf" value="([^"]+)"', page)
+        do = re.search(r'name="do" value="([^"]+)"', page)
+        data = {"csrf": csrf or token.group(1), "do": do.group(1)}
+        return kiosk.http.post("/kiosk/house", data=data)
+
+    assert kiosk.http.post("/kiosk/house", data={"do": "come"}).headers["location"] == "/kiosk"
+    come(kiosk)
+    assert press(csrf="of another page").status_code == 403
+    assert press().headers["location"] == "/kiosk?said=came-in"
+    assert lab.services.visits.look(lab.people["mia"], lab.now).mine is not None
+    assert "I leave" not in kiosk.get("/kiosk").text, "it forgets whom"
+    come(kiosk)
+    assert "You are checked in" in read(kiosk.get("/kiosk").text)
+    assert press().headers["location"] == "/kiosk?said=went-out"
+    assert lab.services.visits.look(lab.people["mia"], lab.now).count == 0
+    lab.services.modules.choose(lab.people["ada"], set(Module) - {Module.HOUSE}, lab.now)
+    come(kiosk)
+    assert "/kiosk/house" not in kiosk.get("/kiosk").text
 
 
 def test_a_login_and_the_pin_will_do_and_nothing_tells_who_there_is(kiosk, lab, read):

@@ -70,12 +70,12 @@ def _wall(web: Web, device: DeviceView) -> Response:
         device=device,
         cards=[card(web, one) for one in shown],
         coming=web.services.devices.coming(device, now),
-        house=web.services.visits.display(now) if _counts(web) else None,
+        house=web.services.visits.display(now) if counts(web) else None,
         none=Control.NONE,
     )
 
 
-def _counts(web: Web) -> bool:
+def counts(web: Web) -> bool:
     """Tell whether people check in at this house."""
     return web.shares() and Module.HOUSE in web.services.modules.on()
 

@@ -31,7 +31,7 @@ from web.displays import (
     visit_token,
 )
 from web.pages.board import card
-from web.pages.display import bare
+from web.pages.display import bare, counts
 from web.pages.page import SAID, go, sentence_of
 from web.routing import page_router
 
@@ -87,6 +87,25 @@ def leave(web: WebDep, device: KioskDep) -> RedirectResponse:
     """Forget who is there."""
     web.services.kiosk.leave(device)
     response = go("/kiosk")
+    clear_visit(web, response)
+    return response
+
+
+@router.post("/kiosk/house")
+def come_or_go(request: Request, web: WebDep, device: KioskDep, form: FormDep) -> RedirectResponse:
+    """Check in or out at the house; the kiosk forgets whom afterwards."""
+    visit = _visit(request, web, device)
+    if visit is None:
+        return go("/kiosk")
+    if not is_from(visit, form.secret("csrf")):
+        raise NotAllowedError("csrf")
+    if not counts(web):
+        raise NotFoundError("module.off", module=Module.HOUSE.value)
+    is_leaving = form.text("do") == "go"
+    visits = web.services.visits
+    (visits.check_out if is_leaving else visits.check_in)(visit.actor, web.clock())
+    web.services.kiosk.leave(device)
+    response = go("/kiosk", "went-out" if is_leaving else "came-in")
     clear_visit(web, response)
     return response
 
@@ -186,12 +205,14 @@ def _home(
     now = web.clock()
     slugs = {slug for slug, _ in device.machines}
     board = [one for one in web.services.machines.board(now, None) if one.slug in slugs]
+    visit = _visit(request, web, device)
     return _page(
         request,
         web,
         device,
         "kiosk.html",
-        visit=_visit(request, web, device),
+        visit=visit,
+        house=web.services.visits.look(visit.actor, now) if visit and counts(web) else None,
         error=error,
         cards=[card(web, one) for one in board],
         coming=web.services.devices.coming(device, now),
