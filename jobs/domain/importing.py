@@ -47,6 +47,13 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "end": ("end", "endat", "endtime", "enddate", "to"),
     "note": ("note", "title", "purpose", "comment", "reservationdescription"),
     "cancelled": ("cancelled", "canceled", "canceledat", "cancelledat"),
+    "sponsor": ("sponsor", "vouchedby"),
+    "machines": ("machines", "tools"),
+    "minor": ("minor", "isminor", "child"),
+    "guardian": ("guardian", "parent"),
+    "reach": ("guardianreach", "guardianphone", "parentphone"),
+    "consent": ("consent",),
+    "number": ("badgenumber", "cardnumber", "rfid"),
 }
 # In a list of prices these words mean something else than in one of people.
 _OF_PRICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -174,6 +181,15 @@ def full_name(cells: Mapping[str, str]) -> str:
     """Return a person's name, however the other system cuts it."""
     parts = (cells.get("first", ""), cells.get("last", ""))
     return cells.get("name") or " ".join(one for one in parts if one) or cells.get("login", "")
+
+
+def several(cells: Mapping[str, str], name: str) -> list[str]:
+    """Return the words of a cell that holds more than one.
+
+    >>> several({"machines": "ender | saw"}, "machines")
+    ['ender', 'saw']
+    """
+    return [one.strip() for one in re.split(r"[|;,]", cells.get(name, "")) if one.strip()]
 
 
 def is_true(cells: Mapping[str, str], name: str, default: bool) -> bool:

@@ -32,11 +32,13 @@ from jobs.domain.importing import (
     is_true,
     lacking,
     read_table,
+    several,
     start_of_day,
 )
 from jobs.domain.people import Actor, Role
 from jobs.domain.prices import Per, amount_of
 from jobs.kinds import KINDS
+from jobs.services.badges import give_in
 from jobs.services.claims import announce, conflicts
 from jobs.services.people import alias_of, checked_login, checked_name
 from jobs.services.prices import (
@@ -48,6 +50,7 @@ from jobs.services.prices import (
 )
 from jobs.services.qualifications import grant_in
 from jobs.services.qualifying import holds
+from jobs.services.standings import TermsWish, set_terms
 from jobs.services.turns import take_turn
 from jobs.services.workers import Task, run_worker
 from jobs.services.workshop import Workshop
@@ -170,7 +173,33 @@ class Importing:
         session.add(person)
         session.flush()
         alias_of(session, person.id, self._workshop)
+        self._terms(session, person, cells, actor, now)
+        if number := cells.get("number"):
+            give_in(session, self._workshop, actor, person.id, number, now)
         return True
+
+    def _terms(
+        self,
+        session: Session,
+        person: Person,
+        cells: Mapping[str, str],
+        actor: Actor,
+        now: datetime,
+    ) -> None:
+        """Set the terms that a row names; without any the person is here without an end."""
+        machines = several(cells, "machines")
+        wish = TermsWish(
+            ends_at=end_of_day(cells, "until", self._workshop.zone),
+            sponsor=cells.get("sponsor", ""),
+            machines=machines,
+            named_only=bool(machines) and person.role != Role.GUEST.value,
+            is_minor=is_true(cells, "minor", default=False),
+            guardian=cells.get("guardian", ""),
+            guardian_reach=cells.get("reach", ""),
+            has_consent=is_true(cells, "consent", default=False),
+        )
+        if wish != TermsWish(machines=[]):
+            set_terms(session, self._workshop, actor, person, wish, now)
 
     def _qualification(self, session: Session, row: Row, actor: Actor, now: datetime) -> bool:
         cells = row.cells

@@ -271,3 +271,40 @@ def test_any_cells_are_a_price_within_bounds_or_a_reason(cells: dict[str, str]) 
         micro, code = 0, error.code
     assert 0 <= micro <= 10**12
     assert code in {"", "amount", "unit", "currency"}
+
+
+def test_people_come_with_their_terms_and_badges(
+    workshop: Workshop, member: Actor, bring: Callable[..., Imported]
+) -> None:
+    from jobs.services.badges import badge_owner
+    from jobs.services.footing import footing_of
+
+    found = bring(
+        What.PEOPLE,
+        b"login,name,role,sponsor,until,machines,minor,guardian,guardian reach,consent,"
+        b"badge number\n"
+        b"gil,Gil,guest,mia,2026-06-30,ender,,,,,04A32F91\n"
+        b"kim,Kim Rossi,member,mia,2026-06-30,ender,yes,Ilse,next door,yes,\n"
+        b"lou,Lou,member,,,,,,,,\n",
+    )
+    assert (found.made, found.problems) == (3, [])
+    with workshop.database.read() as session:
+        people = {one.login: one for one in session.query(Person)}
+        owner = badge_owner(session, workshop, "04a32f91")
+        assert owner is not None
+        assert owner.login == "gil"
+        gil, kim, lou = (footing_of(session, people[one].id) for one in ("gil", "kim", "lou"))
+    assert gil.sponsor_id == member.person_id
+    assert (gil.machines, gil.is_minor) == (kim.machines, False)
+    assert (kim.is_minor, kim.has_consent) == (True, True)
+    assert people["kim"].name != "Kim Rossi"
+    assert (lou.ends_at, lou.machines) == (None, None)
+
+
+def test_terms_that_cannot_be_keep_the_list_out(
+    workshop: Workshop, bring: Callable[..., Imported]
+) -> None:
+    before = count(workshop, Person)
+    found = bring(What.PEOPLE, b"login,name,minor,until\nkim,Kim,yes,2026-06-30\n")
+    assert told(found) == [(2, "guardian", "refused")]
+    assert count(workshop, Person) == before
