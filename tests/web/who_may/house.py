@@ -14,9 +14,10 @@ from PIL import Image
 from jobs.domain import care
 from jobs.domain.learning import TrainingWish
 from jobs.domain.notices import Way
-from jobs.domain.people import Role
+from jobs.domain.people import Role, SignUp
 from jobs.domain.preflight import Finding, FindingCode, Severity
 from jobs.domain.rules.values import LAB, Scope
+from jobs.services.joining import InviteWish
 from jobs.services.live import LiveState
 from jobs.services.machine_specs import parse_machine
 from jobs.store.signing import Passkey
@@ -135,6 +136,10 @@ def _own_things(lab: Lab) -> None:
     _ways_in(lab)
     lab.jobs["link"] = services.people.make_link(mia.person_id, now)
     lab.jobs["feed"] = services.feeds.make(mia, now)
+    otto = lab.people["otto"]
+    lab.jobs["invitation"] = services.joining.invite(otto, InviteWish(Role.MEMBER, "Noa"), now)
+    lab.jobs["open-invite"] = services.joining.invites(otto, now)[0].id
+    services.joining.set_sign_up(ada, SignUp.ASKED)
     for name, slug in (
         ("free", "prusa"),
         ("doubtful", "prusa"),
