@@ -17,20 +17,26 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from jobs.domain.errors import InvalidError
 from jobs.domain.job import JobState
+from jobs.domain.modules import Module
+from jobs.domain.money import plain
 from jobs.domain.people import Actor, Role
 from jobs.services.authority import TURN, changeable, keep_an_admin, person_of
 from jobs.services.claims import actor_of, give_back
 from jobs.services.clearing import staff_of
+from jobs.services.modules import is_on
 from jobs.services.notices import tell
 from jobs.services.people import lock_out
 from jobs.services.personal import owned_files
+from jobs.services.purse import balance_of
 from jobs.services.queue import Queue
+from jobs.services.tariffs import terms_of
 from jobs.services.trainings import Trainings
 from jobs.services.turns import take_turn
 from jobs.services.waiting import Waiting
 from jobs.services.workshop import Workshop
 from jobs.store.house import Qualification, Training, TrainingSeat
 from jobs.store.instructions import Acceptance
+from jobs.store.money import MoneyAccount
 from jobs.store.persons import Badge, Invite, Look, PersonMachine, Pin, Standing
 from jobs.store.sharing import Notice, NoticeAddress, NoticeDelivery, Preference
 from jobs.store.signing import (
@@ -200,6 +206,9 @@ class Leaving:
         standing = session.get(Standing, person_id)
         names = [person.name, *([standing.full_name] if standing else [])]
         drop_inputs(session, self._workshop, person_id)
+        session.execute(
+            update(MoneyAccount).where(MoneyAccount.person_id == person_id).values(person_id=None)
+        )
         for table in _ERASED:
             session.execute(delete(table).where(table.person_id == person_id))
         session.execute(
@@ -327,12 +336,24 @@ def _open(session: Session, person_id: str, now: datetime) -> Sequence[Open]:
     found = [
         Open("running", running[:_MOST], len(running), blocks=True),
         Open("trainings", held[:_MOST], len(held), blocks=True),
+        *_credit(session, person_id),
         Open("jobs", waiting[:_MOST], len(waiting)),
         Open("shelf", shelf[:_MOST], len(shelf)),
         Open("guests", guests[:_MOST], len(guests)),
         *(Open(kind, (), count or 0) for kind, count in counted.items()),
     ]
     return [one for one in found if one.count]
+
+
+def _credit(session: Session, person_id: str) -> Sequence[Open]:
+    """Return what is still to be paid out or in, where the lab keeps accounts."""
+    account = session.scalar(select(MoneyAccount).where(MoneyAccount.person_id == person_id))
+    if account is None or not is_on(session, Module.MONEY):
+        return []
+    minor = balance_of(session, account.id)
+    currency = terms_of(session).currency
+    shown = f"{plain(minor, currency)} {currency}"
+    return [Open("credit", [shown], 1, blocks=True)] if minor else []
 
 
 def _all(table: Any) -> Any:

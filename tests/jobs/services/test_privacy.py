@@ -282,3 +282,37 @@ def test_wire_logs_go_with_their_time(services, workshop, gateway, lived, printe
     gateway.wire_logs = [log]
     assert services.sweep.tick(now).wire_logs == 1
     assert not log.exists()
+
+
+def test_credit_is_paid_out_first_and_the_account_then_has_no_person(
+    services, workshop, admin, member, now
+):
+    from jobs.domain.books import EntryKind
+    from jobs.domain.modules import Module
+    from jobs.services.purse import Posting, account_of, post
+    from jobs.store.money import MoneyAccount, MoneyEntry
+
+    services.modules.choose(admin, set(Module), now)
+
+    def add(minor: int) -> None:
+        with workshop.database.write() as session:
+            account = account_of(session, workshop, member.person_id, now)
+            post(
+                session,
+                workshop,
+                account,
+                Posting(EntryKind.TOP_UP if minor > 0 else EntryKind.PAY_OUT, minor),
+                now,
+            )
+
+    add(1250)
+    leaving = Leaving(workshop)
+    [credit] = [one for one in leaving.look(member, member.person_id, now) if one.blocks]
+    assert (credit.kind, credit.names[0][:5]) == ("credit", "12.50")
+    with pytest.raises(InvalidError, match=r"leaving\.blocked"):
+        leaving.settle(member, member.person_id, now, GONE, erase=True)
+    add(-1250)
+    leaving.settle(member, member.person_id, now, GONE, erase=True)
+    with workshop.database.read() as session:
+        assert [one.person_id for one in session.scalars(select(MoneyAccount))] == [None]
+        assert len(session.scalars(select(MoneyEntry)).all()) == 2
