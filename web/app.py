@@ -30,6 +30,7 @@ from web.api import machines as api_machines
 from web.api import modules as api_modules
 from web.api import money as api_money
 from web.api import notices as api_notices
+from web.api import people as api_people
 from web.api import ports as api_ports
 from web.api import power as api_power
 from web.api import presence as api_presence
@@ -203,6 +204,7 @@ def _add_routes(app: FastAPI, vendor: Path) -> None:
         api_upkeep,
         api_clearings,
         api_lab,
+        api_people,
         api_ports,
         api_presence,
         api_sign_in,

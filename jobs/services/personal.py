@@ -140,7 +140,7 @@ def _rows(
     with archive.open(f"{table.name}.json", "w") as entry:
         while page:
             for row in page:
-                text = json.dumps(_row(row, person_id, columns), ensure_ascii=False)
+                text = json.dumps(_row(row, person_id, columns), ensure_ascii=False, default=str)
                 entry.write((",\n" if number else "[\n").encode() + text.encode())
                 number += 1
             yield sink.take()

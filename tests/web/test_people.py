@@ -211,3 +211,27 @@ def test_leaving_settles_everything_by_one_word(browse, lab, read):
         f"/people/{lab.people['ada'].person_id}/leave", {"how": "lock", "sure": "1"}
     )
     assert last.status_code == 422
+
+
+def test_invitations_terms_and_badges_in_the_api(browse, lab):
+    otto, mia = browse("otto"), browse("mia")
+    gus = lab.people["gus"].person_id
+    made = otto.api("POST", "/invites", json={"name": "Noa"})
+    assert made.status_code == 201
+    assert browse().get(made.json()["path"]).status_code == 200
+    assert otto.api("POST", "/invites", json={"role": "admin"}).status_code == 403
+    guest = {"role": "guest", "terms": {"ends_at": "2026-04-01T00:00:00Z", "machines": ["saw"]}}
+    assert otto.api("POST", "/invites", json=guest).status_code == 201
+    terms = {"ends_at": "2026-04-01T00:00:00Z", "sponsor": "mia", "machines": ["saw"]}
+    found = otto.api("PUT", f"/people/{gus}/terms", json=terms).json()
+    assert (found["sponsor_name"], found["machines"]) == ("Mia", [["saw", "Band saw"]])
+    assert otto.api("GET", f"/people/{gus}/terms").json() == found
+    assert browse("gus").api("GET", f"/people/{gus}/terms").status_code == 200
+    assert mia.api("GET", f"/people/{gus}/terms").status_code == 403
+    assert mia.api("PUT", f"/people/{gus}/terms", json=terms).status_code == 403
+    wrong = otto.api("PUT", f"/people/{gus}/terms", json={**terms, "sponsor": ""})
+    assert wrong.status_code == 422
+    assert wrong.json()["field"] == "sponsor"
+    badge = {"number": "04A32F91"}
+    assert mia.api("POST", f"/people/{gus}/badges", json=badge).status_code == 403
+    assert otto.api("POST", f"/people/{gus}/badges", json=badge).status_code == 204

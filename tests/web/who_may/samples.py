@@ -166,6 +166,9 @@ API: dict[str, Any] = {
     "POST /api/v1/checklists/{checklist}/answers": {"ticked": [0], "note": "no air"},
     "POST /api/v1/designs": {"source": "{source}", "ref": "{ref}"},
     "POST /api/v1/people": {"login": "eve", "name": "Eve"},
+    "POST /api/v1/invites": {"role": "member", "name": "Noa"},
+    "PUT /api/v1/people/{person-mia}/terms": {"ends_at": "2026-05-01T00:00:00Z"},
+    "POST /api/v1/people/{person-mia}/badges": {"number": "04A32F91"},
     "PUT /api/v1/prices": {"of": "kind:fdm", "amount": "2", "per": "start"},
     "DELETE /api/v1/prices/{price}": None,
     "POST /api/v1/money/entries": {
@@ -377,6 +380,7 @@ LOOKS: tuple[str, ...] = (
             "notices/addresses",
             "notices/choices",
             "people",
+            "people/{person-mia}/terms",
             "people/me",
             "ports",
             "ports/probe?port=/dev/ender",
