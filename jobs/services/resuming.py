@@ -23,6 +23,7 @@ from jobs.domain.job import AttemptState, HoldReason, JobState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.preflight import Finding, Verdict
+from jobs.domain.slots import slots_from
 from jobs.services.examined import Examined, write_preflights
 from jobs.services.examining import Examining
 from jobs.services.planned import program_path
@@ -245,6 +246,8 @@ class Resuming:
             return None
         before = preflight.report.get(RESUME)
         whole = before if isinstance(before, Mapping) else {}
+        # Its stream has their numbers already, and its material comes from them.
+        target = target.drawing(slots_from(preflight.report.get("slots")))
         blocks = attempt.detail.get("planner_blocks", target.limits.planner_blocks)
         line, sent = self._lines(preflight, attempt, int(str(blocks)))
         offer = ResumeOffer(

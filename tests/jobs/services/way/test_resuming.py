@@ -6,6 +6,7 @@ import io
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from jobs.domain.errors import InvalidError, NotAllowedError, RefusedError
 from jobs.domain.job import HoldReason, JobState
@@ -161,3 +162,14 @@ def test_a_machine_that_changed_meanwhile_never_begins_the_job_anew_on_its_part(
     job = house.job(job_id)
     assert (job.state, job.hold_reason) == (JobState.HELD, HoldReason.INTERRUPTED)
     assert house.services.resuming.offer(member, job_id) is not None
+
+
+def test_what_goes_on_draws_from_the_slots_that_it_began_with(house, interrupted, member):
+    job_id, _ = interrupted
+    with house.workshop.database.write() as session:
+        row = session.scalars(select(Preflight).where(Preflight.job_id == job_id)).one()
+        row.report = {**row.report, "slots": {"0": 2}}
+    wish = ResumeWish(25)
+    plan = house.services.resuming.plan(member, job_id, wish)
+    house.services.resuming.confirm(member, job_id, wish, plan.stream_sha256, house.now)
+    assert house.services.asking.view(job_id).asks.slots == {0: 2}
