@@ -111,11 +111,12 @@ def come_or_go(request: Request, web: WebDep, device: KioskDep, form: FormDep) -
 
 
 @router.post("/kiosk/machines/{slug}/stop")
-def stop(web: WebDep, device: KioskDep, slug: str) -> RedirectResponse:
+def stop(request: Request, web: WebDep, device: KioskDep, slug: str) -> RedirectResponse:
     """Stop a machine of this kiosk; whoever stands there may, and says nothing first."""
     slug = _slug(device, slug)
     if slug:
-        web.services.dispatch.stop(None, slug)
+        visit = _visit(request, web, device)
+        web.services.dispatch.stop(visit.actor if visit else None, slug)
     return go(f"/kiosk/machines/{slug}" if slug else "/kiosk")
 
 
