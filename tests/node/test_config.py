@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.domain.errors import InvalidError
+from jobs.domain.people import Role
 from node.config import NodeConfig, database_url, read_config
 from node.home import find_home
 
@@ -80,3 +81,38 @@ def test_the_home_follows_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("FABNODE_HOME", str(tmp_path))
     assert find_home() == tmp_path
     assert database_url(tmp_path, NodeConfig()) == f"sqlite:///{tmp_path}/fabnode.db"
+
+
+def test_a_provider_and_proxies_are_read(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        'address = "https://fab.example.org"\nhosts = ["Fab.Example.COM."]\n'
+        'proxies = ["10.0.0.0/8"]\n'
+        '[oidc]\nissuer = "https://id.example.org/realms/lab"\nclient_id = "fabnode"\n'
+        'highest = "operator"\notherwise = ""\nroles = { staff = "operator" }\n',
+    )
+    config = read_config(tmp_path)
+    assert config.is_by_tls
+    assert {"fab.example.org", "fab.example.com"} <= config.names
+    provider = config.oidc.provider()
+    assert provider is not None
+    assert (provider.role_of(["staff"]), provider.role_of([])) == (Role.OPERATOR, None)
+    assert NodeConfig().oidc.provider() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('proxies = ["nginx"]', "proxies"),
+        ('address = "fab.example.org"', "address"),
+        ('[oidc]\nissuer = "http://id.example.org"', "oidc.issuer"),
+        ('[oidc]\nissuer = "https://id.example.org"', "oidc.client_id"),
+        ('[oidc]\nhighest = "admin"', "oidc.highest"),
+        ('[oidc]\nroles = { staff = "chief" }', "oidc.roles.staff"),
+        ('[oidc]\nisuer = "https://id.example.org"', "oidc.isuer"),
+    ],
+)
+def test_a_way_in_that_would_not_hold_stops_the_start(tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        read_config(write(tmp_path, text))
+    assert caught.value.fields["key"] == key

@@ -13,6 +13,7 @@ from web.auth import CheckedFormDep, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.pages.machines import machine_page
 from web.pages.page import go, page, safe_next, sentence_of
+from web.proof import ProvedFormDep
 from web.routing import page_router
 
 router = page_router()
@@ -42,7 +43,7 @@ def devices(request: Request, web: WebDep, visitor: VisitorDep) -> HTMLResponse:
 
 
 @router.post("/devices")
-def make(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> HTMLResponse:
+def make(request: Request, web: WebDep, visitor: VisitorDep, form: ProvedFormDep) -> HTMLResponse:
     """Add a device, and show its code this once."""
     needs(visitor, Role.ADMIN)
     machines = [one.removeprefix("at-") for one in form.texts() if one.startswith("at-")]
@@ -77,7 +78,7 @@ def settings(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFo
 
 @router.post("/devices/{device_id}/pair")
 def pair(
-    request: Request, web: WebDep, visitor: VisitorDep, device_id: str, _form: CheckedFormDep
+    request: Request, web: WebDep, visitor: VisitorDep, device_id: str, _form: ProvedFormDep
 ) -> HTMLResponse:
     """Show a new code for a device."""
     needs(visitor, Role.ADMIN)

@@ -15,7 +15,7 @@ from web.auth import CheckedFormDep, Form, Visitor, VisitorDep, needs
 from web.context import Web, WebDep
 from web.pages.page import go, local_instant, page
 from web.pages.rules import must_share
-from web.proof import prove_by_form
+from web.proof import ProvedFormDep, prove_by_form
 from web.routing import page_router
 
 router = page_router()
@@ -31,9 +31,7 @@ def people(request: Request, web: WebDep, visitor: VisitorDep, q: str = "") -> H
 
 
 @router.post("/people")
-def add_person(
-    request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep
-) -> Response:
+def add_person(request: Request, web: WebDep, visitor: VisitorDep, form: ProvedFormDep) -> Response:
     """Add a person and show the link that lets them in."""
     needs(visitor, Role.OPERATOR)
     now = web.clock()
@@ -53,7 +51,7 @@ def add_person(
 
 
 @router.post("/invites")
-def invite(request: Request, web: WebDep, visitor: VisitorDep, form: CheckedFormDep) -> Response:
+def invite(request: Request, web: WebDep, visitor: VisitorDep, form: ProvedFormDep) -> Response:
     """Make an invitation and show its link this once."""
     needs(visitor, Role.OPERATOR)
     try:
