@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drivers.acts import Order
-from drivers.client import HostClient, stop_now
+from drivers.client import HostClient
 from drivers.errors import DriverError, HostError
 from drivers.host.config import HostConfig, write_host_config
 from drivers.mqtt import Broker
@@ -29,6 +29,7 @@ from drivers.plug_login import Login
 from drivers.profile import load_profile
 from drivers.sealing import machine_key
 from drivers.snapshot import Snapshot
+from drivers.stopping import stop_now
 from drivers.wire import HostEvent
 from drivers.wirelog import pieces
 from jobs.services.live import LiveBoard, LivePlug, LivePrompt, LiveState, LiveWatch

@@ -7,7 +7,7 @@ import getpass
 import os
 from pathlib import Path
 
-from drivers.client import stop_all
+from drivers.stopping import stop_all
 from node.home import find_home
 
 _SOCKET = ".sock"

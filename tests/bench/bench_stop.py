@@ -18,11 +18,12 @@ import time
 import tty
 from pathlib import Path
 
-from drivers.client import HostClient, stop_now
+from drivers.client import HostClient
 from drivers.errors import HostError
 from drivers.host.config import HostConfig, write_host_config
 from drivers.profile import FirmwareProfile, load_profile
 from drivers.snapshot import Phase
+from drivers.stopping import stop_now
 
 STOPS = 100
 LONGEST_S = 90.0  # for all of them

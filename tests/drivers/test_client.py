@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from drivers.client import HostClient, stop_all, stop_now
+from drivers.client import HostClient
 from drivers.errors import HostError
 from drivers.snapshot import Phase, Snapshot
+from drivers.stopping import stop_all, stop_now
 from drivers.wire import PROTOCOL, Framer, HostEvent, encode
 
 EVENT = HostEvent("r1", 1, 5, "paused", {"x": 1})

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from drivers.acts import Act, Order
-from drivers.client import HostClient, stop_now
+from drivers.client import HostClient
 from drivers.errors import HostError
 from drivers.host.config import HostConfig, write_host_config
 from drivers.host.server import MAX_CONNECTIONS
 from drivers.profile import FirmwareProfile, load_profile
 from drivers.simulators import PtyMachine
 from drivers.snapshot import Phase
+from drivers.stopping import stop_now
 from drivers.wire import HostEvent, encode
 
 SHORT = ["G28", *(f"G1 X{10 + n % 50} F6000" for n in range(200)), "M104 S0"]

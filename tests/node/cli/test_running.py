@@ -193,11 +193,11 @@ def test_a_user_without_a_name_may_stop(hosts, fabnode, monkeypatch):
 def test_a_stop_loads_nothing_that_it_does_not_need(home):
     """Neither the pages nor the database; the sentences only once the machines are told."""
     code = (
-        "import sys, drivers.client\n"
+        "import sys, drivers.stopping\n"
         "def stop_all(sockets, by):\n"
         "    print(*sorted(sys.modules))\n"
         "    return {}\n"
-        "drivers.client.stop_all = stop_all\n"
+        "drivers.stopping.stop_all = stop_all\n"
         "import node.cli\n"
         "node.cli.main(['stop', '--all'])\n"
     )
