@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import pytest
+
 VOID = {"meta", "link", "input", "br", "img", "path", "rect", "hr", "option-void"}
 UNITS = re.compile(r"^(?:[\d.,:;/×·–+%()\[\]|\s-]|mm|°C|1/min|\bg\b|\b[XYZ]\b)*$")
 
@@ -60,6 +62,7 @@ def test_the_pseudo_language_test_sees_what_is_not_translatable():
     assert untranslated('<button aria-label="Close"></button>') == ["Close"]
 
 
+@pytest.mark.timeout(240)
 def test_every_page_speaks_only_sentences_of_the_catalogue(pseudo, pages):
     for path in [*pages, "/machines/ender/edit", "/machines/saw/edit", "/machines/saw/calendar"]:
         page = pseudo.get(path).text
