@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,14 @@ STEP = 0.1  # between two things that happen [s]
 
 WORDS = ("begin", "advance", "lane", "fact", "pause", "end", "ack", "kill", "cut", "quiet")
 WEIGHTS = (3, 6, 6, 4, 1, 2, 4, 1, 1, 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_disk_that_is_quick():
+    """A busy computer must not make the disk in memory look slow: that is synced more seldom."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("drivers.journal.QUICK_S", float("inf"))
+        yield
 
 
 @dataclass
