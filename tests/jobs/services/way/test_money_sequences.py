@@ -134,18 +134,20 @@ class Till(RuleBasedStateMachine):
         due = half_up(ms * PRICE_H, 3_600_000) + PRICE_START
         self.books(who, 0 if kind == "failed" else -due)
 
-    @rule(which=st.integers(0, 30), cents=CENTS)
-    def correct(self, which: int, cents: int) -> None:
+    @rule(which=st.integers(0, 30), twice=st.lists(CENTS, min_size=1, max_size=3))
+    def correct(self, which: int, twice: list[int]) -> None:
+        """Staff may think again, and again."""
         originals = [one for one in self.entries() if one.of_seq is None]
         if not originals:
             return
         number = which % len(originals)
-        amount = f"{cents // 100}.{cents % 100:02d}"
-        self.services.money.correct(
-            self.admin, originals[number].seq, amount, "Typed wrongly", self.house.now
-        )
         against = originals[number].kind in ("charge", "fee", "pay-out")
-        self.nets[number][1] = -cents if against else cents
+        for cents in twice:
+            amount = f"{cents // 100}.{cents % 100:02d}"
+            self.services.money.correct(
+                self.admin, originals[number].seq, amount, "Typed wrongly", self.house.now
+            )
+            self.nets[number][1] = -cents if against else cents
 
     @rule(which=st.integers(0, 30), upheld=st.booleans())
     def contest(self, which: int, upheld: bool) -> None:
