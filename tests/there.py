@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from jobs.services.workshop import Workshop
 
 
-def seated(workshop: Workshop, actor: Actor, now: datetime) -> Actor:
+def seated(workshop: Workshop, actor: Actor, now: datetime, browser: str = "") -> Actor:
     """Return *actor* as signed in at a browser of their own, for a long while."""
-    token = f"seat of {actor.person_id}"
+    token = f"seat of {actor.person_id}{browser}"
     seat = passwords.fingerprint(token)
     with workshop.database.write() as session:
         if session.get(SignIn, seat) is None:

@@ -22,7 +22,7 @@ from jobs.services.workshop import LiveOffsets
 from jobs.store.persons import Standing
 from jobs.store.presence import MachineSecret, Presence, PresenceTry
 from jobs.store.tables import Setting, SignIn
-from tests.there import display_at
+from tests.there import display_at, seated
 
 FRESH = timedelta(minutes=10)
 OFFSETS = LiveOffsets(
@@ -116,7 +116,7 @@ def test_each_action_is_done_only_by_somebody_who_is_there_now(lab, action):
     house.at(member, slug)
     key = replace(member, seat="")
     assert Reason.KEY_NOT_PRESENT in lab.reasons(action, key), "a program with a key"
-    browser = replace(member, seat="0" * 64)
+    browser = seated(house.workshop, member, house.now, "another")
     assert Reason.NOT_PRESENT in lab.reasons(action, browser), "another browser of theirs"
     assert not {Reason.NOT_PRESENT, Reason.KEY_NOT_PRESENT} & set(lab.reasons(action)), "right"
 
