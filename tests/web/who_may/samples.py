@@ -224,6 +224,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/machines/old-printer/clear": {"outcome": "good"},
     "/machines/saw/edit": {"name": "Saw", "kind": "band-saw", "control": "none"},
     "/machines/saw/retire": {},
+    "/machines/grinder/use": {},
     "/machines/lathe/use/still": {},
     "/machines/cutter/present": {},
     "/machines/glower/no-fire": {},
