@@ -543,40 +543,6 @@ def entry_views(session: Session, rows: Sequence[MoneyEntry], *, mine: bool) -> 
     ]
 
 
-def export_of(session: Session, person_id: str) -> list[dict[str, object]]:
-    """Return everything that a person's account says, for their own copy of their data."""
-    rows = session.scalars(
-        select(MoneyEntry)
-        .join(MoneyAccount, MoneyAccount.id == MoneyEntry.account_id)
-        .where(MoneyAccount.person_id == person_id)
-        .order_by(MoneyEntry.seq)
-    )
-    return [
-        {
-            "entry": one.seq,
-            "day": one.day.isoformat(),
-            "kind": one.kind,
-            "amount": plain(one.minor, one.currency),
-            "currency": one.currency,
-            "machine": one.machine,
-            "why": one.why,
-            "text": one.text,
-            "receipt": one.receipt,
-            "lines": one.lines,
-            "corrects": one.of_seq,
-        }
-        for one in rows
-    ]
-
-
-def forget_account(session: Session, person_id: str) -> None:
-    """Take the person off their account: its number and entries stay, and name nobody."""
-    row = session.scalar(select(MoneyAccount).where(MoneyAccount.person_id == person_id))
-    if row is not None:
-        row.person_id = row.group_id = None
-        session.flush()
-
-
 def must_be(actor: Actor, needed: Role) -> None:
     """Refuse who holds less.
 

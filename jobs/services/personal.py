@@ -22,6 +22,7 @@ from jobs.domain.events import rfc3339
 from jobs.services.photos import photo_path
 from jobs.services.workshop import Workshop
 from jobs.store.base import Base
+from jobs.store.money import MoneyAccount
 from jobs.store.tables import Attempt, Job, PersonAlias, Record
 from jobs.store.upkeep import Clearing, Fault, NearMiss
 
@@ -71,6 +72,9 @@ def export(workshop: Workshop, person_id: str, now: datetime) -> Iterator[bytes]
         archive.writestr("about.json", json.dumps(about, indent=1))
         for table, columns in personal_tables():
             mine = or_(*(table.c[name] == person_id for name in columns))
+            if "account_id" in table.c:  # what is booked names the account, and that its person
+                own = select(MoneyAccount.id).where(MoneyAccount.person_id == person_id)
+                mine = or_(mine, table.c.account_id.in_(own))
             yield from _rows(workshop, archive, sink, table, mine, person_id, columns)
         jobs = select(Job.id).where(Job.person_id == person_id)
         attempts = select(Attempt.id).where(Attempt.job_id.in_(jobs))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -17,7 +19,8 @@ from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason
 from jobs.domain.rules.values import LAB, Scope
 from jobs.services.live import LiveState
-from jobs.services.money import export_of, forget_account, statement_csv
+from jobs.services.money import statement_csv
+from jobs.services.personal import export
 from jobs.services.purse import available, balance_of
 from jobs.store.money import MoneyAccount, MoneyEntry, MoneyMonth, MoneyPreview
 from jobs.store.money_guards import CLOSED, KEPT
@@ -414,14 +417,21 @@ def test_the_database_itself_keeps_entries_and_closed_months(
         session.execute(late)
 
 
-def test_who_is_erased_leaves_entries_without_a_name(till: Till, member: Actor) -> None:
-    till.pay(member, "10", "1")
-    with till.house.workshop.database.write() as session:
-        assert export_of(session, member.person_id)[0]["amount"] == "10.00"
-        forget_account(session, member.person_id)
-        assert export_of(session, member.person_id) == []
-    assert till.house.row(MoneyAccount).person_id is None
-    assert len(till.entries()) == 1
+def test_a_copy_of_ones_data_has_what_was_booked_and_erasing_leaves_no_name(
+    till: Till, member: Actor, operator: Actor
+) -> None:
+    workshop = till.house.workshop
+    till.pay(member, "10", "R-member")
+    till.pay(operator, "5", "R-other")
+    data = b"".join(export(workshop, member.person_id, till.house.now))
+    booked = zipfile.ZipFile(io.BytesIO(data)).read("money_entry.json").decode()
+    assert ("R-member" in booked, "R-other" in booked) == (True, False)
+    now, pay = till.house.now, till.services.money.pay
+    pay(till.admin, member.person_id, "10", "R-out", "", now, out=True)  # nothing is left open
+    leaving = till.services.leaving
+    leaving.settle(till.admin, member.person_id, now, "Somebody", erase=True)
+    assert [one.person_id for one in till.house.rows(MoneyAccount)] == [None, operator.person_id]
+    assert len(till.entries()) == 3
     till.house.later(days=40)
     assert b"10.00" in b"".join(till.services.money_lab.csv(till.admin, "2026-03"))
 
