@@ -206,7 +206,7 @@ def _send(house: House, sample: Sample, who: str) -> str:
 def _letter(status: int, location: str, said: list[str]) -> str:
     if (status == 401 and "sign-in.wrong" not in said) or location.startswith("/sign-in"):
         return "s"
-    if any("presence" in code for code in said):
+    if {"not-present", "key-not-present"} & set(said):
         return "p"
     if {"role-too-low", "person.not-allowed"} & set(said):
         return "r"
