@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from PIL import Image
+from sqlalchemy import delete
 
 from jobs.domain import care
 from jobs.domain.learning import TrainingWish
@@ -21,7 +22,8 @@ from jobs.services.joining import InviteWish
 from jobs.services.live import LiveState
 from jobs.services.machine_specs import parse_machine
 from jobs.store.signing import Passkey
-from jobs.store.tables import Preflight
+from jobs.store.tables import Preflight, Setting
+from tests.there import display_at, seated
 from tests.web.conftest import (
     PASSWORD,
     PRINTER,
@@ -58,6 +60,7 @@ def open_house(furnished: tuple[Path, dict[str, object]], folder: Path) -> Itera
         _sharing(lab)
         _own_things(lab)
         _ids(lab)
+        _displays(lab)
         lab.now += timedelta(minutes=20)
         yield lab
 
@@ -67,7 +70,8 @@ def _people(lab: Lab) -> None:
         person = lab.services.people.create(
             login, login.title(), role, password=PASSWORD, actor=lab.people["ada"], now=lab.now
         )
-        lab.people[login] = lab.services.people.actor_of(person)
+        actor = lab.services.people.actor_of(person)
+        lab.people[login] = seated(lab.workshop, actor, lab.now)
     lab.services.people.disable(lab.people["ada"], lab.people["old"].person_id, lab.now)
 
 
@@ -221,6 +225,14 @@ def _photo() -> io.BytesIO:
     return data
 
 
+def _displays(lab: Lab) -> None:
+    """From now on every machine asks for proof, and has a display that shows the code."""
+    with lab.workshop.database.write() as session:
+        session.execute(delete(Setting).where(Setting.key == "rules.kind.fdm"))
+    for machine in lab.services.machines.board(lab.now, lab.people["ada"]):
+        display_at(lab.services, lab.people["ada"], machine.slug, lab.now)
+
+
 def _ids(lab: Lab) -> None:
     services, now, ada = lab.services, lab.now, lab.people["ada"]
     lab.jobs["fault"] = services.faults.list(ada, "ender")[0].id
@@ -253,17 +265,26 @@ class Rewind:
         self._kept = sqlite3.connect(":memory:")
         with sqlite3.connect(self._file) as live:
             live.backup(self._kept)
+        self._watch = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
+        self._seen = self._version()
         self._states = copy.copy(lab.workshop.live._states)
         folder = lab.workshop.work_dir / "unclaimed"
         self._files = {path: path.read_bytes() for path in folder.iterdir()}
 
     def __call__(self) -> None:
-        live = sqlite3.connect(self._file, timeout=20)
-        try:
-            self._kept.backup(live)
-        finally:
-            live.close()
+        if self._version() != self._seen:
+            live = sqlite3.connect(self._file, timeout=20)
+            try:
+                self._kept.backup(live)
+            finally:
+                live.close()
+            self._seen = self._version()
         for path, data in self._files.items():
-            path.write_bytes(data)
+            if not path.exists():
+                path.write_bytes(data)
         self._lab.workshop.live._states.clear()
         self._lab.workshop.live._states.update(self._states)
+
+    def _version(self) -> int:
+        """Return a number that grows when anybody else has written."""
+        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
