@@ -230,7 +230,8 @@ def _displays(lab: Lab) -> None:
     with lab.workshop.database.write() as session:
         session.execute(delete(Setting).where(Setting.key == "rules.kind.fdm"))
     for machine in lab.services.machines.board(lab.now, lab.people["ada"]):
-        display_at(lab.services, lab.people["ada"], machine.slug, lab.now)
+        shown = display_at(lab.services, lab.people["ada"], machine.slug, lab.now)
+        lab.jobs["device"] = shown.id
 
 
 def _ids(lab: Lab) -> None:

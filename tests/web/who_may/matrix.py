@@ -15,10 +15,12 @@ from starlette.routing import Match, Mount
 import web.errors
 import web.pages.page
 from jobs.domain.errors import JobsError, RefusedError
+from jobs.domain.policy import Refusal
 from tests.web.conftest import PAGES, Browser, Lab
 from tests.web.who_may.forms import Sent, forms_of
 from tests.web.who_may.house import Rewind
 from tests.web.who_may.samples import API, FILES, FORMS, LOOKS
+from web.rendering import Sentences
 
 FILE: Final = Path(__file__).with_name("matrix.txt")
 PERSONS: Final = ("nobody", "gus", "mia", "max", "tina", "otto", "ada")
@@ -116,6 +118,13 @@ def listen(monkeypatch: Any, said: list[str]) -> None:
             said.extend(one.reason.value for one in error.refusals)
         return sentence(web_, error)
 
+    refusal = Sentences.refusal
+
+    def shown(sentences: Sentences, one: Refusal) -> str:
+        said.append(one.reason.value)
+        return refusal(sentences, one)
+
+    monkeypatch.setattr(Sentences, "refusal", shown)  # a form that is shown again with its reasons
     monkeypatch.setattr(web.errors, "answer", heard)
     monkeypatch.setattr(web.errors, "sentence_of", read)
     monkeypatch.setattr(web.pages.page, "sentence_of", read)
@@ -254,12 +263,12 @@ def _send(house: House, sample: Sample, who: str, *, at: str = "") -> str:
 def _letter(status: int, location: str, said: list[str]) -> str:
     if (status == 401 and "sign-in.wrong" not in said) or location.startswith("/sign-in"):
         return "s"
+    if status < 400:
+        return "+"
     if {"not-present", "key-not-present"} & set(said):
         return "p"
     if {"role-too-low", "person.not-allowed"} & set(said):
         return "r"
     if any(code.endswith("not-yours") for code in said):
         return "n"
-    if status < 400:
-        return "+"
     return {403: "f", 404: "0", 409: "x", 503: "x"}.get(status, "i")

@@ -15,6 +15,8 @@ TEXT = {"text": "Said in a few words"}
 
 # Method and address: what is sent as JSON.
 API: dict[str, Any] = {
+    "POST /api/v1/devices/{device}/pair": None,
+    "POST /api/v1/devices/{device}/revoke": None,
     "POST /api/v1/machines": {
         "slug": "mill-2",
         "kind": "mill",
@@ -193,6 +195,13 @@ API: dict[str, Any] = {
 
 # Forms that no page of the morning shows.
 FORMS: dict[str, dict[str, str]] = {
+    "/display/pair": {"code": "ABCDEFGHIJ"},
+    "/kiosk/identify": {"login": "mia", "pin": "123456"},
+    "/kiosk/leave": {},
+    "/kiosk/house": {"act": "in"},
+    "/kiosk/machines/ender": {"act": "arm"},
+    "/kiosk/machines/ender/stop": {},
+    "/devices": {"kind": "display", "name": "Another", "machine": "ender"},
     "/house/in/come": {},
     "/instructions/lab/rules": {"text": "Sweep.", "must_accept": "yes"},
     "/instructions/machine:saw/risks/accept": {"sha256": "{text-sha256}"},
@@ -292,6 +301,9 @@ FORMS: dict[str, dict[str, str]] = {
 
 # What is shown beside the pages: files, and what the API tells.
 LOOKS: tuple[str, ...] = (
+    "/display",
+    "/kiosk",
+    "/kiosk/machines/ender",
     "/sign-in",
     "/sign-in/link/{link}",
     "/join",
@@ -319,6 +331,8 @@ LOOKS: tuple[str, ...] = (
         for path in (
             "openapi.json",
             "approvals",
+            "devices",
+            "machines/ender/presence",
             "bookings",
             "bookings/calendar",
             "bookings/choices",
