@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.domain.modules import Module
 from jobs.domain.people import LabMode, Role
 
 
-def test_every_page_asks_a_stranger_to_sign_in(browse, pages):
+def test_every_page_asks_a_stranger_to_sign_in(browse, lab, pages):
+    lab.services.modules.choose(lab.people["ada"], set(Module), lab.now)
     stranger = browse()
     for path in pages:
         if path in ("/nowhere",):

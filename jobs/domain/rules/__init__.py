@@ -7,7 +7,7 @@ and give the catalogue its sentence (`reason.<reason>`); a value of the lab's ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -93,23 +93,32 @@ _TIMELY: Final = tuple(rule for rule in RULES if rule.of_time)
 
 Peer = tuple[Facts, Values]  # the same wish on another machine
 
-# What is loaded is judged slot by slot in `jobs.services.readiness`, where the lab wants it.
-_ELSEWHERE: Final = dict.fromkeys(
-    (
-        Reason.OTHER_MATERIAL,
-        Reason.OTHER_COLOUR,
-        Reason.NOT_ENOUGH_LEFT,
-        Reason.LOADED_DOUBTED,
-        Reason.OTHER_NOZZLE,
-        Reason.OTHER_PLATE,
+# What is loaded is judged slot by slot in `jobs.services.readiness`, where the lab wants it; who is
+# at a machine, in `jobs.services.presence`.
+_ELSEWHERE: Final[Mapping[Reason, tuple[str, ...]]] = {
+    **dict.fromkeys(
+        (
+            Reason.OTHER_MATERIAL,
+            Reason.OTHER_COLOUR,
+            Reason.NOT_ENOUGH_LEFT,
+            Reason.LOADED_DOUBTED,
+            Reason.OTHER_NOZZLE,
+            Reason.OTHER_PLATE,
+        ),
+        ("material_needed",),
     ),
-    ("material_needed",),
-)
+    Reason.NOT_PRESENT: ("presence_by", "presence_min"),
+}
 _MOST_PEERS: Final = 3  # named under one reason
 _MOST_STEPS: Final = 100  # of the search for a time that passes them all
 _OF_TIME: Final = frozenset(
     {WayKind.LATER, WayKind.EARLIER, WayKind.SHORTER, WayKind.LONGER, WayKind.ASK_AGAIN}
 )
+
+
+def keys_elsewhere() -> frozenset[str]:
+    """Return the values that are asked for outside of the list of rules."""
+    return frozenset(key for keys in _ELSEWHERE.values() for key in keys)
 
 
 def key_of(reason: Reason, role: Role = Role.MEMBER) -> str:

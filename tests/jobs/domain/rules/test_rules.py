@@ -20,6 +20,7 @@ from jobs.domain.rules import (
     TrainingOffer,
     Values,
     key_of,
+    keys_elsewhere,
     next_start,
     passes,
     refusals_of,
@@ -325,5 +326,5 @@ def test_the_search_ends_where_nothing_is_free() -> None:
 def test_each_rule_stands_in_the_list_once_and_its_values_exist() -> None:
     found = [rule.reason for rule in RULES]
     assert len(found) == len(set(found))
-    keys = {key for rule in RULES for key in rule.keys} | {key_of(Reason.OTHER_MATERIAL)}
+    keys = {key for rule in RULES for key in rule.keys} | keys_elsewhere()
     assert {spec.key for spec in SPECS} == keys
