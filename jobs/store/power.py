@@ -59,7 +59,6 @@ class FireWatch(Base):
             "ix_fire_watch_open",
             "machine_id",
             sqlite_where=text("confirmed_at IS NULL"),
-            postgresql_where=text("confirmed_at IS NULL"),
         ),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)

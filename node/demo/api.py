@@ -68,9 +68,10 @@ class Operator(Caller):
         path = f"/machines/{slug}/presence"
         asked = self.get(path)
         if asked["here_until"] is None and asked["asked"]:
-            self.post(path, {"code": self._code(slug)})
+            self.post(path, {"code": self.code_at(slug)})
 
-    def _code(self, slug: str) -> str:
+    def code_at(self, slug: str) -> str:
+        """Return the number on the machine's display."""
         display = self._displays.get(slug)
         if display is None:
             display = httpx.Client(base_url=self.address, timeout=30.0, trust_env=False)

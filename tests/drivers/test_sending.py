@@ -32,7 +32,7 @@ def scanned(path: Path, text: bytes, profile=MARLIN) -> FileProgram:
 def test_comments_and_blank_lines_go_and_the_line_of_the_file_stays(tmp_path: Path):
     text = b";LAYER\n\nG28 ; home\r\n(note)\nG1 X1"
     with scanned(tmp_path / "a.gcode", text) as program:
-        assert [program.line(i) for i in range(len(program))] == [b"G28", b"G1 X1"]
+        assert [program.line(i) for i in range(len(program))] == [b"G28", b"G1X1"]
         assert [program.source_line(i) for i in range(len(program))] == [3, 5]
 
 

@@ -179,7 +179,11 @@ def mark(phone: Phone) -> Callable[[], bool]:
     return lambda: phone.driver.execute_script("return window.isTheSamePage === true") is True
 
 
-def clear_the_bed(phone: Phone) -> None:
+def clear_the_bed(phone: Phone, lab: Lab, machine: str = "printer-1") -> None:
+    if phone.driver.find_elements(By.ID, f"f-code-{machine}"):
+        phone.fill(f"code-{machine}", lab.operator.code_at(machine))
+        phone.tap("I am here")
+        phone.read("You are here, by its display")
     phone.tap("Bed is clear")
     phone.read("Noted: the machine is clear.")
 
@@ -206,7 +210,7 @@ def test_a_members_day_on_a_phone(
     phone.read("Nothing found.")  # the preflight came by itself
     phone.read("Nobody has said that the machine is clear.")
     phone.open("/machines/printer-1")
-    clear_the_bed(phone)
+    clear_the_bed(phone, lab)
     is_same = mark(phone)
     phone.until(lambda: phone.shows("#machine .pill") == "running", "it does not begin")
     seen: set[str] = set()
@@ -230,7 +234,7 @@ def test_a_members_day_on_a_phone(
     job = send_in(phone, file, "printer-1")
     phone.read("Nothing found.")
     phone.open("/machines/printer-1")
-    clear_the_bed(phone)
+    clear_the_bed(phone, lab)
     phone.until(lambda: re.match(r"[1-9]", phone.shows("#machine [data-f=percent]")), "no start")
     phone.tap("Stop now")
     phone.read("The stop was sent.")

@@ -14,7 +14,7 @@ from jobs.store.sharing import Notice
 from tests.web.conftest import Browser
 from web.pages.notices import PLACES, place_of
 
-CALLS = re.compile(r"""about(?:=| = |, about = [^,\n]+, )f?"([a-z-]+):""")
+CALLS = re.compile(r"""(?:about(?:=| = |, about = [^,\n]+, )|return )f?"([a-z-]+):\{?""")
 
 
 def test_what_every_notice_of_a_day_is_about_is_a_page_that_its_person_opens(day):

@@ -27,6 +27,8 @@ PLACES: Final[Mapping[str, str]] = {
     "machine": "/machines/{}",
     "me": "/me",
     "near-miss": "/near-misses",
+    "people": "/people",
+    "person": "/people/{}",
     "proposal": "/proposals/{}",
     "swap": "/bookings",
     "training": "/trainings/{}",

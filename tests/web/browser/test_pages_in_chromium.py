@@ -79,7 +79,7 @@ def look(driver, axe, address, screen_px, rules=WCAG):
         """return [...document.querySelectorAll(`button, input:not([type=hidden]), select, summary,
              .tabs a, .foot a, a.button, a.chip`)]
            .filter(one => one.type !== "radio" && one.offsetParent !== null)
-           .filter(one => one.getBoundingClientRect().height < 44)
+           .filter(one => (one.closest("label.choice") || one).getBoundingClientRect().height < 44)
            .map(one => one.outerHTML.slice(0, 120))"""
     )
     assert small == [], address

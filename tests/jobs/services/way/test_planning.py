@@ -135,7 +135,7 @@ def test_an_outage_takes_a_planned_run_away_and_says_so(
     end = row.start_at + timedelta(hours=1)
     house.services.bookings.outage(operator, "ender", row.start_at, end, "belts", house.now)
     assert hold(house).state == AllocationState.DISPLACED.value
-    assert house.services.notices.list(member)[0].code == "job-plan-fits-not"
+    assert house.services.notices.list(member)[0].code == "job-plan-lost"
     assert house.services.planning.of(planned) is None
 
 
