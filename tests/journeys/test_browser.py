@@ -180,8 +180,10 @@ def mark(phone: Phone) -> Callable[[], bool]:
 
 
 def clear_the_bed(phone: Phone, lab: Lab, machine: str = "printer-1") -> None:
+    code = lab.operator.code_at(machine)  # a display is set up there
+    phone.open(f"/machines/{machine}")
     if phone.driver.find_elements(By.ID, f"f-code-{machine}"):
-        phone.fill(f"code-{machine}", lab.operator.code_at(machine))
+        phone.fill(f"code-{machine}", code)
         phone.tap("I am here")
         phone.read("You are here, by its display")
     phone.tap("Bed is clear")

@@ -86,6 +86,7 @@ def look(driver, axe, address, screen_px, rules=WCAG):
     broken = driver.execute_script(
         """const found = [];
            for (const one of document.querySelectorAll("h1, h2, h3, .button, .chip")) {
+             if (!one.checkVisibility()) continue;
              const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
              while (texts.nextNode()) {
                for (const word of texts.currentNode.data.matchAll(/\\p{L}+/gu)) {
