@@ -25,7 +25,7 @@ demo: $(VENV)/.demo web
 # Most tests wait for a process, a port or a page more than they work: hence more than cores.
 test: lint web
 	@.ci/system-packages test
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
