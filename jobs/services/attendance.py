@@ -6,17 +6,14 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from jobs.domain.errors import NotAllowedError, NotFoundError, RefusedError, UnavailableError
+from jobs.domain.errors import RefusedError, UnavailableError
 from jobs.domain.people import Actor, Role
 from jobs.services import logbook
+from jobs.services.asked import machine_of, must_be
 from jobs.services.logbook import Happening
 from jobs.services.presence import presence_refusals
 from jobs.services.views import MachineEventView
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Machine
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +26,16 @@ class Attendance:
 
     def free(self, actor: Actor, slug: str, now: datetime) -> None:
         """Take a person's word that nobody uses the machine by hand; it is written down."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         with self._workshop.database.read() as session:
-            if found := presence_refusals(session, actor, _machine(session, slug), now):
+            if found := presence_refusals(session, actor, machine_of(session, slug), now):
                 raise RefusedError(found)
         _demand(self._workshop.gateway.release(slug, actor.name), slug)
         self._write(slug, Happening.FREED, actor, now, {})
 
     def own_board(self, actor: Actor, slug: str, now: datetime) -> None:
         """Take an operator's word that the board there is the machine's; it is written down."""
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         self._known(slug)
         differs = ", ".join(self._workshop.live.get(slug).differs)
         _demand(self._workshop.gateway.own_board(slug, actor.name), slug)
@@ -49,40 +46,28 @@ class Attendance:
 
         :raises UnavailableError: `host.cannot_identify` if it can do neither.
         """
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         self._known(slug)
         _demand(self._workshop.gateway.identify(slug), slug)
 
     def book(self, actor: Actor, slug: str) -> Sequence[MachineEventView]:
         """Return what happened at a machine lately, newest first."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         with self._workshop.database.read() as session:
-            return logbook.recent(session, _machine(session, slug))
+            return logbook.recent(session, machine_of(session, slug))
 
     def _known(self, slug: str) -> None:
         with self._workshop.database.read() as session:
-            _machine(session, slug)
+            machine_of(session, slug)
 
     def _write(
         self, slug: str, kind: Happening, actor: Actor, now: datetime, detail: dict[str, str]
     ) -> None:
         with self._workshop.database.write() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             logbook.write(session, self._workshop, machine, kind, now, actor.person_id, detail)
         log.info("%s: %s by %s", slug, kind, actor.person_id or actor.name)
         self._workshop.live.touch()
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)
 
 
 def _demand(code: str | None, slug: str) -> None:

@@ -19,12 +19,13 @@ from jobs.domain.calendar import (
     free_intervals,
     local_day,
 )
-from jobs.domain.errors import NotFoundError, RefusedError
+from jobs.domain.errors import RefusedError
 from jobs.domain.events import EventType
 from jobs.domain.job import JobState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services.approvals import NO_PLEA, Plea, keep
+from jobs.services.asked import machine_of
 from jobs.services.behalf import note as note_behalf
 from jobs.services.calendars import (
     APPROVAL,
@@ -188,7 +189,7 @@ class Bookings:
         They pass every rule of the house about time; who asks is asked when they book.
         """
         with self._database.read() as session:
-            _machine(session, slug)
+            machine_of(session, slug)
         return self.all_proposals({slug: length}, now, viewer, count).get(slug, [])
 
     def all_proposals(
@@ -225,7 +226,7 @@ class Bookings:
         interval, note = checked_interval(start, end), checked_note(note)
         try:
             with self._database.write() as session:
-                machine = _machine(session, slug)
+                machine = machine_of(session, slug)
                 machine_id = machine.id  # a lost transaction takes the row with it
                 consent = consent_for(session, self._workshop, actor, machine, interval, now, plea)
                 row = enter(
@@ -341,7 +342,7 @@ class Bookings:
         self, slug: str, days: Sequence[date], viewer: Actor | None, now: datetime
     ) -> Sequence[CalendarDay]:
         with self._database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             return self._days_of(session, {machine.id: slug}, days, viewer, now)[slug]
 
     def _days_of(
@@ -407,10 +408,3 @@ def _set_up(
     taken = [one.interval for one in active]
     not_kept = free_intervals(around, span)
     return list(free_intervals([*taken, *not_kept], span))
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from jobs.domain.calendar import local_day
 from jobs.domain.care import Moment, checked_lines, one_line
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.errors import InvalidError, NotFoundError
 from jobs.domain.people import Actor, Role
+from jobs.services.asked import machine_of, must_be
 from jobs.services.checking import keep_answer, whole_answer, word_before_use
-from jobs.services.clearing import machine_of
 from jobs.services.turns import take_turn
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Machine, Person
@@ -72,7 +72,7 @@ class Checklists:
         :raises InvalidError: `checklist.place` for opening and closing of a machine, or before
             and after use of the lab.
         """
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         if (slug is not None) is not (moment in _AT_MACHINE):
             raise InvalidError("checklist.place", field="moment")
         items = checked_lines(text, _MOST_ITEMS, 200, "items")
@@ -101,7 +101,7 @@ class Checklists:
 
     def list(self, actor: Actor, now: datetime, slug: str | None = None) -> Sequence[ChecklistView]:
         """Return the lists that hold: all of them, or those of one machine."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         with self._database.read() as session:
             return [self._stands(session, one, now) for one in _newest(session, slug) if one.items]
 
@@ -132,7 +132,7 @@ class Checklists:
         :returns: the slug of the machine that the list is for; "" for the lab's.
         :raises RefusedError: `checklist-changed` if the list has a newer version.
         """
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         note = one_line(note, 500, "note")
         with self._database.write() as session:
             row = session.get(Checklist, checklist_id)
@@ -147,7 +147,7 @@ class Checklists:
 
     def answers(self, actor: Actor) -> Sequence[AnswerView]:
         """Return the newest answers; for staff."""
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         query = (
             select(ChecklistAnswer, Checklist, Person.name, Machine.name)
             .join(Checklist, Checklist.id == ChecklistAnswer.checklist_id)
@@ -190,8 +190,3 @@ def _newest(session: Session, slug: str | None) -> list[ChecklistView]:
             [str(one) for one in row.items],
         )
     return list(found.values())
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)

@@ -14,11 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.domain.care import CAUSES, Moment, Outcome, checked_lines, one_line
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
 from jobs.domain.job import AttemptState
 from jobs.domain.machine import Control, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
+from jobs.services.asked import machine_of, must_be
 from jobs.services.behalf import note as note_behalf
 from jobs.services.checking import keep_answer, list_of
 from jobs.services.costing import cleared
@@ -90,7 +91,7 @@ class Clearing:
 
     def look(self, actor: Actor, slug: str) -> ToClear:
         """Return what there is to say about a machine now."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         with self._database.read() as session:
             machine = machine_of(session, slug)
             attempt = _last_attempt(session, machine)
@@ -139,7 +140,7 @@ class Clearing:
         :raises RefusedError: while something runs there; `checklist-changed`.
         :raises InvalidError: `clearing.cause` without a cause of a failure.
         """
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         cause, shelf = one_line(cause, 80, "cause"), one_line(shelf, 40, "shelf")
         note = one_line(note, 200, "note")
         if outcome is Outcome.FAILED and not cause:
@@ -204,7 +205,7 @@ class Clearing:
                 .where(Attempt.id == row.attempt_id)
             )
         if actor.person_id not in (owner, row.person_id):
-            _must_be(actor, Role.OPERATOR)
+            must_be(actor, Role.OPERATOR)
         return photo_path(self._workshop, row.photo_sha256)
 
     def causes(self) -> Sequence[str]:
@@ -214,7 +215,7 @@ class Clearing:
 
     def write_causes(self, actor: Actor, text: str) -> None:
         """Keep another list of causes, one a line; none at all brings ours back."""
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         lines = checked_lines(text, _MOST_CAUSES, 80, "causes")
         with self._database.write() as session:
             session.merge(Setting(key=_CAUSES_KEY, value=json.dumps(lines or list(CAUSES))))
@@ -298,17 +299,6 @@ def staff_of(session: Session, least: Role = Role.OPERATOR) -> list[str]:
     return list(session.scalars(query.order_by(Person.id)))
 
 
-def machine_of(session: Session, slug: str) -> Machine:
-    """Return a machine.
-
-    :raises NotFoundError: `machine.unknown`.
-    """
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine
-
-
 def _last_attempt(session: Session, machine: Machine) -> Attempt | None:
     query = (
         select(Attempt)
@@ -361,8 +351,3 @@ def _of_attempt(session: Session, attempt: Attempt) -> list[ClearingView]:
         )
         for row, name, slug, job_id, title in rows
     ]
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)

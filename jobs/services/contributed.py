@@ -16,7 +16,7 @@ from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
 from jobs.domain.money_terms import credit_for
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
-from jobs.services.money import must_be
+from jobs.services.asked import must_be
 from jobs.services.notices import tell
 from jobs.services.purse import Posting, account_of, entry_for, net_of, post
 from jobs.services.tariffs import terms_of

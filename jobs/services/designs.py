@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from jobs.designs import example_folder
 from jobs.designs.sources import SOURCES, Listed, Release, Source
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.errors import InvalidError, NotFoundError
 from jobs.domain.people import Actor, Role
+from jobs.services.asked import must_be
 from jobs.services.designviews import design_view
 from jobs.services.views import DesignView
 from jobs.services.workers import Task, run_worker
@@ -59,7 +60,7 @@ class Designs:
 
         :raises InvalidError: about the field that is wrong.
         """
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         if not _NAME.fullmatch(name) or name == EXAMPLE:
             raise InvalidError("source.bad-name", field="name", name=name[:40])
         self._open(SourceView(name, kind, address))
@@ -69,7 +70,7 @@ class Designs:
 
     def remove_source(self, actor: Actor, name: str) -> None:
         """Forget a commons; what came from it stays."""
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         with self._workshop.database.write() as session:
             row = session.get(Setting, _PREFIX + name)
             if row is None:
@@ -85,7 +86,7 @@ class Designs:
 
         :raises InvalidError: if its manifest cannot be read at all.
         """
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         release = self._source(source).fetch(ref, self._workshop.library)
         known = self._by_release(release.sha256)
         if known is not None:
@@ -202,8 +203,3 @@ def _text(values: Mapping[str, object], key: str) -> str:
 def _paths(makeable: object) -> list[str]:
     rows = makeable if isinstance(makeable, list) else []
     return [str(row["path"]) for row in rows if isinstance(row, Mapping) and "path" in row]
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)

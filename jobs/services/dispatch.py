@@ -12,7 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.domain.errors import (
-    NotAllowedError,
     NotFoundError,
     RefusedError,
     UnavailableError,
@@ -24,6 +23,7 @@ from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.kinds import KINDS, Start
 from jobs.services.armings import withdraw_armings
+from jobs.services.asked import machine_of, must_be
 from jobs.services.attempts import Attempts
 from jobs.services.board import needs_look
 from jobs.services.clock import is_trusted
@@ -94,7 +94,7 @@ class Dispatch:
     def arm(self, actor: Actor, slug: str, now: datetime) -> ArmingView:
         """Take a person's word, given at the machine, that it is clear: good for one start."""
         with self._workshop.database.write() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             must_use(session, actor, machine)
             standing = standing_of(session, self._workshop, machine, now)
             person = person_refusals(session, actor, machine, now)
@@ -123,20 +123,20 @@ class Dispatch:
     def keep_heat(self, actor: Actor, slug: str, minutes: int, now: datetime) -> None:
         """Have heat stay on without a run for a while; the machine's page names the person."""
         with self._workshop.database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             must_use(session, actor, machine)
             person = person_refusals(session, actor, machine, now)
             _refuse([*person, *going_on_refusals(session, actor, machine, now)])
         _demand(self._workshop.gateway.keep_heat(slug, actor.name, 60 * minutes), slug)
         with self._workshop.database.write() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             kept = {"minutes": str(minutes)}
             write(session, self._workshop, machine, Happening.HEAT_KEPT, now, actor.person_id, kept)
 
     def power(self, actor: Actor, slug: str, now: datetime, *, on: bool) -> None:
         """Begin or end the heartbeat that holds a machine's relay; the person stands beside it."""
         with self._workshop.database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             must_use(session, actor, machine)
             # Without a host its power goes with its use; in danger there is *stop*.
             _refuse(reach_refusals(machine))
@@ -147,14 +147,14 @@ class Dispatch:
         _demand(self._workshop.gateway.power(slug, actor.name, on=on), slug)
         if on:
             with self._workshop.database.write() as session:
-                machine = _machine(session, slug)
+                machine = machine_of(session, slug)
                 write(session, self._workshop, machine, Happening.POWER_ON, now, actor.person_id)
         self._workshop.live.touch()
 
     def disarm(self, actor: Actor, slug: str, now: datetime) -> None:
         """Take the word back."""
         with self._workshop.database.write() as session:
-            must_use(session, actor, _machine(session, slug))
+            must_use(session, actor, machine_of(session, slug))
             withdraw_armings(session, slug, now)
         self._workshop.live.touch()
 
@@ -197,7 +197,7 @@ class Dispatch:
         with self._workshop.database.write() as session:
             job, machine = _both(session, job_id, slug)
             if job.person_id != actor.person_id:
-                _must_be(actor, Role.OPERATOR)
+                must_be(actor, Role.OPERATOR)
             if not checked and _asks_checklist(machine):
                 raise RefusedError([Refusal(Reason.CHECKLIST_FIRST)])
             there = presence_refusals(session, actor, machine, now)
@@ -241,7 +241,7 @@ class Dispatch:
         That restarts most boards; the machine still has to be armed before anything starts.
         """
         with self._workshop.database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             must_use(session, actor, machine)
             there = [
                 *person_refusals(session, actor, machine, now),
@@ -378,7 +378,7 @@ class Dispatch:
         :raises RefusedError: with every reason at once.
         """
         with self._workshop.database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             must_use(session, actor, machine)
             live = self._workshop.live.get(slug)
             found = motion_refusals(session, actor, machine, live, now)
@@ -390,19 +390,19 @@ class Dispatch:
     def _may_go_on(self, actor: Actor, slug: str, now: datetime) -> None:
         self._may_steer(actor, slug, now)
         with self._workshop.database.read() as session:
-            _refuse(going_on_refusals(session, actor, _machine(session, slug), now))
+            _refuse(going_on_refusals(session, actor, machine_of(session, slug), now))
 
     def _may_steer(self, actor: Actor, slug: str, now: datetime) -> None:
         del now  # what happens is dated by the host
         with self._workshop.database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             owner = session.scalar(
                 select(Job.person_id)
                 .join(Attempt, Attempt.job_id == Job.id)
                 .where(Attempt.machine_id == machine.id, Attempt.ended_at.is_(None))
             )
         if owner is None or owner != actor.person_id:
-            _must_be(actor, Role.OPERATOR)
+            must_be(actor, Role.OPERATOR)
 
 
 def _arming_refusals(standing: Standing) -> list[Refusal]:
@@ -437,21 +437,9 @@ def _demand(code: str | None, slug: str) -> None:
         raise UnavailableError(code, machine=slug)
 
 
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine
-
-
 def _both(session: Session, job_id: str, slug: str) -> tuple[Job, Machine]:
     """Return a job and a machine that nobody else begins anything with meanwhile."""
-    machine = _machine(session, slug)
+    machine = machine_of(session, slug)
     take_turn(session, machine.id)
     job = session.get(Job, job_id, with_for_update=True)
     if job is None:

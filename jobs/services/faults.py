@@ -13,11 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from jobs.domain.care import CLOSES, Severity, needed_text
-from jobs.domain.errors import NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.errors import NotFoundError, RefusedError
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.services.armings import withdraw_armings
-from jobs.services.clearing import machine_of, staff_of
+from jobs.services.asked import machine_of, must_be
+from jobs.services.clearing import staff_of
 from jobs.services.closing import Closing
 from jobs.services.logbook import Happening, write
 from jobs.services.looks import Looks
@@ -86,7 +87,7 @@ class Faults:
 
         What runs goes on: to stop it is another button. Returns the fault's id.
         """
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         text = needed_text(text, 1000, "text")
         with self._database.read() as session:
             machine_of(session, slug)
@@ -126,7 +127,7 @@ class Faults:
 
         It is to be looked at before its next use, and whoever reported the fault is told.
         """
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         resolution = needed_text(resolution, 500, "resolution")
         with self._database.write() as session:
             row = session.get(Fault, fault_id, with_for_update=True)
@@ -151,13 +152,13 @@ class Faults:
         self, actor: Actor, slug: str | None = None, *, mended: bool = False
     ) -> Sequence[FaultView]:
         """Return the faults that are open, or all of them; newest first."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         with self._database.read() as session:
             return faults_in(session, slug, mended=mended)
 
     def photo(self, actor: Actor, fault_id: str) -> Path:
         """Return a fault's photo."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         with self._database.read() as session:
             row = session.get(Fault, fault_id)
         return photo_path(self._workshop, None if row is None else row.photo_sha256)
@@ -173,7 +174,7 @@ class Faults:
         photo: BinaryIO | None = None,
     ) -> None:
         """Take in a near miss; only admins read it, and nothing closes because of it."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         text = needed_text(text, 2000, "text")
         photo_sha256 = keep_photo(self._workshop, photo)
         with self._database.write() as session:
@@ -196,7 +197,7 @@ class Faults:
 
         :param now: when it is looked at by a person, which is written down.
         """
-        _must_be(actor, Role.ADMIN)
+        must_be(actor, Role.ADMIN)
         answerer = aliased(Person)
         query = (
             select(NearMiss, Machine.name, Person.name, answerer.name)
@@ -228,14 +229,14 @@ class Faults:
 
     def near_miss_photo(self, actor: Actor, near_miss_id: str) -> Path:
         """Return the photo of a near miss; for admins alone."""
-        _must_be(actor, Role.ADMIN)
+        must_be(actor, Role.ADMIN)
         with self._database.read() as session:
             row = session.get(NearMiss, near_miss_id)
         return photo_path(self._workshop, None if row is None else row.photo_sha256)
 
     def answer(self, actor: Actor, near_miss_id: str, text: str, now: datetime) -> None:
         """Write down what was done about a near miss; whoever told it hears of it."""
-        _must_be(actor, Role.ADMIN)
+        must_be(actor, Role.ADMIN)
         text = needed_text(text, 2000, "answer")
         with self._database.write() as session:
             row = session.get(NearMiss, near_miss_id)
@@ -277,8 +278,3 @@ def faults_in(session: Session, slug: str | None, *, mended: bool) -> list[Fault
         )
         for row, machine_slug, machine_name, person, by in session.execute(query)
     ]
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)

@@ -15,12 +15,12 @@ from drivers.acts import CALMING, OVERRIDES, Act, Order
 from drivers.errors import WireError
 from jobs.domain.errors import (
     InvalidError,
-    NotFoundError,
     RefusedError,
     UnavailableError,
 )
 from jobs.domain.people import Actor
 from jobs.domain.policy import Reason, Refusal
+from jobs.services.asked import machine_of
 from jobs.services.footing import must_use
 from jobs.services.live import LiveState
 from jobs.services.presence import (
@@ -104,7 +104,7 @@ class Hand:
         """Return what *actor* may have the machine do now."""
         live = self._workshop.live.get(slug)
         with self._workshop.database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             reasons: tuple[Refusal, ...] = ()
             allowed: set[str] = set()
             if not reach_refusals(machine):
@@ -122,7 +122,7 @@ class Hand:
         :raises UnavailableError: with the machine's own code, if it cannot be done now.
         """
         with self._workshop.database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             must_use(session, actor, machine)
             live = self._workshop.live.get(slug)
             found = _refusals(session, actor, machine, live, order.act, now)
@@ -180,10 +180,3 @@ def _done(session: Session, machine: Machine) -> tuple[ActView, ...]:
         .limit(SHOWN)
     )
     return tuple(ActView(name, one.at, one.act, one.amounts, one.refused) for one, name in rows)
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine

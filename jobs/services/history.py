@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from jobs.domain.calendar import AllocationKind
 from jobs.domain.errors import NotAllowedError
 from jobs.domain.people import Actor, Role
-from jobs.services.clearing import machine_of
+from jobs.services.asked import machine_of
 from jobs.services.faults import faults_in
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Allocation, Attempt, MachineEvent, Person

@@ -10,12 +10,13 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
 from jobs.domain.instructions import LONGEST_NOTE, Change, Sort, changes, checked_text, digest_of
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.rules.values import LAB, Level, Scope
 from jobs.services.accepting import Standing, accepted_by, scope_keys, standings
+from jobs.services.asked import machine_of, must_be
 from jobs.services.house import known_scope
 from jobs.services.turns import take_turn
 from jobs.services.workshop import Workshop
@@ -88,7 +89,7 @@ class Instructions:
     def list(self, actor: Actor, slug: str = "") -> Sequence[InstructionEntry]:
         """Return the texts that hold: all, or those for one machine."""
         with self._database.read() as session:
-            keys = None if not slug else list(scope_keys(_machine(session, slug)))
+            keys = None if not slug else list(scope_keys(machine_of(session, slug)))
             found = standings(session, keys)
             accepted = accepted_by(session, actor.person_id, found)
             machines = {
@@ -165,7 +166,7 @@ class Instructions:
 
         :param must_accept: whoever has accepted an earlier version accepts this one again.
         """
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         text, note = checked_text(text), " ".join(note.split())
         if len(note) > LONGEST_NOTE:
             raise InvalidError("instruction.note", field="note", characters=LONGEST_NOTE)
@@ -222,7 +223,7 @@ class Instructions:
 
     def accepted(self, actor: Actor, scope: Scope, sort: Sort) -> Sequence[AcceptanceView]:
         """Return who accepted it, the newest first; for trainers and staff."""
-        _must_be(actor, Role.TRAINER)
+        must_be(actor, Role.TRAINER)
         with self._database.read() as session:
             key = _key(session, scope)
             good = {
@@ -307,15 +308,3 @@ def _scope_of(one: Standing, machines: dict[str, Machine]) -> tuple[Scope, str]:
     if word == Level.MACHINE.value:
         return Scope(Level.MACHINE, machines[of].slug), machines[of].name
     return (Scope(Level.KIND, of), of) if word == Level.KIND.value else (LAB, "")
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)

@@ -16,7 +16,8 @@ from jobs.domain.people import Actor
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.switching import Switching
 from jobs.kinds import has_beam
-from jobs.services.clearing import machine_of, staff_of
+from jobs.services.asked import machine_of
+from jobs.services.clearing import staff_of
 from jobs.services.clock import is_trusted
 from jobs.services.fire_watch import open_watch
 from jobs.services.footing import must_use

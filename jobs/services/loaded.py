@@ -15,9 +15,10 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.errors import InvalidError, NotAllowedError
 from jobs.domain.loading import MOST_SLOTS, Doubt, Loads, Nozzle, Slot
 from jobs.domain.people import Actor, Role
+from jobs.services.asked import machine_of
 from jobs.services.turns import take_turn
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Machine, Person
@@ -129,7 +130,7 @@ class Loading:
     def view(self, slug: str) -> Loads:
         """Return what is loaded on a machine."""
         with self._workshop.database.read() as session:
-            return loads_of(session, _machine(session, slug).id)
+            return loads_of(session, machine_of(session, slug).id)
 
     def history(self, slug: str) -> Sequence[LoadedView]:
         """Return what was loaded lately, the newest first."""
@@ -137,7 +138,7 @@ class Loading:
             rows = session.execute(
                 select(Loaded, Person.name)
                 .join(Person, Person.id == Loaded.person_id)
-                .where(Loaded.machine_id == _machine(session, slug).id)
+                .where(Loaded.machine_id == machine_of(session, slug).id)
                 .order_by(Loaded.at.desc(), Loaded.id.desc())
                 .limit(_SHOWN)
             ).all()
@@ -194,7 +195,7 @@ class Loading:
         """Take a person's word that all is as it is written: each line gets their name and time."""
         _must_be_member(actor)
         with self._workshop.database.write() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             take_turn(session, machine.id)
             for row in _current(session, machine.id):
                 again = Loaded(
@@ -213,7 +214,7 @@ class Loading:
     def _say(self, actor: Actor, slug: str, row: Loaded, now: datetime) -> None:
         _must_be_member(actor)
         with self._workshop.database.write() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             take_turn(session, machine.id)
             self._replace(session, actor, machine, row, now)
         self._workshop.live.touch()
@@ -259,10 +260,3 @@ def _word(field: str, text: str, longest: int = _LONGEST) -> str:
 def _must_be_member(actor: Actor) -> None:
     if not actor.person_id or not actor.is_at_least(Role.MEMBER):
         raise NotAllowedError("person.not-allowed", needed=Role.MEMBER.value)
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine

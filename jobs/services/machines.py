@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.errors import InvalidError, NotAllowedError, RefusedError
 from jobs.domain.machine import Control, MachineLimits, MachineState
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
@@ -19,6 +19,7 @@ from jobs.domain.promise import Promise
 from jobs.domain.switching import Switching
 from jobs.kinds import has_beam
 from jobs.services.armings import withdraw_armings
+from jobs.services.asked import machine_of
 from jobs.services.board import read_board
 from jobs.services.claims import give_back
 from jobs.services.machine_specs import MachineSpec as MachineSpec
@@ -70,7 +71,7 @@ class Machines:
     def get(self, slug: str, now: datetime, viewer: Actor | None) -> MachineView:
         """Return one machine, retired ones too."""
         with self._database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             return read_board(session, self._workshop, [machine], viewer, now)[0]
 
     def promised(self, slug: str, report: Mapping[str, object]) -> Promise:
@@ -79,7 +80,7 @@ class Machines:
         :param report: what inspection says of it, planned with the machine's limits.
         """
         with self._database.read() as session:
-            return promised_of(report, history_of(session, _machine(session, slug).id))
+            return promised_of(report, history_of(session, machine_of(session, slug).id))
 
     def calibrations(self, slugs: Collection[str]) -> dict[str, Calibration]:
         """Return how the promises of some machines have turned out."""
@@ -125,7 +126,7 @@ class Machines:
         """
         _must_be_operator(actor)
         with self._database.write() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             take_turn(session, machine.id)
             _refuse_in_use(session, machine)
             known = _spec(machine).to_values()
@@ -137,7 +138,7 @@ class Machines:
         """Take a machine out of the house: claims are given back, records stay."""
         _must_be_operator(actor)
         with self._database.write() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             take_turn(session, machine.id)
             _refuse_in_use(session, machine)
             machine.retired_at = machine.retired_at or now
@@ -152,7 +153,7 @@ class Machines:
         if not actor.is_at_least(Role.MEMBER):
             raise NotAllowedError("person.not-allowed", needed=Role.MEMBER.value)
         with self._database.write() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             machine.to_check_since = machine.to_check_since or now
         self._workshop.live.touch()
 
@@ -161,7 +162,7 @@ class Machines:
         if not actor.is_at_least(Role.MEMBER):
             raise NotAllowedError("person.not-allowed", needed=Role.MEMBER.value)
         with self._database.write() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             _refuse_in_use(session, machine)
             if machine.control == Control.SERIAL:
                 # Its arming says the same, and more.
@@ -260,13 +261,6 @@ def _refuse_in_use(session: Session, machine: Machine) -> None:
     if session.scalar(query) is not None:
         state = MachineState.RUNNING.value
         raise RefusedError([Refusal(Reason.MACHINE_BUSY, {"state": state})])
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine
 
 
 def _must_be_operator(actor: Actor) -> None:

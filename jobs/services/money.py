@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 from jobs.domain.books import EntryKind, checked_month, harmless, month_of
 from jobs.domain.calendar import AllocationKind, AllocationState, Interval
 from jobs.domain.care import needed_text, one_line
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, RefusedError
+from jobs.domain.errors import InvalidError, NotFoundError, RefusedError
 from jobs.domain.machine import Control
 from jobs.domain.modules import Module
 from jobs.domain.money import minor_of, plain
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.prices import Drawn, Per, Use, quote
+from jobs.services.asked import must_be
 from jobs.services.clock import is_trusted
 from jobs.services.costing import (
     Cost,
@@ -541,15 +542,6 @@ def entry_views(session: Session, rows: Sequence[MoneyEntry], *, mine: bool) -> 
         )
         for one in rows
     ]
-
-
-def must_be(actor: Actor, needed: Role) -> None:
-    """Refuse who holds less.
-
-    :raises NotAllowedError: naming the role that is needed.
-    """
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)
 
 
 def _cost_view(machine: Machine, cost: Cost, spendable: int) -> CostView:

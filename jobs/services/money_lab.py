@@ -28,7 +28,7 @@ from jobs.domain.care import one_line
 from jobs.domain.errors import InvalidError, NotFoundError
 from jobs.domain.money_terms import MoneyTerms, checked_terms
 from jobs.domain.people import Actor, Role
-from jobs.services.money import must_be
+from jobs.services.asked import must_be
 from jobs.services.purse import account_of
 from jobs.services.tariffs import terms_of
 from jobs.services.turns import take_turn

@@ -15,6 +15,7 @@ from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError, Ref
 from jobs.domain.people import Actor, Role
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.rules.values import Scope, Spec, Value, checked, spec_of
+from jobs.services.asked import must_be
 from jobs.services.house import House, known_scope, review_date, scope_name, value_at
 from jobs.services.notices import tell
 from jobs.services.turns import take_turn
@@ -121,7 +122,7 @@ class Proposals:
         self, actor: Actor, scope: Scope, key: str, wanted: object, why: str, now: datetime
     ) -> str:
         """Propose another value; return the proposal's id."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         spec = spec_of(key)
         value = checked(spec, wanted, scope)
         why = _checked_text(why, "why")
@@ -156,7 +157,7 @@ class Proposals:
 
     def comment(self, actor: Actor, proposal_id: str, text: str, now: datetime) -> None:
         """Say something to a proposal."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         text = _checked_text(text, "text")
         with self._database.write() as session:
             take_turn(session, proposal_id)
@@ -199,7 +200,7 @@ class Proposals:
         now: datetime,
     ) -> None:
         """Accept it, and the value holds at once; or reject it. Both with a reason."""
-        _must_be(actor, Role.ADMIN)
+        must_be(actor, Role.ADMIN)
         reason = _checked_text(reason, "reason")
         review = review_date(review_on, now.astimezone(self._workshop.zone).date())
         with self._database.read() as session:
@@ -223,7 +224,7 @@ class Proposals:
 
     def reviewed(self, actor: Actor, proposal_id: str, again_on: str, now: datetime) -> None:
         """Say that a decision was looked at again, and perhaps when the next look is due."""
-        _must_be(actor, Role.ADMIN)
+        must_be(actor, Role.ADMIN)
         again = review_date(again_on, now.astimezone(self._workshop.zone).date())
         with self._database.write() as session:
             row = _proposal(session, proposal_id)
@@ -311,8 +312,3 @@ def _checked_text(text: str, field: str) -> str:
     if not 3 <= len(text) <= _LONGEST:
         raise InvalidError("proposal.text", field=field, characters=_LONGEST)
     return text
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)

@@ -26,8 +26,8 @@ from jobs.domain.presence import (
     tidy_code,
     window_shown,
 )
+from jobs.services.asked import machine_of
 from jobs.services.at_kiosk import devices_at
-from jobs.services.clearing import machine_of
 from jobs.services.house_rules import values_of
 from jobs.services.presence import need, presence_refusals, present
 from jobs.services.turns import take_turn

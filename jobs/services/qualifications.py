@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
 from jobs.domain.learning import MOST_DAYS, Ended
 from jobs.domain.people import Actor, Role, is_at_least
+from jobs.services.asked import machine_of
 from jobs.services.disuse import disuse_ends
 from jobs.services.notices import tell
 from jobs.services.qualifying import holds, is_for, qualified_until
@@ -82,14 +83,14 @@ class Qualifications:
         """Return who is qualified for a machine, by its kind too."""
         must_be_trainer(actor)
         with self._database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
         for_it = is_for(Qualification.machine_id, Qualification.kind, machine)
         return self._found(now, and_(for_it, holds(now)))
 
     def mine(self, actor: Actor, slug: str, now: datetime) -> datetime | None:
         """Return until when one is qualified for a machine oneself; None: not now."""
         with self._database.read() as session:
-            return qualified_until(session, actor.person_id, _machine(session, slug), now)
+            return qualified_until(session, actor.person_id, machine_of(session, slug), now)
 
     def people(self, actor: Actor) -> Sequence[PersonName]:
         """Return whom a trainer may choose."""
@@ -149,7 +150,7 @@ class Qualifications:
         if len(note) > _LONGEST_NOTE:
             raise InvalidError("qualification.note", field="note", characters=_LONGEST_NOTE)
         with self._database.write() as session:
-            machine = _machine(session, slug) if slug else None
+            machine = machine_of(session, slug) if slug else None
             may_grant(session, actor, machine, kind, now)
             person = session.get(Person, person_id)
             if person is None or person.disabled_at is not None:
@@ -293,13 +294,6 @@ def expiry(now: datetime, days: int | None) -> datetime | None:
     if not 1 <= days <= MOST_DAYS:
         raise InvalidError("qualification.days", field="days", high=MOST_DAYS)
     return now + timedelta(days=days)
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine
 
 
 def must_be_trainer(actor: Actor) -> None:

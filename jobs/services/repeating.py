@@ -16,6 +16,7 @@ from jobs.domain.people import Actor
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.sharing import Occurrence, SeriesPart, weekly
 from jobs.services import claims
+from jobs.services.asked import machine_of
 from jobs.services.closing_checks import checked_interval, checked_note
 from jobs.services.costing import given_back
 from jobs.services.entering import consent_for, enter
@@ -101,7 +102,7 @@ class Repeating:
         made: list[OccurrenceView] = []
         try:
             with self._workshop.database.write() as session:
-                machine = _machine(session, slug)
+                machine = machine_of(session, slug)
                 take_turn(session, machine.id)
                 series.machine_id = machine.id
                 session.add(series)
@@ -177,10 +178,3 @@ def _keep(made: Sequence[OccurrenceView], *, skip_conflicts: bool) -> None:
     count = sum(bool(one.refusals) for one in made)
     if count and not (skip_conflicts and count < len(made)):
         raise _Withdrawn
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine

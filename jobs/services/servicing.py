@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.orm import Session
 
 from jobs.domain.care import needed_text, one_line
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.errors import InvalidError, NotFoundError
 from jobs.domain.people import Actor, Role
-from jobs.services.clearing import machine_of, staff_of
+from jobs.services.asked import machine_of, must_be
+from jobs.services.clearing import staff_of
 from jobs.services.clock import is_trusted
 from jobs.services.logbook import Happening, write
 from jobs.services.notices import tell
@@ -69,7 +70,7 @@ class Servicing:
 
     def list(self, actor: Actor, slug: str | None = None) -> Sequence[CounterView]:
         """Return the counters of a machine or of all, what is most due first."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         with self._database.read() as session:
             return _counters(session, slug)
 
@@ -88,7 +89,7 @@ class Servicing:
 
         :raises InvalidError: `service.every` without one sensible amount.
         """
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         name = one_line(needed_text(name, 80, "name"), 80, "name")
         hours, metres = _amount(every_h, _MOST_HOURS), _amount(every_m, _MOST_METRES)
         travel = _amount(every_travel_m, _MOST_TRAVEL)
@@ -115,7 +116,7 @@ class Servicing:
 
     def done(self, actor: Actor, counter_id: str, note: str, now: datetime) -> None:
         """Take an operator's word that the work was done; the counter begins anew."""
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         note = one_line(note, 200, "note")
         with self._database.write() as session:
             row = _counter(session, counter_id)
@@ -141,7 +142,7 @@ class Servicing:
 
     def retire(self, actor: Actor, counter_id: str, now: datetime) -> None:
         """Count for some work no more; what was done stays known."""
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         with self._database.write() as session:
             _counter(session, counter_id).retired_at = now
 
@@ -258,8 +259,3 @@ def _amount(value: float | None, most: float) -> float | None:
     if not 0 < value <= most:
         raise InvalidError("service.every", field="every")
     return value
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("person.not-allowed", needed=needed.value)

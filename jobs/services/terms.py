@@ -9,13 +9,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.errors import InvalidError, NotAllowedError
 from jobs.domain.people import Actor, Role
 from jobs.domain.rules.opening import open_stretches
 from jobs.domain.rules.times import local_date
 from jobs.domain.rules.values import Values
 from jobs.domain.unattended import ATTENDED, FREE, Terms, Unattended
 from jobs.kinds.kinds import KINDS, Start
+from jobs.services.asked import machine_of
 from jobs.services.house_rules import values_of
 from jobs.services.workshop import Workshop
 from jobs.store.tables import Machine, Person
@@ -68,19 +69,19 @@ class TermsOf:
     def get(self, slug: str) -> Terms:
         """Return a machine's terms."""
         with self._workshop.database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             return terms_of(session, [machine.id])[machine.id]
 
     def said(self, slug: str) -> tuple[str, datetime] | None:
         """Return who agreed on them and when; None where they are as by default."""
         with self._workshop.database.read() as session:
-            row = session.get(MachineTerms, _machine(session, slug).id)
+            row = session.get(MachineTerms, machine_of(session, slug).id)
             return (session.get_one(Person, row.person_id).name, row.at) if row else None
 
     def has_hours(self, slug: str) -> bool:
         """Tell whether the lab said when somebody is there: without that nothing ever closes."""
         with self._workshop.database.read() as session:
-            return values_of(session, _machine(session, slug)).opening is not None
+            return values_of(session, machine_of(session, slug)).opening is not None
 
     def agree(self, actor: Actor, slug: str, terms: Terms, now: datetime) -> None:
         """Keep what may run alone on a machine; what runs already is not touched by it."""
@@ -94,7 +95,7 @@ class TermsOf:
         with self._workshop.database.write() as session:
             session.merge(
                 MachineTerms(
-                    machine_id=_machine(session, slug).id,
+                    machine_id=machine_of(session, slug).id,
                     unattended=terms.unattended.value,
                     longest_min=None if terms.longest is None else round(terms.longest / 60),
                     materials=materials,
@@ -104,10 +105,3 @@ class TermsOf:
                 )
             )
         self._workshop.live.touch()
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine

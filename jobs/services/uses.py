@@ -25,8 +25,8 @@ from jobs.domain.switching import Switching
 from jobs.domain.usage import Json, energy_fact
 from jobs.domain.using import Ended, Until
 from jobs.kinds import has_beam
+from jobs.services.asked import machine_of
 from jobs.services.checking import before_use_refusals
-from jobs.services.clearing import machine_of
 from jobs.services.fire_watch import begin_watch, watch_refusals
 from jobs.services.footing import may_use
 from jobs.services.house_rules import use_refusals, values_of

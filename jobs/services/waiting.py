@@ -18,6 +18,7 @@ from jobs.domain.people import Actor
 from jobs.domain.policy import Reason, Refusal
 from jobs.domain.sharing import HoldFor, WaitState, checked_length
 from jobs.services import claims
+from jobs.services.asked import machine_of
 from jobs.services.closing_checks import checked_interval
 from jobs.services.entering import take_hold
 from jobs.services.free_time import slots_for
@@ -98,7 +99,7 @@ class Waiting:
             raise InvalidError("sharing.window", field="until", days=_LONGEST_WINDOW.days)
         try:
             with self._workshop.database.write() as session:
-                machine = _machine(session, slug)
+                machine = machine_of(session, slug)
                 take_turn(session, machine.id)
                 if found := self._refusals(session, actor, machine, window, length, now):
                     raise RefusedError(found)
@@ -262,10 +263,3 @@ def _view(session: Session, wait: Wait, machine: Machine) -> WaitView:
         Interval(held.start_at, held.end_at) if held and not is_waiting else None,
         held.expires_at if held else None,
     )
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine

@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
 from jobs.domain.errors import NotFoundError
 from jobs.domain.people import Actor
 from jobs.domain.policy import Refusal
 from jobs.domain.rules import FOR_EVER, TrainingOffer
+from jobs.services.asked import machine_of
 from jobs.services.closing_checks import checked_interval
 from jobs.services.house_rules import Asker, refusals, values_of
 from jobs.services.qualifying import free_trainings, qualified_until
 from jobs.services.starting import preflight_for, standing_of
 from jobs.services.starting import refusals as start_refusals
 from jobs.services.workshop import Workshop
-from jobs.store.tables import Job, Machine
+from jobs.store.tables import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Wondering:
         interval = checked_interval(start, end)
         asker = Asker(actor.person_id, actor.role)
         with self._database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             return refusals(session, self._workshop, asker, machine, interval, now)
 
     def start(self, job_id: str, slug: str, now: datetime) -> Sequence[Refusal]:
@@ -62,7 +60,7 @@ class Wondering:
             job = session.get(Job, job_id)
             if job is None:
                 raise NotFoundError("job.unknown")
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             standing = standing_of(session, self._workshop, machine, now)
             preflight = preflight_for(session, job.id, machine.id)
             return start_refusals(session, job, standing, preflight, now, started_by_person=False)
@@ -70,16 +68,9 @@ class Wondering:
     def learned(self, actor: Actor, slug: str, now: datetime) -> Learned:
         """Return how a person stands with a machine's qualification."""
         with self._database.read() as session:
-            machine = _machine(session, slug)
+            machine = machine_of(session, slug)
             if not values_of(session, machine).qualification_needed:
                 return Learned(needed=False, until=None, trainings=())
             until = qualified_until(session, actor.person_id, machine, now)
             offers = free_trainings(session, actor.person_id, machine, now) if not until else ()
             return Learned(needed=True, until=until, trainings=offers[:3])
-
-
-def _machine(session: Session, slug: str) -> Machine:
-    machine = session.scalar(select(Machine).where(Machine.slug == slug))
-    if machine is None:
-        raise NotFoundError("machine.unknown", machine=slug)
-    return machine

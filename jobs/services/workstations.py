@@ -11,9 +11,10 @@ from typing import BinaryIO, Final
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from jobs.domain.errors import InvalidError, NotAllowedError, NotFoundError
+from jobs.domain.errors import InvalidError, NotFoundError
 from jobs.domain.people import Actor, Role
 from jobs.services import passwords
+from jobs.services.asked import must_be
 from jobs.services.intake import clean_name
 from jobs.services.queue import Queue
 from jobs.services.views import JobView
@@ -65,7 +66,7 @@ class Workstations:
 
         :raises NotAllowedError: below operator.
         """
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         name = " ".join(name.split())
         if not 1 <= len(name) <= _LONGEST_NAME:
             raise InvalidError("workstation.name", field="name", characters=_LONGEST_NAME)
@@ -83,7 +84,7 @@ class Workstations:
 
     def list(self, actor: Actor) -> Sequence[WorkstationView]:
         """Return the shared computers that may send, by name."""
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         with self._database.read() as session:
             rows = session.scalars(
                 select(Workstation)
@@ -94,7 +95,7 @@ class Workstations:
 
     def revoke(self, actor: Actor, workstation_id: str, now: datetime) -> None:
         """End a shared computer's key at once; what it has sent stays to be claimed."""
-        _must_be(actor, Role.OPERATOR)
+        must_be(actor, Role.OPERATOR)
         with self._database.write() as session:
             row = session.get(Workstation, workstation_id)
             if row is None:
@@ -175,7 +176,7 @@ class Workstations:
         :raises NotFoundError: `unclaimed.unknown`, if it is gone or somebody else's now.
         :raises InvalidError: about the file; it stays to be claimed or thrown away.
         """
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         row = self._take(upload_id, now)
         if not self._path(upload_id).is_file():  # a folder that somebody has tidied up
             raise NotFoundError("unclaimed.unknown")
@@ -196,7 +197,7 @@ class Workstations:
 
     def throw_away(self, actor: Actor, upload_id: str, now: datetime) -> None:
         """Drop a file that nobody wants; members may, for it is nobody's."""
-        _must_be(actor, Role.MEMBER)
+        must_be(actor, Role.MEMBER)
         self._take(upload_id, now)
         self._path(upload_id).unlink(missing_ok=True)
 
@@ -264,8 +265,3 @@ def _copy(data: BinaryIO, path: Path, limit: int) -> int:
     if size == 0:
         raise InvalidError("upload.empty", field="file")
     return size
-
-
-def _must_be(actor: Actor, needed: Role) -> None:
-    if not actor.is_at_least(needed):
-        raise NotAllowedError("role-too-low", needed=needed.value)
