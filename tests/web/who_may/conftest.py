@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.web.who_may.matrix import KEYS, PERSONS, House, listen
 def house(furnished, tmp_path_factory) -> Iterator[House]:
     """Everything that there is in a lab, and everybody who may ask for it."""
     said: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as loops:
         listen(patch, said)
         for lab in open_house(furnished, tmp_path_factory.mktemp("house")):
             app = lab.app()
@@ -28,6 +29,7 @@ def house(furnished, tmp_path_factory) -> Iterator[House]:
                 secret = lab.jobs[f"secret-{who.removeprefix('key-')}"]
                 browser.http.headers["Authorization"] = f"Bearer {secret}"
             browsers["ada"].api("PUT", "/day-sheets/2026-03-10")
-            yield House(lab, app, browsers, Rewind(lab), said)
+            # One loop for each of them, not one for each request: thousands follow.
             for browser in browsers.values():
-                browser.http.close()
+                loops.enter_context(browser.http)
+            yield House(lab, app, browsers, Rewind(lab), said)
